@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+
+void fd_closep(int *fd)
+{
+        if (*fd >= 0)
+                close(*fd);
+        *fd = -1;
+}
+
+int fd_write_all(int fd, const void *data, size_t len)
+{
+        const uint8_t *from = data;
+
+        while (len) {
+                ssize_t written = write(fd, from, len);
+
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written < 0)
+                        return fault(errno, "writing failed");
+                from += written;
+                len -= (size_t)written;
+        }
+        return 0;
+}
+
+int fd_read(int fd, void *data, size_t len, size_t *ret_len)
+{
+        for (;;) {
+                ssize_t got = read(fd, data, len);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return fault(errno, "reading failed");
+                *ret_len = (size_t)got;
+                return 0;
+        }
+}
+
+int file_read(const char *path, size_t limit, struct buf *ret_content)
+{
+        CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        CLEANUP(buf_done) struct buf content = BUF_NONE;
+
+        if (fd < 0 && errno == ENOENT)
+                return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
+        if (fd < 0)
+                return fault(errno, "cannot open %s", path);
+        for (;;) {
+                size_t len;
+
+                buf_reserve(&content, 65536);
+                int r = fd_read(fd, content.data + content.len, 65536, &len);
+                if (r)
+                        return report_prefix(PASS(r), "%s: ", path);
+                if (!len)
+                        break;
+                content.len += len;
+                content.data[content.len] = 0;
+                if (content.len > limit)
+                        return refuse(PROBLEM_TOO_LARGE, "%s is larger than %zu bytes.", path, limit);
+        }
+        *ret_content = buf_take(&content);
+        return 0;
+}
+
+static int storage_result(const char *path)
+{
+        if (errno == ENOSPC || errno == EDQUOT || errno == EROFS)
+                return refuse(PROBLEM_STORAGE, "%s cannot be written: %s. Make room, then try again.", path,
+                              errno == EROFS ? "the file system is read-only" : "the disk is full");
+        return fault(errno, "cannot write %s", path);
+}
+
+static int folder_sync(const char *path)
+{
+        CLEANUP(mem_freep) char *folder = text_copy(path);
+        char *slash = strrchr(folder, '/');
+
+        if (slash && slash != folder)
+                *slash = 0;
+        CLEANUP(fd_closep) int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fsync(fd) < 0)
+                return storage_result(path);
+        return 0;
+}
+
+static int file_fill(int fd, const char *path, struct bytes content, mode_t mode)
+{
+        while (content.len) {
+                ssize_t written = write(fd, content.data, content.len);
+
+                if (written < 0 && errno == EINTR)
+                        continue;
+                if (written < 0)
+                        return storage_result(path);
+                content.data += written;
+                content.len -= (size_t)written;
+        }
+        if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+                return storage_result(path);
+        return 0;
+}
+
+int file_write(const char *path, struct bytes content, mode_t mode)
+{
+        CLEANUP(mem_freep) char *temporary = text_format("%s.XXXXXX", path);
+        CLEANUP(fd_closep) int fd = mkostemp(temporary, O_CLOEXEC);
+        int r;
+
+        if (fd < 0)
+                return storage_result(path);
+        r = file_fill(fd, path, content, mode);
+        if (!r && rename(temporary, path) < 0)
+                r = storage_result(path);
+        if (r) {
+                unlink(temporary);
+                return PASS(r);
+        }
+        return PASS(folder_sync(path));
+}
+
+int folder_make(const char *path, mode_t mode)
+{
+        CLEANUP(mem_freep) char *part = text_copy(path);
+
+        for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
+                *slash = 0;
+                if (mkdir(part, mode) < 0 && errno != EEXIST)
+                        return storage_result(part);
+                *slash = '/';
+        }
+        if (mkdir(part, mode) < 0 && errno != EEXIST)
+                return storage_result(part);
+        return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Files, whole: read with a limit, written so that a crash leaves the old or the new, never half. */
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+void fd_closep(int *fd); /* for CLEANUP; -1 is none */
+/* Write all, whatever the number of calls it takes; EINTR and short writes are handled. */
+int fd_write_all(int fd, const void *data, size_t len) must_check;
+/* Read up to `len`; *ret_len is 0 at the end only. */
+int fd_read(int fd, void *data, size_t len, size_t *ret_len) must_check;
+/* PROBLEM_NOT_FOUND, PROBLEM_TOO_LARGE. */
+int file_read(const char *path, size_t limit, struct buf *ret_content) must_check;
+/* Temporary file in the same folder, fsync, rename, fsync of the folder. PROBLEM_STORAGE when the disk is full or read-only. */
+int file_write(const char *path, struct bytes content, mode_t mode) must_check;
+/* Make the folder and its parents. */
+int folder_make(const char *path, mode_t mode) must_check;
