@@ -49,7 +49,7 @@ struct channel_message {
         int fd;               /* -1, or closed after the callback unless taken by setting -1 here */
 };
 
-/* All with the context of channel_new(). `drained` may be NULL. */
+/* What one side does with a channel, a constant; all functions with the context of channel_new(). `drained` may be NULL. */
 struct channel_handler {
         /* A notice or a request. A result other than 0 cuts the peer, with that result in `closed`. */
         int (*received)(void *context, struct channel *channel, struct channel_message *message);
@@ -58,27 +58,24 @@ struct channel_handler {
         int (*closed)(void *context, struct channel *channel, int result);
         /* It was congested, and is no longer. */
         void (*drained)(void *context, struct channel *channel);
-};
-
-struct channel_options {
         size_t frame_limit; /* 0 = CHANNEL_FRAME_LIMIT */
         bool descriptors;   /* accept them */
 };
 
 /*
- * A call that waits for its reply; embedded in what asked. Runs `replied` exactly once: with 0 and the reply, or with
- * PROBLEM_UNREACHABLE and NULL; never after channel_call_cancel(). The call may be used again, or freed, within it.
+ * A call that waits for its reply; embedded in what asked, which sets `replied` and `context`. Runs `replied` exactly once: with 0
+ * and the reply, or with PROBLEM_UNREACHABLE and NULL; never after channel_call_cancel(). The call may be used again, or freed, within it.
  */
 struct channel_call {
-        struct list link;
-        uint64_t id;
         void (*replied)(void *context, int result, struct channel_message *reply);
         void *context;
+        struct list link;
+        uint64_t id;
 };
 
-/* Takes `fd` (also on failure) and makes it non-blocking. `options` may be NULL. */
-int channel_new(struct loop *loop, int fd, const struct channel_options *options, const struct channel_handler *handler,
-                void *context, struct channel **ret_channel) must_check;
+/* Takes `fd` (also on failure) and makes it non-blocking. */
+int channel_new(struct loop *loop, int fd, const struct channel_handler *handler, void *context,
+                struct channel **ret_channel) must_check;
 struct channel *channel_ref(struct channel *channel);
 /* The last one closes it; no callback but those of outstanding calls runs then. NULL is nothing. */
 void channel_unref(struct channel *channel);
@@ -94,8 +91,7 @@ bool channel_is_open(const struct channel *channel);
 int channel_send(struct channel *channel, uint16_t kind, struct bytes payload) must_check;
 /* The same with a descriptor, which is taken (also on failure). */
 int channel_send_descriptor(struct channel *channel, uint16_t kind, struct bytes payload, int fd) must_check;
-int channel_call(struct channel *channel, struct channel_call *call, uint16_t kind, struct bytes payload,
-                 void (*replied)(void *context, int result, struct channel_message *reply), void *context) must_check;
+int channel_call(struct channel *channel, struct channel_call *call, uint16_t kind, struct bytes payload) must_check;
 /* `id` as it came in the request. */
 int channel_reply(struct channel *channel, uint64_t id, uint16_t kind, struct bytes payload) must_check;
 /* No longer wait: the reply will be dropped. Idempotent, also on a zeroed call. */
@@ -121,7 +117,10 @@ void frame_add(struct buf *out, uint16_t kind, uint64_t id, struct bytes payload
  * For programs without a loop (the CLI): ask and wait, on a blocking socket with no other traffic. Notices are skipped. PROBLEM_UNREACHABLE
  * when the peer goes, PROBLEM_TIMEOUT after `timeout_ms` (-1 for ever) without the whole reply, PROBLEM_MALFORMED when it is no reply to this.
  */
-int channel_call_blocking(int fd, uint16_t kind, struct bytes payload, int timeout_ms, uint16_t *ret_kind,
-                          struct secret *ret_payload) must_check;
+struct channel_answer {
+        uint16_t kind;
+        struct secret payload;
+};
+int channel_call_blocking(int fd, uint16_t kind, struct bytes payload, int timeout_ms, struct channel_answer *ret_answer) must_check;
 /* Connect to a Unix socket. PROBLEM_UNREACHABLE with a sentence when nobody listens or it may not be used. */
 int channel_connect(const char *path, int *ret_fd) must_check;
