@@ -12,6 +12,7 @@ int loop_init(struct loop *loop)
         *loop = (struct loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
         list_init(&loop->timers);
         list_init(&loop->deferred);
+        list_init(&loop->once);
         if (loop->epoll < 0)
                 return fault(errno, "cannot make an event loop");
         return 0;
@@ -95,10 +96,30 @@ void loop_deferred_done(struct loop_deferred *deferred)
                 list_remove(&deferred->link);
 }
 
+void loop_once_init(struct loop_once *once, int (*run)(void *context), void *context)
+{
+        *once = (struct loop_once){.run = run, .context = context};
+        list_init(&once->link);
+}
+
+void loop_once_schedule(struct loop_once *once, struct loop *loop)
+{
+        if (list_empty(&once->link))
+                list_append(&loop->once, &once->link);
+}
+
+void loop_once_done(struct loop_once *once)
+{
+        if (once->link.next)
+                list_remove(&once->link);
+}
+
 static int loop_wait_ms(struct loop *loop, int timeout_ms)
 {
         uint64_t now = clock_monotonic_ms();
 
+        if (!list_empty(&loop->once))
+                return 0;
         LIST_EACH(timer, &loop->timers, struct loop_timer, link) {
                 uint64_t left = timer->due_ms > now ? timer->due_ms - now : 0;
 
@@ -143,6 +164,12 @@ int loop_step(struct loop *loop, int timeout_ms)
         TRY(loop_run_timers(loop));
         LIST_EACH(deferred, &loop->deferred, struct loop_deferred, link)
                 TRY(deferred->run(deferred->context));
+        while (!list_empty(&loop->once)) {
+                struct loop_once *once = CONTAINER_OF(loop->once.next, struct loop_once, link);
+
+                list_remove(&once->link);
+                TRY(once->run(once->context));
+        }
         return 0;
 }
 

@@ -17,6 +17,7 @@ struct loop {
         bool stopping;
         struct list timers;   /* of struct loop_timer, unordered: there are few */
         struct list deferred; /* of struct loop_deferred */
+        struct list once;     /* of struct loop_once */
         struct epoll_event events[64];
         int event_count;
 };
@@ -44,6 +45,13 @@ struct loop_deferred {
         void *context;
 };
 
+/* Runs once, at the end of the round in which it was scheduled, after what is deferred: where buffers are flushed. */
+struct loop_once {
+        struct list link;
+        int (*run)(void *context);
+        void *context;
+};
+
 int loop_init(struct loop *loop) must_check;
 void loop_done(struct loop *loop);
 int loop_run(struct loop *loop) must_check;
@@ -62,3 +70,7 @@ void loop_timer_done(struct loop_timer *timer); /* disarms; idempotent */
 
 void loop_deferred_init(struct loop_deferred *deferred, struct loop *loop, int (*run)(void *context), void *context);
 void loop_deferred_done(struct loop_deferred *deferred);
+
+void loop_once_init(struct loop_once *once, int (*run)(void *context), void *context);
+void loop_once_schedule(struct loop_once *once, struct loop *loop); /* nothing when it is scheduled already */
+void loop_once_done(struct loop_once *once); /* will not run; idempotent */

@@ -69,6 +69,7 @@ struct channel_handler {
 struct channel_call {
         void (*replied)(void *context, int result, struct channel_message *reply);
         void *context;
+        struct channel *channel; /* while it waits; the rest is the channel's own */
         struct list link;
         uint64_t id;
 };
@@ -77,7 +78,8 @@ struct channel_call {
 int channel_new(struct loop *loop, int fd, const struct channel_handler *handler, void *context,
                 struct channel **ret_channel) must_check;
 struct channel *channel_ref(struct channel *channel);
-/* The last one closes it; no callback but those of outstanding calls runs then. NULL is nothing. */
+/* The last one closes it, even within a callback; no callback but those of outstanding calls runs then. NULL is nothing. Who
+ * made it and shares references closes it before the context goes. */
 void channel_unref(struct channel *channel);
 DEFINE_CLEANUP(struct channel *, channel_unref)
 /* Close now, after one attempt to send what is queued. Idempotent. */
@@ -111,7 +113,10 @@ struct frame {
 };
 /* *ret_used is 0 when the frame is not complete yet. PROBLEM_MALFORMED, PROBLEM_TOO_LARGE: the peer is not sane. */
 int frame_parse(struct bytes input, size_t limit, struct frame *ret_frame, size_t *ret_used) must_check;
-void frame_add(struct buf *out, uint16_t kind, uint64_t id, struct bytes payload);
+/* The same for the header alone: exactly CHANNEL_HEADER_SIZE bytes. */
+int frame_header_parse(const uint8_t header[static CHANNEL_HEADER_SIZE], size_t limit, struct frame *ret_frame,
+                       size_t *ret_payload_len) must_check;
+void frame_header_add(struct buf *out, uint16_t kind, uint64_t id, size_t payload_len);
 
 /*
  * For programs without a loop (the CLI): ask and wait, on a blocking socket with no other traffic. Notices are skipped. PROBLEM_UNREACHABLE
