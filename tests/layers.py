@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fails when a file includes a header of a layer that its own may not use. ARCHITECTURE.md, "Layers", says the same in words."""
+import pathlib
+import re
+import sys
+
+MAY = {
+    "base": set(),
+    "wire": {"base"},
+    "crypto": {"base"},
+    "model": {"base", "wire", "crypto"},
+    "store": {"base", "wire", "crypto", "model"},
+    "protocol": {"base", "wire", "crypto", "model"},
+    "mail": {"base", "crypto"},
+    "keeper": {"base", "wire", "crypto", "model"},
+    "engine": {"base", "wire", "crypto", "model", "store"},
+    "front": {"base", "wire", "protocol"},
+    "outbound": {"base", "wire"},
+    "supervisor": {"base", "wire"},
+    "cli": {"base", "wire", "crypto", "model", "protocol", "mail"},
+}
+# System headers that only these layers may see.
+ONLY = {
+    r"openssl/": {"crypto", "mail", "keeper"},
+    r"microhttpd|gnutls/": {"front"},
+    r"sqlite3|libpq": {"store"},
+    r"curl/": {"cli", "outbound"},
+    r"jansson": {"protocol", "front", "cli"},
+    r"gmime/|glib": {"mail"},
+    r"argon2": {"crypto"},
+}
+
+
+def wrong_lines(path: pathlib.Path, layer: str, text: str) -> list[str]:
+    """What is wrong in one file, a sentence each."""
+    wrong = []
+    for number, line in enumerate(text.splitlines(), 1):
+        own = re.match(r'\s*#\s*include\s+"([a-z]+)/', line)
+        if own and own[1] in MAY and own[1] != layer and own[1] not in MAY[layer]:
+            wrong.append(f"{path}:{number}: {layer} may not include {own[1]}")
+        system = re.match(r"\s*#\s*include\s+<([^>]+)>", line)
+        for pattern, layers in ONLY.items():
+            if system and re.match(pattern, system[1]) and layer not in layers and not path.name.startswith("test-"):
+                wrong.append(f"{path}:{number}: {layer} may not include <{system[1]}>")
+    if "SPDX-License-Identifier: Apache-2.0" not in text[:200]:
+        wrong.append(f"{path}: no SPDX line")
+    return wrong
+
+
+def main() -> int:
+    root = pathlib.Path(__file__).resolve().parent.parent / "src"
+    wrong = []
+    for path in sorted(root.rglob("*.[ch]")):
+        layer = path.relative_to(root).parts[0]
+        wrong += wrong_lines(path, layer, path.read_text())
+    print("\n".join(wrong) or "every include is permitted")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
