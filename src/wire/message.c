@@ -80,18 +80,18 @@ void *message_list_grow(void *at, size_t count, size_t size)
         return at;
 }
 
-void texts_add(struct msg_texts *texts, const char *text)
+void msg_texts_add(struct msg_texts *texts, const char *text)
 {
         *MSG_LIST_ADD(*texts) = text_copy(text);
 }
 
-void texts_copy(struct msg_texts *texts, const struct msg_texts *from)
+void msg_texts_copy(struct msg_texts *texts, const struct msg_texts *from)
 {
         for (size_t i = 0; i < from->count; i++)
-                texts_add(texts, from->at[i]);
+                msg_texts_add(texts, from->at[i]);
 }
 
-bool texts_have(const struct msg_texts *texts, const char *text)
+bool msg_texts_have(const struct msg_texts *texts, const char *text)
 {
         for (size_t i = 0; i < texts->count; i++)
                 if (strcmp(texts->at[i], text) == 0)

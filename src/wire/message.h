@@ -98,9 +98,9 @@ void message_done(const struct msg_record *record, void *message);
                 &list_->at[list_->count++];                                                                  \
         })
 void *message_list_grow(void *at, size_t count, size_t size) must_check;
-void texts_add(struct msg_texts *texts, const char *text); /* copies */
-void texts_copy(struct msg_texts *texts, const struct msg_texts *from);
-bool texts_have(const struct msg_texts *texts, const char *text);
+void msg_texts_add(struct msg_texts *texts, const char *text); /* copies */
+void msg_texts_copy(struct msg_texts *texts, const struct msg_texts *from);
+bool msg_texts_have(const struct msg_texts *texts, const char *text);
 /* "" for NULL: how readers look at a TEXT field. */
 static inline const char *msg_text(const char *text)
 {
