@@ -22,6 +22,7 @@
 #define TEXT(field, max)         {#field, MSG_TYPE_TEXT, offsetof(self, field), max, 0, NULL},
 #define BYTES(field, max)        {#field, MSG_TYPE_BYTES, offsetof(self, field), max, 0, NULL},
 #define SECRET(field, max)       {#field, MSG_TYPE_SECRET, offsetof(self, field), max, 0, NULL},
+#define CODE(field, max)         {#field, MSG_TYPE_SECRET, offsetof(self, field), max, 0, NULL, .code = true},
 #define TEXTS(field, max, most)  {#field, MSG_TYPE_TEXTS, offsetof(self, field), max, most, NULL},
 #define LIST(field, name, most)  {#field, MSG_TYPE_LIST, offsetof(self, field), 0, most, msg_record_##name},
 #define END(name)                                                                                            \

@@ -28,6 +28,7 @@ struct msg_texts {
 #define TEXT(field, max)                char *field; /* NULL is "" */
 #define BYTES(field, max)               struct buf field;
 #define SECRET(field, max)              struct secret field;
+#define CODE(field, max)                struct secret field;
 #define TEXTS(field, max, most)         struct msg_texts field;
 #define LIST(field, record, most)                                                                            \
         struct {                                                                                             \
@@ -61,6 +62,7 @@ struct msg_field {
         uint64_t max;                             /* of the number, or bytes */
         uint32_t most;                            /* elements of a list */
         const struct msg_record *(*record)(void); /* of a list's elements */
+        bool code;                                /* a secret that people type: text in JSON */
 };
 
 struct msg_record {
