@@ -32,6 +32,11 @@ int point_uncompressed(const struct point *point, uint8_t ret_bytes[static 65]) 
 /* From 65 bytes uncompressed or 33 compressed; PROBLEM_MALFORMED as above. */
 int point_parse_any(struct bytes bytes, struct point *ret_point) must_check;
 
+/* From a SubjectPublicKeyInfo of a P-256 key (RFC 5480, named curve, uncompressed) in its one DER form of 91 bytes; PROBLEM_MALFORMED for
+ * any other form or another curve. The other way is point_to_spki() (pkey.h). */
+enum { POINT_SPKI_SIZE = 91 };
+int point_spki_parse(struct bytes spki, struct point *ret_point) must_check;
+
 /* A uniform scalar. */
 int scalar_random(struct secret *ret_scalar) must_check;
 /* PROBLEM_MALFORMED unless 32 bytes from 1 to n−1. */
