@@ -12,7 +12,7 @@
 #include "crypto/curve.h"
 #include "crypto/kdf.h"
 
-enum { SHARES_MOST = 32, PARTIAL_SIZE = POINT_SIZE + 2 * SCALAR_SIZE };
+enum { SHARES_MOST = 64, PROOF_SIZE = 2 * SCALAR_SIZE };
 
 /* quorum points; compares and copies as a value. */
 struct commitments {
@@ -38,13 +38,14 @@ int share_public(const struct commitments *commitments, unsigned index, struct p
 /* PROBLEM_TAMPERED when the share is not the one committed to at this index. */
 int share_verify(const struct commitments *commitments, unsigned index, const struct secret *share) must_check;
 
+/* On the wire a list of partials is the points one after the other, and the proofs (challenge ‖ response) one after the other. */
 struct partial {
         struct point point;
         uint8_t challenge[SCALAR_SIZE], response[SCALAR_SIZE];
 };
-/* PARTIAL_SIZE bytes: point ‖ challenge ‖ response. PROBLEM_MALFORMED on other lengths, a bad point, a number ≥ n. */
-int partial_parse(struct bytes bytes, struct partial *ret_partial) must_check;
-void partial_add(struct buf *out, const struct partial *partial);
+/* The one of `position` in the lists. PROBLEM_MALFORMED when they are too short, on a bad point, on a response ≥ n. */
+int partial_parse(struct bytes points, struct bytes proofs, size_t position, struct partial *ret_partial) must_check;
+void partial_add(const struct partial *partial, struct buf *points, struct buf *proofs);
 
 /* What all partials of one officer for one approval have in common. */
 struct partial_context {
