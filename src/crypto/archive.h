@@ -8,7 +8,7 @@
  *   record = suite 1 ‖ R 33 ‖ nonce 12 ‖ AES-256-GCM ciphertext ‖ tag 16, associated data = info
  *
  * ARCHIVE_SUITE_DATABASE is the same without the server key, to the startup key F: it wraps the database key, so that officers
- * can replace a lost startup secret. Record id and user id are bytes of at most 255.
+ * can replace a lost startup secret. The user id is that of the directory.
  */
 #include "crypto/curve.h"
 #include "crypto/kdf.h"
@@ -18,7 +18,7 @@ enum { ARCHIVE_OVERHEAD = 1 + POINT_SIZE + 12 + 16, ARCHIVE_PLAIN_MOST = 64 * 10
 
 /* What a record is bound to. */
 struct archive_subject {
-        struct bytes record_id;
+        uint64_t record_id;
         struct bytes user_id;
         struct digest spki_hash;
 };
