@@ -13,7 +13,6 @@
 #define TEXT(field, max)
 #define BYTES(field, max)
 #define SECRET(field, max)
-#define CODE(field, max)
 #define TEXTS(field, max, most)
 #define LIST(field, record, most)
 #endif

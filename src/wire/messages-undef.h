@@ -8,7 +8,6 @@
 #undef TEXT
 #undef BYTES
 #undef SECRET
-#undef CODE
 #undef TEXTS
 #undef LIST
 #undef END
