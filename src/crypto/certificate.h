@@ -17,7 +17,7 @@ enum cert_profile {
         CERT_OCSP,            /* delegated responder: digitalSignature; OCSPSigning; ocsp-nocheck */
 };
 
-enum { SERIAL_SIZE = 16 };
+#define SERIAL_SIZE 16 /* as model/id.h has it */
 /* A serial number of ours: 16 random bytes, positive and not zero (top bit clear, next bit set, so that the length never varies). */
 void serial_random(uint8_t ret_serial[static SERIAL_SIZE]);
 

@@ -14,6 +14,7 @@
  *   head     what the keeper signs: "vouchsafe audit head 1" ‖ server id length 4 ‖ server id ‖ seq 8 ‖ time 8 ‖ hash
  *   file     "VOUCHSAFE AUDIT 1\n", then sections: tag 1, length 4, content
  *            S server id; C a certificate (DER; of the audit key first, then its issuers); R record ‖ hash;
+ *            P the hash before the first record, in a file that starts at a later one;
  *            H seq 8, time 8, hash, signature; E seq 8, hash: the end, exactly one, last
  *
  * Numbers are big endian. Sequence numbers start at 1 and have no gap. All structs here are views: they own nothing.
@@ -73,6 +74,8 @@ int audit_change_next(struct bytes *list, struct audit_change *ret_change) must_
 /* Writing a file, piece by piece: begin, records and heads in order, end. Each appends to `out`. */
 void audit_file_begin(struct buf *out, struct bytes server_id);
 void audit_file_certificate(struct buf *out, struct bytes der);
+/* The hash before the first record, when that is not number 1. */
+void audit_file_previous(struct buf *out, const uint8_t hash[static HASH_SIZE]);
 void audit_file_record(struct buf *out, const struct audit_record *record, const uint8_t hash[static HASH_SIZE]);
 void audit_file_head(struct buf *out, const struct audit_head *head, struct bytes signature);
 void audit_file_end(struct buf *out, const struct audit_head *last);

@@ -8,7 +8,8 @@
  */
 #include "base/buf.h"
 
-enum { ID_SIZE = 16, ID_TEXT_SIZE = 33, SERIAL_SIZE = 16, HASH_SIZE = 32 };
+enum { ID_SIZE = 16, ID_TEXT_SIZE = 33, HASH_SIZE = 32 };
+#define SERIAL_SIZE 16 /* as crypto/certificate.h has it */
 
 struct id {
         uint8_t data[ID_SIZE];

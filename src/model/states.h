@@ -10,7 +10,9 @@
 #include "base/buf.h"
 #include "base/fault.h"
 
-/* As the original had it. A user who is only in the address book has no row: undefined. */
+/* As the original had it. A user who is only in the address book has no row: undefined. When a token or recovery is
+ * lost
+ * by a user whose certificates were revoked before, the event is USER_REVOKE: he is revoked again. */
 enum user_state { USER_UNDEFINED = 1, USER_NEW, USER_ENROLLED, USER_RECOVERY, USER_REVOKED };
 enum user_event {
         USER_TOKEN_ISSUED = 1, /* authorised to enroll */

@@ -22,6 +22,7 @@
 #define TEXT(field, max)         {#field, MSG_TYPE_TEXT, offsetof(self, field), max, 0, NULL},
 #define BYTES(field, max)        {#field, MSG_TYPE_BYTES, offsetof(self, field), max, 0, NULL},
 #define SECRET(field, max)       {#field, MSG_TYPE_SECRET, offsetof(self, field), max, 0, NULL},
+#define CODE(field, max)         {#field, MSG_TYPE_SECRET, offsetof(self, field), max, 0, NULL, .code = true},
 #define TEXTS(field, max, most)  {#field, MSG_TYPE_TEXTS, offsetof(self, field), max, most, NULL},
 #define LIST(field, name, most)  {#field, MSG_TYPE_LIST, offsetof(self, field), 0, most, msg_record_##name},
 #define END(name)                                                                                            \
@@ -80,18 +81,18 @@ void *message_list_grow(void *at, size_t count, size_t size)
         return at;
 }
 
-void texts_add(struct msg_texts *texts, const char *text)
+void msg_texts_add(struct msg_texts *texts, const char *text)
 {
         *MSG_LIST_ADD(*texts) = text_copy(text);
 }
 
-void texts_copy(struct msg_texts *texts, const struct msg_texts *from)
+void msg_texts_copy(struct msg_texts *texts, const struct msg_texts *from)
 {
         for (size_t i = 0; i < from->count; i++)
-                texts_add(texts, from->at[i]);
+                msg_texts_add(texts, from->at[i]);
 }
 
-bool texts_have(const struct msg_texts *texts, const char *text)
+bool msg_texts_have(const struct msg_texts *texts, const char *text)
 {
         for (size_t i = 0; i < texts->count; i++)
                 if (strcmp(texts->at[i], text) == 0)

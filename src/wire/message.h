@@ -28,6 +28,7 @@ struct msg_texts {
 #define TEXT(field, max)                char *field; /* NULL is "" */
 #define BYTES(field, max)               struct buf field;
 #define SECRET(field, max)              struct secret field;
+#define CODE(field, max)                struct secret field;
 #define TEXTS(field, max, most)         struct msg_texts field;
 #define LIST(field, record, most)                                                                            \
         struct {                                                                                             \
@@ -61,6 +62,7 @@ struct msg_field {
         uint64_t max;                             /* of the number, or bytes */
         uint32_t most;                            /* elements of a list */
         const struct msg_record *(*record)(void); /* of a list's elements */
+        bool code;                                /* a secret that people type: text in JSON */
 };
 
 struct msg_record {
@@ -98,9 +100,9 @@ void message_done(const struct msg_record *record, void *message);
                 &list_->at[list_->count++];                                                                  \
         })
 void *message_list_grow(void *at, size_t count, size_t size) must_check;
-void texts_add(struct msg_texts *texts, const char *text); /* copies */
-void texts_copy(struct msg_texts *texts, const struct msg_texts *from);
-bool texts_have(const struct msg_texts *texts, const char *text);
+void msg_texts_add(struct msg_texts *texts, const char *text); /* copies */
+void msg_texts_copy(struct msg_texts *texts, const struct msg_texts *from);
+bool msg_texts_have(const struct msg_texts *texts, const char *text);
 /* "" for NULL: how readers look at a TEXT field. */
 static inline const char *msg_text(const char *text)
 {

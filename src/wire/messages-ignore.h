@@ -13,6 +13,7 @@
 #define TEXT(field, max)
 #define BYTES(field, max)
 #define SECRET(field, max)
+#define CODE(field, max)
 #define TEXTS(field, max, most)
 #define LIST(field, record, most)
 #endif

@@ -8,6 +8,7 @@
 #undef TEXT
 #undef BYTES
 #undef SECRET
+#undef CODE
 #undef TEXTS
 #undef LIST
 #undef END

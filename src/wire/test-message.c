@@ -12,8 +12,8 @@ static void fill_terms(struct msg_terms *terms)
 {
         terms->server_id = text_copy("server");
         terms->name = text_copy("Zoë, \"the\" O'Neil 😀");
-        texts_add(&terms->addresses, "zoe@example.org");
-        texts_add(&terms->addresses, "");
+        msg_texts_add(&terms->addresses, "zoe@example.org");
+        msg_texts_add(&terms->addresses, "");
         terms->created = 1795000000;
         for (int i = 0; i < 5; i++) {
                 struct msg_recovery_item *item = MSG_LIST_ADD(terms->items);

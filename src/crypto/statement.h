@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What two parties sign, MAC or hash alike: one place for the label and the order of parts, so that client, engine and keeper
+ * cannot differ. Messages come in their wire encoding (wire/messages.def says of which record). Each part, the label too, goes with its
+ * length before it (8 bytes big endian).
+ */
+#include "crypto/curve.h"
+#include "crypto/kdf.h"
+
+/* HMAC under the token's `auth` over "vouchsafe token request 1", token_request. */
+struct digest token_request_mac(const struct secret *auth, struct bytes request);
+/* HMAC under `auth` over "vouchsafe token answer 1", SHA-256 of the request's encoding, token_answer. */
+struct digest token_answer_mac(const struct secret *auth, struct bytes request, struct bytes answer);
+/* SHA-256 over "vouchsafe terms 1", terms: what officers sign and partials are bound to. */
+struct digest terms_digest(struct bytes terms);
+/* What an officer signs with his operation-signing key: "vouchsafe approval 1", digest of the terms, SHA-256 of the box. */
+void approval_statement(const struct digest *terms, struct bytes box, struct buf *out);
+/* What an officer signs with his share e_i as private key: "vouchsafe officer 1", server id, SPKI of his operation-signing key. */
+void officer_statement(struct bytes server_id, struct bytes spki, struct buf *out);
+/* The kind of an operation signature (operation.h) is the message's name in messages.def: "user_enroll". */
