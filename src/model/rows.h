@@ -132,7 +132,7 @@ struct request_row {
         struct buf result;           /* enveloped to the recipient */
 };
 
-enum approval_verdict { APPROVAL_GIVEN = 1, APPROVAL_REFUSED };
+enum approval_verdict { APPROVAL_GIVEN = 1, APPROVAL_REFUSED, APPROVAL_STRUCK /* its partials did not verify */ };
 
 struct approval_row {
         struct row row;

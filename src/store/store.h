@@ -206,6 +206,11 @@ int store_archive_list_all(struct store *store, const struct id *after, size_t m
 int store_pool_add(struct store *store, struct pool_row *row) must_check;
 /* The oldest of the profile, which is removed by that, with the transaction. PROBLEM_NOT_FOUND: empty. */
 int store_pool_take(struct store *store, const char *profile, struct pool_row *ret_row) must_check;
+/* Of a profile, oldest first, after `after` (NULL: from the start); they stay. */
+int store_pool_list(struct store *store, const char *profile, const struct id *after, size_t most, void *context,
+                    int (*each)(void *context, struct pool_row *row)) must_check;
+/* Remove it with the transaction that uses its key. PROBLEM_STALE when somebody else took it. */
+int store_pool_remove(struct store *store, const struct pool_row *row) must_check;
 int store_pool_count(struct store *store, const char *profile, int64_t *ret_count) must_check;
 
 /* ---- operators, requests, approvals ---- */
@@ -225,6 +230,8 @@ int store_request_list(struct store *store, int state, const struct id *user, co
                        size_t most, void *context,
                        int (*each)(void *context, struct request_row *row)) must_check;
 int store_approval_add(struct store *store, struct approval_row *row) must_check;
+/* Its partials are erased once used; one that was struck may be given anew. */
+int store_approval_put(struct store *store, struct approval_row *row) must_check;
 int store_approval_list(struct store *store, const struct id *request, void *context,
                         int (*each)(void *context, struct approval_row *row)) must_check;
 
