@@ -148,18 +148,25 @@ static int encoder_write(struct sink *sink, const uint8_t *data, size_t len)
         return 0;
 }
 
+int base64_encoder_end(struct base64_encoder *encoder)
+{
+        uint8_t *end;
+
+        if (encoder->rest_len == 0)
+                return 0;
+        end = encode_portable(encoder->rest, encoder->rest_len, encoder->out);
+        encoder->rest_len = 0;
+        if (encoder->crlf)
+                *end++ = '\r';
+        *end++ = '\n';
+        return PASS(sink_write(encoder->next, encoder->out, (size_t)(end - encoder->out)));
+}
+
 static int encoder_finish(struct sink *sink)
 {
         struct base64_encoder *encoder = CONTAINER_OF(sink, struct base64_encoder, sink);
-        uint8_t *end = encoder->out;
 
-        if (encoder->rest_len > 0) {
-                end = encode_portable(encoder->rest, encoder->rest_len, end);
-                if (encoder->crlf)
-                        *end++ = '\r';
-                *end++ = '\n';
-                TRY(sink_write(encoder->next, encoder->out, (size_t)(end - encoder->out)));
-        }
+        TRY(base64_encoder_end(encoder));
         return PASS(sink_finish(encoder->next));
 }
 

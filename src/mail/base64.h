@@ -18,6 +18,8 @@ struct base64_encoder {
         uint8_t *out;
 };
 void base64_encoder_init(struct base64_encoder *encoder, bool crlf, struct sink *next);
+/* Write what is left and end its line, without finishing the next stage. */
+int base64_encoder_end(struct base64_encoder *encoder) must_check;
 void base64_encoder_done(struct base64_encoder *encoder);
 
 struct base64_decoder {

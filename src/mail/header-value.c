@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The values of header fields, through GMime. */
+#include "mail/header.h"
+
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <gmime/gmime.h> /* last: GLib undefines MIN and MAX before it defines its own */
+
+static void gmime_ready(void)
+{
+        static bool ready;
+
+        if (ready)
+                return;
+        g_mime_init();
+        ready = true;
+}
+
+static char *lower(char *text)
+{
+        for (char *at = text; at && *at; at++)
+                if (*at >= 'A' && *at <= 'Z')
+                        *at = (char)(*at + 32);
+        return text;
+}
+
+static char *parameter(GMimeParamList *list, const char *name)
+{
+        GMimeParam *param = list ? g_mime_param_list_get_parameter(list, name) : NULL;
+        const char *value = param ? g_mime_param_get_value(param) : NULL;
+
+        return value ? text_copy(value) : NULL;
+}
+
+/* A second value of a parameter that decides how the content is read: programs differ in which they take. */
+static bool parameters_are_ambiguous(const char *value)
+{
+        static const char *const names[] = {"boundary", "protocol", "smime-type"};
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+                size_t len = strlen(names[i]), count = 0;
+
+                for (const char *at = value; (at = strcasestr(at, names[i])); at += len) {
+                        const char *after = at + len;
+
+                        while (*after == ' ')
+                                after++;
+                        if (at > value && (at[-1] == ';' || at[-1] == ' ') && (*after == '=' || *after == '*'))
+                                count += *after == '=' || after[1] == '=' || after[1] == '0';
+                }
+                if (count > 1)
+                        return true;
+        }
+        return false;
+}
+
+static void content_type_parse(const char *value, struct content *content)
+{
+        GMimeContentType *type = g_mime_content_type_parse(NULL, value);
+        GMimeParamList *list;
+
+        if (!type)
+                return;
+        if (g_mime_content_type_get_media_type(type) && g_mime_content_type_get_media_subtype(type)) {
+                free(content->type);
+                content->type = lower(text_format("%s/%s", g_mime_content_type_get_media_type(type),
+                                                  g_mime_content_type_get_media_subtype(type)));
+        }
+        list = g_mime_content_type_get_parameters(type);
+        content->boundary = parameter(list, "boundary");
+        content->protocol = lower(parameter(list, "protocol"));
+        content->micalg = lower(parameter(list, "micalg"));
+        content->smime_type = lower(parameter(list, "smime-type"));
+        content->name = parameter(list, "name");
+        g_object_unref(type);
+}
+
+static void content_disposition_parse(const struct header *header, struct content *content)
+{
+        const struct header_field *field = header_find(header, "Content-Disposition", NULL);
+        CLEANUP(mem_freep) char *value = field ? header_value(field) : NULL;
+        GMimeContentDisposition *disposition = value ? g_mime_content_disposition_parse(NULL, value) : NULL;
+
+        if (!disposition)
+                return;
+        if (!content->name)
+                content->name = parameter(g_mime_content_disposition_get_parameters(disposition), "filename");
+        g_object_unref(disposition);
+}
+
+void content_parse(const struct header *header, struct content *ret_content)
+{
+        struct content content = {0};
+        size_t types, encodings;
+        const struct header_field *type = header_find(header, "Content-Type", &types);
+        const struct header_field *encoding = header_find(header, "Content-Transfer-Encoding", &encodings);
+        CLEANUP(mem_freep) char *value = type ? header_value(type) : NULL;
+
+        gmime_ready();
+        content.type = text_copy("text/plain");
+        content.declared = type != NULL;
+        content.ambiguous = types > 1 || encodings > 1 || (value && parameters_are_ambiguous(value));
+        if (value)
+                content_type_parse(value, &content);
+        content_disposition_parse(header, &content);
+        content.encoding = encoding ? lower(header_value(encoding)) : text_copy("7bit");
+        /* A token, perhaps with a comment or a stray semicolon behind it. */
+        content.encoding[strcspn(content.encoding, " ;(")] = 0;
+        *ret_content = content;
+}
+
+void content_done(struct content *content)
+{
+        free(content->type);
+        free(content->encoding);
+        free(content->boundary);
+        free(content->protocol);
+        free(content->micalg);
+        free(content->smime_type);
+        free(content->name);
+        *content = (struct content){0};
+}
+
+bool content_is_multipart(const struct content *content)
+{
+        return strncmp(content->type, "multipart/", 10) == 0 && content->boundary;
+}
+
+bool content_is_signed(const struct content *content)
+{
+        if (strcmp(content->type, "multipart/signed") != 0)
+                return false;
+        return !content->protocol || strcmp(content->protocol, "application/pkcs7-signature") == 0 ||
+               strcmp(content->protocol, "application/x-pkcs7-signature") == 0;
+}
+
+bool content_is_pkcs7(const struct content *content)
+{
+        size_t len = content->name ? strlen(content->name) : 0;
+
+        if (strcmp(content->type, "application/pkcs7-mime") == 0 || strcmp(content->type, "application/x-pkcs7-mime") == 0)
+                return true;
+        /* RFC 8551 3.9: a name ending in .p7m says it too. */
+        return len > 4 && strcasecmp(content->name + len - 4, ".p7m") == 0 &&
+               (strcmp(content->type, "application/octet-stream") == 0 || strcmp(content->type, "application/x-octet-stream") == 0);
+}
+
+/* ---- addresses */
+
+/* Does the name that is shown contain an address other than the one that it stands for? */
+static bool name_deceives(const char *name, const char *address)
+{
+        const char *at = name ? strchr(name, '@') : NULL;
+        const char *begin, *end;
+        CLEANUP(mem_freep) char *shown = NULL;
+
+        if (!at)
+                return false;
+        for (begin = at; begin > name && !strchr(" <>\"'()[],;:", begin[-1]);)
+                begin--;
+        for (end = at; *end && !strchr(" <>\"'()[],;:", *end);)
+                end++;
+        shown = text_copy_n(begin, (size_t)(end - begin));
+        return begin < at && end > at + 1 && strchr(at, '.') && strcasecmp(shown, address) != 0;
+}
+
+static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item)
+{
+        const char *address = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(item));
+        const char *name = internet_address_get_name(item);
+        CLEANUP(buf_done) struct buf shown = BUF_NONE;
+        struct buf key = BUF_NONE;
+
+        address = address ? address : "";
+        text_add_printable(&shown, bytes_text(address), 320);
+        mailboxes->keys = mem_resize(mailboxes->keys, mailboxes->count + 1, sizeof(char *));
+        mailboxes->shown = mem_resize(mailboxes->shown, mailboxes->count + 1, sizeof(char *));
+        mailboxes->keys[mailboxes->count] = address_parse(bytes_text(address), &key) == 0 ? text_copy(buf_text(&key)) : NULL;
+        mailboxes->shown[mailboxes->count] = text_copy(buf_text(&shown));
+        mailboxes->count++;
+        buf_done(&key);
+        if (!mailboxes->deceiving && name_deceives(name, address)) {
+                buf_clear(&shown);
+                text_add_printable(&shown, bytes_text(name), 200);
+                mailboxes->deceiving = text_copy(buf_text(&shown));
+        }
+}
+
+static void mailboxes_add(struct mailboxes *mailboxes, InternetAddressList *list)
+{
+        for (int i = 0; list && i < internet_address_list_length(list) && mailboxes->count < 1000; i++) {
+                InternetAddress *item = internet_address_list_get_address(list, i);
+
+                if (INTERNET_ADDRESS_IS_MAILBOX(item))
+                        mailbox_add(mailboxes, item);
+        }
+}
+
+void mailboxes_parse(const struct header_field *field, struct mailboxes *ret_mailboxes)
+{
+        struct mailboxes mailboxes = {0};
+        CLEANUP(mem_freep) char *value = header_value(field);
+        InternetAddressList *list;
+
+        gmime_ready();
+        list = internet_address_list_parse(NULL, value);
+        mailboxes_add(&mailboxes, list);
+        /* Groups hold mailboxes only. */
+        for (int i = 0; list && i < internet_address_list_length(list); i++) {
+                InternetAddress *item = internet_address_list_get_address(list, i);
+
+                if (INTERNET_ADDRESS_IS_GROUP(item))
+                        mailboxes_add(&mailboxes, internet_address_group_get_members(INTERNET_ADDRESS_GROUP(item)));
+        }
+        if (list)
+                g_object_unref(list);
+        *ret_mailboxes = mailboxes;
+}
+
+void mailboxes_done(struct mailboxes *mailboxes)
+{
+        for (size_t i = 0; i < mailboxes->count; i++) {
+                free(mailboxes->keys[i]);
+                free(mailboxes->shown[i]);
+        }
+        free(mailboxes->keys);
+        free(mailboxes->shown);
+        free(mailboxes->deceiving);
+        *mailboxes = (struct mailboxes){0};
+}
+
+int header_date(const struct header_field *field, int64_t *ret_instant)
+{
+        CLEANUP(mem_freep) char *value = header_value(field);
+        GDateTime *date;
+
+        gmime_ready();
+        date = g_mime_utils_header_decode_date(value);
+        if (!date)
+                return refuse(PROBLEM_MALFORMED, "The Date field is not readable.");
+        *ret_instant = g_date_time_to_unix(date);
+        g_date_time_unref(date);
+        return 0;
+}
