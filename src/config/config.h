@@ -22,16 +22,16 @@ struct config_texts {
 
 enum config_child { CONFIG_ENGINE = 1, CONFIG_FRONT = 2, CONFIG_KEEPER = 4, CONFIG_OUTBOUND = 8 };
 
-#define SECTION(section, children, help)                         struct {
-#define TEXT(member, key, value, when, help)                     char *member;
-#define PATH(member, key, value, when, help)                     char *member;
-#define CHOICE(member, key, value, choices, when, help)          char *member;
-#define TEXTS(member, key, value, when, help)                    struct config_texts member;
-#define ADDRESSES(member, key, value, when, help)                struct config_texts member;
-#define FLAG(member, key, value, when, help)                     bool member;
-#define NUMBER(member, key, value, least, most, when, help)      uint64_t member;
-#define SIZE(member, key, value, least, most, when, help)        uint64_t member;
-#define DURATION(member, key, value, least, most, when, help)    int64_t member;
+#define SECTION(section, children, help)                               struct {
+#define TEXT(section, member, key, value, when, help)                  char *member;
+#define PATH(section, member, key, value, when, help)                  char *member;
+#define CHOICE(section, member, key, value, choices, when, help)       char *member;
+#define TEXTS(section, member, key, value, when, help)                 struct config_texts member;
+#define ADDRESSES(section, member, key, value, when, help)             struct config_texts member;
+#define FLAG(section, member, key, value, when, help)                  bool member;
+#define NUMBER(section, member, key, value, least, most, when, help)   uint64_t member;
+#define SIZE(section, member, key, value, least, most, when, help)     uint64_t member;
+#define DURATION(section, member, key, value, least, most, when, help) int64_t member;
 #define END_SECTION(section)                                                                                 \
         }                                                                                                    \
         section;
@@ -39,17 +39,7 @@ struct config {
 #include "config/options.def"
         char **given; /* one for each option: the text that was given, NULL for the default */
 };
-#undef SECTION
-#undef TEXT
-#undef PATH
-#undef CHOICE
-#undef TEXTS
-#undef ADDRESSES
-#undef FLAG
-#undef NUMBER
-#undef SIZE
-#undef DURATION
-#undef END_SECTION
+#include "config/options-undef.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/vouchsafe/vouchsafe.conf"
 

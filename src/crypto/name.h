@@ -35,7 +35,18 @@ int name_common_name(struct bytes name, struct buf *ret_text) must_check;
  * local part an otherName of SmtpUTF8Mailbox (RFC 9598). `address` is a key of address_parse().
  */
 void general_name_add_address(struct buf *out, const char *address);
+/*
+ * The same address with its domain in A-labels (bücher.example → xn--bcher-kva.example), and in U-labels, the form that people
+ * read; unchanged when the domain has no such form. Two addresses are one when they are equal in A-labels.
+ */
+void address_to_ascii(const char *address, struct buf *ret_address);
+void address_to_unicode(const char *address, struct buf *ret_address);
 void general_name_add_uri(struct buf *out, const char *uri);
 void general_name_add_dns(struct buf *out, const char *host);
 /* `host` as iPAddress if it is an IPv4 or IPv6 address, else as dNSName. */
 void general_name_add_host(struct buf *out, const char *host);
+/*
+ * One GeneralName off the cursor's front: if it is an rfc822Name or SmtpUTF8Mailbox with a proper address, the key of address_parse()
+ * with the domain in U-labels; otherwise `ret_address` gets BUF_NONE. PROBLEM_MALFORMED.
+ */
+int general_name_read_address(struct bytes *cursor, struct buf *ret_address) must_check;

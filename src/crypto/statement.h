@@ -19,3 +19,9 @@ void approval_statement(const struct digest *terms, struct bytes box, struct buf
 /* What an officer signs with his share e_i as private key: "vouchsafe officer 1", server id, SPKI of his operation-signing key. */
 void officer_statement(struct bytes server_id, struct bytes spki, struct buf *out);
 /* The kind of an operation signature (operation.h) is the message's name in messages.def: "user_enroll". */
+
+/*
+ * Signatures of both statements are signature_make()'s: 64 bytes, r ‖ s. An officer's shares are boxed to the recipient point of his
+ * invitation code (token_recipient()) under this context.
+ */
+#define SHARES_CONTEXT "vouchsafe shares 1"

@@ -14,7 +14,7 @@
  * when reading, an absent member is empty (null is not accepted in its place).
  *
  * Reading is strict and pure: one object and nothing after it, no unknown or repeated member, no other type, the limits of
- * messages.def, at most JSON_DEPTH deep. PROBLEM_MALFORMED otherwise, with a sentence that names the place
+ * messages.def. PROBLEM_MALFORMED otherwise, with a sentence that names the place
  * ("people[3].addresses[0] is no text"), never the value.
  *
  * Values may be secrets: memory that reading takes is wiped when it is given back (json_setup()).
@@ -22,8 +22,6 @@
 #include "base/buf.h"
 #include "protocol/writer.h"
 #include "wire/message.h"
-
-enum { JSON_DEPTH = 16 };
 
 /* Once a process, before any other function here: jansson's memory is wiped on release. */
 void json_setup(void);
@@ -34,9 +32,13 @@ int json_message_add(const struct msg_record *record, const void *message, struc
 /* The same as a member of what `writer` writes (name NULL: an element, or the whole). */
 int json_message_write(const struct msg_record *record, const void *message, const char *name,
                        struct json_writer *writer) must_check;
-/* The same without the fields that `skip` says true for. */
-int json_message_add_without(const struct msg_record *record, const void *message, bool (*skip)(const char *field, void *context),
-                             void *context, struct buf *out) must_check;
+/* The same with those fields only that the choice takes. */
+struct json_choice {
+        bool (*takes)(const void *context, const char *field);
+        const void *context;
+};
+int json_message_add_some(const struct msg_record *record, const void *message, const struct json_choice *choice,
+                          struct buf *out) must_check;
 
 #define json_parse(name, text, ret_message)                                                                  \
         ({                                                                                                   \

@@ -37,6 +37,10 @@ int route_find(const char *method, struct bytes target, const struct route **ret
 /* "GET, POST": what the path of `target` takes; "" when it does not exist. For the Allow header. */
 void route_methods(struct bytes target, struct buf *out);
 
+/* Where a field of the request stands. */
+enum route_place { ROUTE_IN_BODY, ROUTE_IN_PATH, ROUTE_IN_QUERY };
+enum route_place route_field_place(const struct route *route, const char *field);
+
 /* The message that a request is: path, query and body together. An empty body is an empty object. */
 int route_decode(const struct route *route, struct bytes target, struct bytes body, void *ret_message) must_check;
 

@@ -8,6 +8,8 @@
  */
 #include "base/buf.h"
 
+#define JSON_NUMBER_MAX ((UINT64_C(1) << 53) - 1)
+
 struct json_writer {
         struct buf *out;
         bool comma; /* before the next member or element */

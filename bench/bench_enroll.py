@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Enrollment over HTTPS, durable, client and server on this machine: connections kept alive, a new one each, RSA-3072 from the pool, and
+as many with 100,000 users enrolled already. CPU is that of the server's processes."""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+import harness  # noqa: E402
+
+
+def emit(name, value, unit, peer=None, ratio=None):
+    print(json.dumps({"name": name, "value": value, "unit": unit, "peer": peer, "ratio": ratio}), flush=True)
+
+
+def cpu_seconds(server) -> float:
+    """User and system time of all processes of the server so far."""
+    ticks = 0
+    for pid in [server.process.pid, *server.children().values()]:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Load:
+    """Enrolls people who were not there before, a batch at a time."""
+
+    def __init__(self, server):
+        self.server, self.first = server, 0
+
+    def run(self, count: int, *options) -> tuple[float, float]:
+        """Enrollments a second, and server CPU in milliseconds for each."""
+        server = self.server
+        unit = f"Batch{self.first}"
+        server.run("directory", "import", server.people(count, unit, self.first), home="rita", timeout=1800)
+        self.first += count
+        tokens = server.tokens(f"unit:{unit}")
+        before = cpu_seconds(server)
+        done = subprocess.run([str(harness.BUILD / "bench/load"), "--server", server.url, "--tokens", str(tokens), *options],
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"load failed: {done.stdout}{done.stderr}{server.tail()}")
+        result = json.loads(done.stdout)
+        return count / result["seconds"], (cpu_seconds(server) - before) / count * 1000
+
+
+def pool_fill(server, wanted: int, seconds: float):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and int(server.json("status", "--server", server.url, password=False).get("pool", 0)) < wanted:
+        time.sleep(1)
+
+
+def measure_p256(count: int, users: int):
+    with harness.Server(options={"enroll": {"encryption-profile": "p256", "pool-size": 0}}) as server:
+        load = Load(server)
+        load.run(count // 4)
+        rate, cpu = load.run(count)
+        emit("enroll, P-256, durable, connections kept", rate, "1/s")
+        emit("enroll, P-256: server CPU", cpu, "ms each")
+        emit("enroll, P-256, a new connection each", load.run(count, "--fresh")[0], "1/s")
+        while load.first < users:
+            load.run(min(10000, users - load.first))
+        if users:
+            again, cpu = load.run(count)
+            emit(f"enroll, P-256, with {load.first:,} users", again, "1/s", "few users", again / rate)
+        return rate
+
+
+def measure_rsa(count: int, p256: float):
+    with harness.Server(options={"enroll": {"encryption-profile": "rsa3072", "pool-size": count}}) as server:
+        pool_fill(server, count, 600)
+        rate, _ = Load(server).run(count)
+        emit("enroll, RSA-3072 from the pool", rate, "1/s", "P-256", rate / p256)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--count", type=int, default=4000)
+    parser.add_argument("--rsa", type=int, default=400)
+    parser.add_argument("--users", type=int, default=0, help="also measure with this many users enrolled")
+    arguments = parser.parse_args()
+    rate = measure_p256(arguments.count, arguments.users)
+    measure_rsa(arguments.rsa, rate)
+
+
+if __name__ == "__main__":
+    main()

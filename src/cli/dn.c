@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/dn.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+enum { VALUE_MOST = 4096 };
+
+struct scanner {
+        struct bytes text;
+        size_t at;
+};
+
+void dn_done(struct dn *dn)
+{
+        for (size_t i = 0; i < dn->count; i++) {
+                free(dn->parts[i].type);
+                free(dn->parts[i].value);
+        }
+        *dn = (struct dn){0};
+}
+
+static bool at_end(const struct scanner *s)
+{
+        return s->at >= s->text.len;
+}
+
+static uint8_t peek(const struct scanner *s)
+{
+        return at_end(s) ? 0 : s->text.data[s->at];
+}
+
+static void skip_blanks(struct scanner *s)
+{
+        while (peek(s) == ' ')
+                s->at++;
+}
+
+static int refuse_dn(const struct scanner *s, const char *what)
+{
+        return refuse(PROBLEM_MALFORMED, "The name has %s at character %zu.", what, s->at + 1);
+}
+
+static int hex_digit(uint8_t c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        c |= 0x20;
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int scan_type(struct scanner *s, char **ret_type)
+{
+        CLEANUP(buf_done) struct buf type = BUF_NONE;
+
+        skip_blanks(s);
+        for (;;) {
+                uint8_t c = peek(s);
+                bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+                if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '.' && c != '_')
+                        break;
+                buf_add_byte(&type, (uint8_t)(letter ? c | 0x20 : c));
+                s->at++;
+        }
+        skip_blanks(s);
+        if (!type.len || peek(s) != '=')
+                return refuse_dn(s, "no \"type=value\"");
+        s->at++;
+        skip_blanks(s);
+        *ret_type = text_copy(buf_text(&type));
+        return 0;
+}
+
+static int scan_escape(struct scanner *s, struct buf *value)
+{
+        int high, low;
+
+        s->at++;
+        if (at_end(s))
+                return refuse_dn(s, "an escape without a character");
+        high = hex_digit(peek(s));
+        low = s->at + 1 < s->text.len ? hex_digit(s->text.data[s->at + 1]) : -1;
+        if (high >= 0 && low >= 0) {
+                buf_add_byte(value, (uint8_t)(high << 4 | low));
+                s->at += 2;
+                return 0;
+        }
+        buf_add_byte(value, peek(s));
+        s->at++;
+        return 0;
+}
+
+/* Up to an unescaped "," ";" or "+"; blanks at the end that are not escaped do not belong to it. */
+static int scan_plain(struct scanner *s, struct buf *value)
+{
+        size_t keep = 0;
+
+        while (!at_end(s) && !strchr(",;+", peek(s))) {
+                if (peek(s) == '\\') {
+                        TRY(scan_escape(s, value));
+                        keep = value->len;
+                        continue;
+                }
+                if (peek(s) == '"')
+                        return refuse_dn(s, "a quote inside of a value");
+                buf_add_byte(value, peek(s));
+                if (peek(s) != ' ')
+                        keep = value->len;
+                s->at++;
+        }
+        if (value->len > keep)
+                value->data[value->len = keep] = 0;
+        return 0;
+}
+
+static int scan_quoted(struct scanner *s, struct buf *value)
+{
+        s->at++;
+        while (!at_end(s) && peek(s) != '"') {
+                if (peek(s) == '\\') {
+                        TRY(scan_escape(s, value));
+                        continue;
+                }
+                buf_add_byte(value, peek(s));
+                s->at++;
+        }
+        if (at_end(s))
+                return refuse_dn(s, "a quote that is not closed");
+        s->at++;
+        skip_blanks(s);
+        return 0;
+}
+
+static int scan_part(struct scanner *s, struct dn *dn)
+{
+        CLEANUP(buf_done) struct buf value = BUF_NONE;
+        struct dn_part *part;
+
+        if (dn->count == DN_PARTS_MOST)
+                return refuse(PROBLEM_TOO_LARGE, "The name has more than %d parts.", DN_PARTS_MOST);
+        part = &dn->parts[dn->count];
+        TRY(scan_type(s, &part->type));
+        dn->count++;
+        if (peek(s) == '"')
+                TRY(scan_quoted(s, &value));
+        else
+                TRY(scan_plain(s, &value));
+        if (value.len > VALUE_MOST)
+                return refuse(PROBLEM_TOO_LARGE, "A part of the name is longer than %d bytes.", VALUE_MOST);
+        if (!text_is_utf8(buf_view(&value)))
+                return refuse_dn(s, "a value that is not UTF-8");
+        part->value = text_copy(buf_text(&value));
+        return 0;
+}
+
+int dn_parse(struct bytes text, struct dn *ret_dn)
+{
+        CLEANUP(dn_done) struct dn dn = {0};
+        struct scanner s = {.text = text};
+
+        for (;;) {
+                TRY(scan_part(&s, &dn));
+                if (at_end(&s))
+                        break;
+                if (!strchr(",;+", peek(&s)))
+                        return refuse_dn(&s, "something after a value");
+                s.at++;
+        }
+        *ret_dn = dn;
+        dn = (struct dn){0};
+        return 0;
+}
+
+void dn_key_add(struct buf *out, const struct dn *dn)
+{
+        for (size_t i = 0; i < dn->count; i++) {
+                bool blank = false;
+                buf_add_text(out, dn->parts[i].type);
+                buf_add_byte(out, '=');
+                for (const char *c = dn->parts[i].value; c && *c; c++) {
+                        if (*c == ' ' && blank)
+                                continue;
+                        blank = *c == ' ';
+                        if (*c == ',' || *c == '=' || *c == '\\')
+                                buf_add_byte(out, '\\');
+                        buf_add_byte(out, (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c));
+                }
+                buf_add_byte(out, ',');
+        }
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Distinguished names as text (RFC 4514, and the quoted values of RFC 2253): taken apart, and as a key to compare by. Pure. */
+#include "base/buf.h"
+#include "base/fault.h"
+
+enum { DN_PARTS_MOST = 128 };
+
+struct dn_part {
+        char *type;  /* lower case */
+        char *value; /* unescaped UTF-8, or "#hex" */
+};
+
+struct dn {
+        struct dn_part parts[DN_PARTS_MOST]; /* as written: the entry's own first */
+        size_t count;
+};
+
+/* PROBLEM_MALFORMED says where; PROBLEM_TOO_LARGE. */
+int dn_parse(struct bytes text, struct dn *ret_dn) must_check;
+void dn_done(struct dn *dn);
+/* Append a text that is equal for equal names: case (of ASCII), blanks and spelling of escapes do not count. */
+void dn_key_add(struct buf *out, const struct dn *dn);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Tables on standard output, by libsmartcols: cut to the terminal's width there, whole elsewhere. Cells are copied and made printable.
+ */
+#include "base/buf.h"
+#include "base/clock.h"
+
+struct table;
+
+/* `columns`: titles ended by NULL. A title that begins with ">" is aligned to the right, with "~" may be cut first. */
+struct table *table_new(const char *const *columns);
+void table_free(struct table *table);
+DEFINE_CLEANUP(struct table *, table_free)
+/* A row with as many cells as there are columns; NULL is empty. */
+void table_row(struct table *table, const char *const *cells);
+/* Print and forget the rows; without rows, `empty` as a sentence on standard error. */
+void table_print(struct table *table, const char *empty);
+
+/* Joined with ", ". */
+struct msg_texts;
+char *texts_joined(const struct msg_texts *texts);
+/* "2026-11-23 02:51" in UTC; "" for 0. */
+const char *time_short(int64_t instant, char text[static TIME_TEXT_SIZE]);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ini.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "config/value.h"
+
+/* inih takes lines from here, so that they can be counted and their length is checked: it would cut them silently. */
+struct reading {
+        const char *name;
+        const char *rest;
+        int line;
+        bool continues; /* the line is indented: it goes on with the value before */
+        struct config *config;
+        int *lines;   /* where each option was given */
+        int previous; /* the option that an indented line goes on with */
+        int result;   /* the first thing that was wrong; its sentence is the report */
+};
+
+static char *line_next(char *line, int size, void *context)
+{
+        struct reading *reading = context;
+        size_t len = strcspn(reading->rest, "\n");
+
+        if (!*reading->rest || reading->result)
+                return NULL;
+        reading->line++;
+        reading->continues = reading->rest[0] == ' ' || reading->rest[0] == '\t';
+        if (len > CONFIG_LINE_MAX || len + 3 > (size_t)size) {
+                reading->result = refuse(PROBLEM_CONFIGURATION, "%s line %d is longer than %d bytes. A list may go on in indented lines.",
+                                         reading->name, reading->line, CONFIG_LINE_MAX);
+                return NULL;
+        }
+        memcpy(line, reading->rest, len);
+        line[len] = '\n';
+        line[len + 1] = 0;
+        reading->rest += len + (reading->rest[len] == '\n');
+        return line;
+}
+
+static int option_find(struct reading *reading, const char *section, const char *key, int *ret_index)
+{
+        int index = config_option_find(section, key);
+
+        if (!*section)
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: \"%s\" stands before the first [section].", reading->name,
+                              reading->line, key);
+        if (!config_section_known(section))
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: there is no section [%s]. See vouchsafe.conf(5).", reading->name,
+                              reading->line, section);
+        if (index < 0)
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: [%s] has no option \"%s\". See vouchsafe.conf(5).", reading->name,
+                              reading->line, section, key);
+        *ret_index = index;
+        return 0;
+}
+
+static bool option_is_list(int index)
+{
+        enum config_type type = config_option_at((size_t)index)->type;
+
+        return type == CONFIG_TEXTS || type == CONFIG_ADDRESSES;
+}
+
+static int option_read(struct reading *reading, const char *section, const char *key, const char *value)
+{
+        CLEANUP(mem_freep) char *joined = NULL;
+        int index = -1, r;
+
+        TRY(option_find(reading, section, key, &index));
+        if (reading->continues && index == reading->previous) {
+                if (!option_is_list(index))
+                        return refuse(PROBLEM_CONFIGURATION, "%s line %d is indented, as if it went on with %s. Begin it at the margin.",
+                                      reading->name, reading->line, key);
+                value = joined = text_format("%s %s", reading->config->given[index], value);
+        } else if (reading->lines[index]) {
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: [%s] %s was already given in line %d. Leave one of them.",
+                              reading->name, reading->line, section, key, reading->lines[index]);
+        }
+        reading->previous = index;
+        reading->lines[index] = reading->line;
+        r = config_set(reading->config, (size_t)index, value);
+        return r ? report_prefix(PASS(r), "%s line %d: [%s] %s ", reading->name, reading->line, section, key) : 0;
+}
+
+static int option_came(void *context, const char *section, const char *key, const char *value)
+{
+        struct reading *reading = context;
+
+        if (!reading->result)
+                reading->result = option_read(reading, section, key, value);
+        return 1;
+}
+
+static int missing(const char *name, const char *section, const char *key, const char *what)
+{
+        return refuse(PROBLEM_CONFIGURATION, "%s: [%s] %s is missing: %s", name, section, key, what);
+}
+
+/* What no option can check alone. */
+static int config_check(const char *name, const struct config *config)
+{
+        if (!*config->server.organisation)
+                return missing(name, "server", "organisation", "say whom certificates are to name, as organisation = Example Ltd.");
+        if (!config->server.host_names.count)
+                return missing(name, "server", "host-names", "say how clients reach the server, as host-names = keys.example.org.");
+        if (!*config->tls.certificate != !*config->tls.key)
+                return missing(name, "tls", *config->tls.key ? "certificate" : "key", "give both, or neither to use the built-in CA's.");
+        if (strcmp(config->startup.secret, "file") == 0 && !*config->startup.secret_file)
+                return missing(name, "startup", "secret-file", "it is needed when secret = file.");
+        if (config->crl.lifetime < 2 * config->crl.interval)
+                return refuse(PROBLEM_CONFIGURATION, "%s: [crl] lifetime must be at least twice [crl] interval, "
+                                                     "or clients would be left without a valid list.", name);
+        if (*config->store.url && strncmp(config->store.url, "sqlite:/", 8) != 0 &&
+            strncmp(config->store.url, "postgresql://", 13) != 0)
+                return refuse(PROBLEM_CONFIGURATION, "%s: [store] url is sqlite:/path/of/file or postgresql://…, not \"%s\".", name,
+                              config->store.url);
+        if (*config->server.url && strncmp(config->server.url, "http://", 7) != 0)
+                return refuse(PROBLEM_CONFIGURATION, "%s: [server] url starts with http:// (revocation lists are signed, "
+                                                     "and fetching them over TLS could not end).", name);
+        return 0;
+}
+
+int config_parse(const char *name, const char *text, struct config *ret_config)
+{
+        CLEANUP(config_done) struct config config;
+        CLEANUP(mem_freep) int *lines = mem_array(config_option_count(), sizeof(int));
+        struct reading reading = {.name = name, .rest = text, .config = &config, .lines = lines, .previous = -1};
+        int line;
+
+        config_init(&config);
+        line = ini_parse_stream(line_next, &reading, option_came, &reading);
+        if (reading.result)
+                return PASS(reading.result);
+        if (line)
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d is neither [section] nor key = value.", name, line);
+        TRY(config_check(name, &config));
+        config_complete(&config);
+        *ret_config = config;
+        config = (struct config){0};
+        return 0;
+}
+
+int config_load(const char *path, struct config *ret_config)
+{
+        CLEANUP(buf_done) struct buf text = BUF_NONE;
+        int r = file_read(path, 1 << 20, &text);
+
+        if (r == PROBLEM_NOT_FOUND)
+                return refuse(PROBLEM_CONFIGURATION, "There is no configuration %s. \"vouchsafe init\" writes one.", path);
+        TRY(r);
+        if (memchr(text.data, 0, text.len))
+                return refuse(PROBLEM_CONFIGURATION, "%s is no text file.", path);
+        return PASS(config_parse(path, buf_text(&text), ret_config));
+}

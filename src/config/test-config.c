@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "config/config.h"
+
+#define LEAST "[server]\norganisation = Ünïted Example\nhost-names = keys.example.org\n"
+
+static void defaults_are_complete(void **state)
+{
+        CLEANUP(config_done) struct config config = {0};
+
+        assert_int_equal(config_parse("a", LEAST, &config), 0);
+        assert_string_equal(config.server.organisation, "Ünïted Example");
+        assert_string_equal(config.server.url, "http://keys.example.org");
+        assert_string_equal(config.store.url, "sqlite:/var/lib/vouchsafe/vouchsafe.db");
+        assert_string_equal(config.tls.key, "/var/lib/vouchsafe/tls-key.pem");
+        assert_int_equal(config.limits.body, 4 << 20);
+        assert_int_equal(config.crl.lifetime, 7 * 86400);
+        assert_string_equal(config.listen.https.at[0], "[::]:8443");
+        assert_false(config.publish.users);
+}
+
+static void values_are_read(void **state)
+{
+        CLEANUP(config_done) struct config config = {0};
+
+        assert_int_equal(config_parse("a",
+                                      LEAST "   keys.example.net\n; comment\n# another\n[listen]\nhttps = 127.0.0.1:0 [::1]:0\n"
+                                            "[process]\nkeepers = 3 ; as many\n[publish]\nusers=yes\n[crl]\ninterval: 2m\n",
+                                      &config), 0);
+        assert_int_equal(config.server.host_names.count, 2);
+        assert_string_equal(config.server.host_names.at[1], "keys.example.net");
+        assert_int_equal(config.listen.https.count, 2);
+        assert_int_equal(config.process.keepers, 3);
+        assert_true(config.publish.users);
+        assert_int_equal(config.crl.interval, 120);
+}
+
+static void mistakes_are_named(void **state)
+{
+        static const struct {
+                const char *text, *words;
+        } cases[] = {
+                {"[server]\nhost-names = a\n", "[server] organisation is missing"},
+                {"[server]\norganisation = a\n", "[server] host-names is missing"},
+                {"key = value\n", "line 1: \"key\" stands before"},
+                {LEAST "[serve]\nx = y\n", "line 5: there is no section [serve]"},
+                {LEAST "[crl]\ninterva = 5m\n", "line 5: [crl] has no option \"interva\""},
+                {LEAST "[crl]\ninterval = 5\n", "line 5: [crl] interval is a duration as 90s"},
+                {LEAST "[crl]\ninterval = 5m\ninterval = 6m\n", "line 6: [crl] interval was already given in line 5"},
+                {LEAST "[crl]\ninterval = 5m\n  lifetime = 6m\n", "line 6 is indented"},
+                {LEAST "[crl]\ninterval = 1s\n", "is from 1m to 7d, not \"1s\""},
+                {LEAST "[crl]\ninterval = 7d\nlifetime = 8d\n", "at least twice"},
+                {LEAST "[process]\nkeepers = 0\n", "is from 1 to 64"},
+                {LEAST "[process]\nkeepers = -1\n", "is a number"},
+                {LEAST "[listen]\nhttps = localhost:443\n", "takes addresses with ports"},
+                {LEAST "[listen]\nhttps = ::1:443\n", "takes addresses with ports"},
+                {LEAST "[listen]\nhttps = 127.0.0.1:65536\n", "takes addresses with ports"},
+                {LEAST "[log]\nlevel = inf\n", "is one of error|warning"},
+                {LEAST "[log]\nlevel =\n", "is one of error|warning"},
+                {LEAST "[publish]\nusers = true\n", "is yes or no"},
+                {LEAST "[limits]\nbody = 5T\n", "is a size"},
+                {LEAST "[tls]\ncertificate = /a\n", "[tls] key is missing"},
+                {LEAST "[startup]\nsecret = file\n", "[startup] secret-file is missing"},
+                {LEAST "[store]\nurl = mysql://x\n", "[store] url is sqlite:"},
+                {LEAST "what\n", "line 4 is neither"},
+                {LEAST "[server\n", "line 4 is neither"},
+                {LEAST "[log]\nlevel = \x01\n", "printable"},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                struct config config;
+
+                assert_int_equal(config_parse("here", cases[i].text, &config), PROBLEM_CONFIGURATION);
+                if (!strstr(report_text(), cases[i].words) || strncmp(report_text(), "here", 4) != 0)
+                        fail_msg("\"%s\" instead of \"%s\"", report_text(), cases[i].words);
+        }
+}
+
+static void long_lines_are_refused_not_cut(void **state)
+{
+        CLEANUP(mem_freep) char *text = text_format(LEAST "[store]\nurl = sqlite:/%0300d\n", 7);
+        struct config config;
+
+        assert_int_equal(config_parse("here", text, &config), PROBLEM_CONFIGURATION);
+        assert_non_null(strstr(report_text(), "here line 5 is longer"));
+}
+
+static void children_get_their_sections(void **state)
+{
+        CLEANUP(config_done) struct config config = {0}, front = {0};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+
+        assert_int_equal(config_parse("a", LEAST "[store]\nurl = postgresql://secret\n[limits]\nbody = 1M\n[log]\nlevel = debug\n", &config), 0);
+        config_encode(&config, CONFIG_FRONT, &encoded);
+        assert_null(memmem(encoded.data, encoded.len, "postgresql", 10));
+        assert_int_equal(config_decode(buf_view(&encoded), &front), 0);
+        assert_string_equal(front.log.level, "debug");
+        assert_int_equal(front.limits.body, 1 << 20);
+        assert_string_equal(front.server.host_names.at[0], "keys.example.org");
+        for (size_t len = 1; len < encoded.len; len++) {
+                struct config cut = {0};
+                if (config_decode(bytes_of(encoded.data, len), &cut) == 0)
+                        config_done(&cut);
+        }
+        buf_add_bytes(&encoded, buf_view(&encoded));
+        struct config twice;
+        assert_int_equal(config_decode(buf_view(&encoded), &twice), PROBLEM_MALFORMED);
+}
+
+static void changes_that_need_a_restart_are_named(void **state)
+{
+        CLEANUP(config_done) struct config a = {0}, b = {0};
+        CLEANUP(buf_done) struct buf keys = BUF_NONE;
+
+        assert_int_equal(config_parse("a", LEAST "[process]\nkeepers = 2\n", &a), 0);
+        assert_int_equal(config_parse("a", LEAST "[process]\nkeepers = 3\n[crl]\ninterval = 5m\n[listen]\nhttp = [::]:80\n", &b), 0);
+        config_restart_needed(&a, &b, &keys);
+        assert_string_equal(buf_text(&keys), "[listen] http, [process] keepers");
+}
+
+static void the_sample_is_right(void **state)
+{
+        CLEANUP(config_done) struct config config = {0};
+
+        assert_int_equal(config_load(SAMPLE, &config), 0);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(defaults_are_complete),
+                cmocka_unit_test(values_are_read),
+                cmocka_unit_test(mistakes_are_named),
+                cmocka_unit_test(long_lines_are_refused_not_cut),
+                cmocka_unit_test(children_get_their_sections),
+                cmocka_unit_test(changes_that_need_a_restart_are_named),
+                cmocka_unit_test(the_sample_is_right),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
