@@ -43,7 +43,7 @@ int percent_parse(struct bytes text, struct buf *out)
                 buf_add_byte(out, (uint8_t)(high << 4 | low));
                 i += 2;
         }
-        if (!text_is_utf8(bytes_of(out->data + start, out->len - start)))
+        if (out->len > start && !text_is_utf8(bytes_of(out->data + start, out->len - start)))
                 return refuse(PROBLEM_MALFORMED, "What is percent-encoded is not UTF-8.");
         return 0;
 }
