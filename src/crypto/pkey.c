@@ -243,13 +243,34 @@ void der_add_signature_algorithm(struct buf *out, enum pkey_type type)
         }
 }
 
-int signature_algorithm_check(struct bytes algorithm, enum pkey_type type)
+int pkey_verify_as(EVP_PKEY *key, struct bytes algorithm, struct bytes message, struct bytes signature)
 {
-        CLEANUP(buf_done) struct buf expected = BUF_NONE;
+        static const struct {
+                const struct bytes *oid;
+                const char *digest;
+                int key; /* base id */
+        } algorithms[] = {
+                {&oid_sha256_with_rsa, "SHA2-256", EVP_PKEY_RSA}, {&oid_sha384_with_rsa, "SHA2-384", EVP_PKEY_RSA},
+                {&oid_sha512_with_rsa, "SHA2-512", EVP_PKEY_RSA}, {&oid_ecdsa_sha256, "SHA2-256", EVP_PKEY_EC},
+                {&oid_ecdsa_sha384, "SHA2-384", EVP_PKEY_EC},     {&oid_ecdsa_sha512, "SHA2-512", EVP_PKEY_EC},
+                {&oid_ed25519, NULL, EVP_PKEY_ED25519},
+        };
+        CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        struct bytes content, oid;
+        size_t i = 0;
 
-        der_add_signature_algorithm(&expected, type);
-        if (!bytes_equal(algorithm, buf_view(&expected)))
-                return refuse(PROBLEM_UNSUPPORTED, "The signature algorithm is not the one for keys of type %s.",
-                              pkey_type_name(type));
+        TRY(der_read_only(algorithm, DER_SEQUENCE, &content));
+        TRY(der_read_oid(&content, &oid));
+        while (i < ARRAY_LEN(algorithms) && !bytes_equal(oid, *algorithms[i].oid))
+                i++;
+        if (i == ARRAY_LEN(algorithms) || algorithms[i].key != EVP_PKEY_get_base_id(key))
+                return refuse(PROBLEM_UNSUPPORTED, "The signature algorithm is unknown here, or not one for this type of key.");
+        if (algorithms[i].key == EVP_PKEY_RSA)
+                TRY(der_read_null(&content));
+        TRY(der_finish(content));
+        if (!ctx || EVP_DigestVerifyInit_ex(ctx, NULL, algorithms[i].digest, NULL, NULL, key, NULL) != 1)
+                return crypto_fault("A signature could not be verified");
+        if (!signature.len || EVP_DigestVerify(ctx, signature.data, signature.len, message.data, message.len) != 1)
+                return does_not_verify();
         return 0;
 }

@@ -71,7 +71,10 @@ int pkey_sign_digest(EVP_PKEY *key, const struct digest *digest, struct buf *ret
 /* PROBLEM_UNAUTHENTICATED when the signature does not verify. */
 int pkey_verify(EVP_PKEY *key, struct bytes message, struct bytes signature) must_check;
 int pkey_verify_digest(EVP_PKEY *key, const struct digest *digest, struct bytes signature) must_check;
+/*
+ * What others may have signed with another digest: `algorithm` is a whole AlgorithmIdentifier: RSA PKCS#1 v1.5 or ECDSA with SHA-256, SHA-384
+ * or SHA-512, or Ed25519. PROBLEM_UNSUPPORTED for others and for one that is not for this key; PROBLEM_UNAUTHENTICATED.
+ */
+int pkey_verify_as(EVP_PKEY *key, struct bytes algorithm, struct bytes message, struct bytes signature) must_check;
 /* Append the AlgorithmIdentifier of pkey_sign() with this type of key. */
 void der_add_signature_algorithm(struct buf *out, enum pkey_type type);
-/* PROBLEM_UNSUPPORTED unless an AlgorithmIdentifier (whole element) is that of pkey_sign() with this type. */
-int signature_algorithm_check(struct bytes algorithm, enum pkey_type type) must_check;
