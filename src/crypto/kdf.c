@@ -63,7 +63,7 @@ struct secret secret_random(size_t len)
 
 struct digest sha256(struct bytes bytes)
 {
-        struct digest digest;
+        struct digest digest = {0};
 
         kept_open();
         certain(EVP_DigestInit_ex2(kept.once, kept.sha256, NULL) == 1 && EVP_DigestUpdate(kept.once, bytes.data, bytes.len) == 1 &&
@@ -134,7 +134,7 @@ void hasher_add_part(struct hasher *hasher, struct bytes bytes)
 
 struct digest hasher_end(struct hasher *hasher)
 {
-        struct digest digest;
+        struct digest digest = {0};
         size_t len;
 
         if (hasher->keyed)
@@ -150,7 +150,7 @@ struct digest hasher_end(struct hasher *hasher)
 
 struct digest hmac_sha256(const struct secret *key, struct bytes bytes)
 {
-        struct digest digest;
+        struct digest digest = {0};
         size_t len;
 
         kept_open();
