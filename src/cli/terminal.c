@@ -33,7 +33,7 @@ const char *style(FILE *out, enum style style)
         return codes[style];
 }
 
-static void line_out(FILE *out, enum style with, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void line_out(FILE *out, enum style with, const char *format, va_list arguments)
 {
         CLEANUP(buf_done) struct buf clean = BUF_NONE;
         char *text = NULL;

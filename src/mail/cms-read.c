@@ -53,7 +53,7 @@ static int cms_push(struct cms_reader *reader, enum role role)
 {
         if (reader->depth == ARRAY_LEN(reader->levels))
                 return cms_wrong("too many elements inside each other");
-        reader->levels[reader->depth++] = (struct cms_level){.role = role, .start = SIZE_MAX};
+        reader->levels[reader->depth++] = (struct cms_level){.role = (uint8_t)role, .start = SIZE_MAX};
         return 0;
 }
 
