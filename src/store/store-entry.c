@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The directory. entry_keys is an index that is derived from the entries: it says where to look, and the
+ * entry that is found is asked whether it is so. A false key can hide an entry, which verify reports, but
+ * never pass one off for another.
+ */
+#include "store/entry.h"
+
+#include "base/text.h"
+
+/* ---- keys ---- */
+
+static void add_key(struct entry_keys *keys, int kind, const char *text)
+{
+        if (!text || !*text)
+                return;
+        keys->items = mem_resize(keys->items, keys->count + 1, sizeof(*keys->items));
+        keys->items[keys->count++] = (struct entry_key){kind, text_copy(text)};
+}
+
+static void lower(char *text)
+{
+        for (; *text; text++)
+                if (*text >= 'A' && *text <= 'Z')
+                        *text = (char)(*text | 0x20);
+}
+
+static void add_search_key(struct entry_keys *keys, const char *text)
+{
+        if (!text || !*text)
+                return;
+        add_key(keys, ENTRY_KEY_SEARCH, text);
+        lower(keys->items[keys->count - 1].text);
+        for (size_t i = 0; i + 1 < keys->count; i++)
+                if (keys->items[i].kind == ENTRY_KEY_SEARCH &&
+                    strcmp(keys->items[i].text, keys->items[keys->count - 1].text) == 0) {
+                        free(keys->items[--keys->count].text);
+                        return;
+                }
+}
+
+void entry_keys_done(struct entry_keys *keys)
+{
+        for (size_t i = 0; i < keys->count; i++)
+                free(keys->items[i].text);
+        free(keys->items);
+        *keys = (struct entry_keys){0};
+}
+
+struct entry_keys entry_keys_of(const struct entry_row *row)
+{
+        struct entry_keys keys = {0};
+
+        for (size_t i = 0; i < row->addresses.count; i++)
+                add_key(&keys, ENTRY_KEY_ADDRESS, row->addresses.items[i]);
+        for (size_t i = 0; i < row->groups.count; i++)
+                add_key(&keys, ENTRY_KEY_GROUP, row->groups.items[i]);
+        add_key(&keys, ENTRY_KEY_NAME, row->name);
+        add_search_key(&keys, row->cn);
+        add_search_key(&keys, row->surname);
+        return keys;
+}
+
+static int keys_put(struct store *store, const struct entry_row *row)
+{
+        CLEANUP(entry_keys_done) struct entry_keys keys = entry_keys_of(row);
+
+        if (row->row.version > 0)
+                TRY(db_change(&store->db, "DELETE FROM entry_keys WHERE guid = $1",
+                              VALUES(BYTES(id_view(&row->guid))), NULL));
+        for (size_t i = 0; i < keys.count; i++) {
+                int64_t added = 0;
+
+                TRY(db_change(
+                    &store->db,
+                    "INSERT INTO entry_keys (kind, key, guid) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    VALUES(NUMBER(keys.items[i].kind), TEXT(keys.items[i].text), BYTES(id_view(&row->guid))),
+                    &added));
+                if (!added)
+                        return refuse(PROBLEM_EXISTS, "The %s “%s” belongs to another entry of the directory",
+                                      keys.items[i].kind == ENTRY_KEY_ADDRESS ? "address" : "name",
+                                      keys.items[i].text);
+        }
+        return 0;
+}
+
+/* Say whose an address or a name is: that is what the administrator has to look at. */
+static int name_other(struct store *store, const struct entry_row *row, int result)
+{
+        CLEANUP(entry_row_done) struct entry_row other = {0};
+        CLEANUP(entry_keys_done) struct entry_keys keys = entry_keys_of(row);
+
+        for (size_t i = 0; i < keys.count; i++) {
+                int kind = keys.items[i].kind, r = PROBLEM_NOT_FOUND;
+                char id[ID_TEXT_SIZE];
+
+                if (kind == ENTRY_KEY_ADDRESS)
+                        r = store_entry_find_address(store, keys.items[i].text, &other);
+                else if (kind == ENTRY_KEY_NAME)
+                        r = store_entry_find_name(store, keys.items[i].text, &other);
+                if (r == 0 && !id_equal(&other.guid, &row->guid))
+                        return refuse(PROBLEM_EXISTS,
+                                      "The %s “%s” belongs to another entry of the directory, “%s” (%s)",
+                                      kind == ENTRY_KEY_ADDRESS ? "address" : "name", keys.items[i].text,
+                                      other.cn, id_text(&other.guid, id));
+                entry_row_done(&other);
+        }
+        return result;
+}
+
+int store_entry_put(struct store *store, struct entry_row *row)
+{
+        int r;
+
+        TRY(store_write(store));
+        r = keys_put(store, row);
+        if (r == PROBLEM_EXISTS)
+                return name_other(store, row, r);
+        TRY(r);
+        return PASS(row->row.version ? row_update(store, &table_entries, row)
+                                     : row_insert(store, &table_entries, row));
+}
+
+/* ---- finding ---- */
+
+int store_entry_find(struct store *store, const struct id *guid, struct entry_row *ret_row)
+{
+        return PASS(
+            row_find(store, &table_entries, "WHERE guid = $1", VALUES(BYTES(id_view(guid))), ret_row));
+}
+
+static int index_false(const char *noun, const char *text)
+{
+        return refuse(PROBLEM_TAMPERED,
+                      "The index of the directory points for %s “%s” to an entry that does not have it. "
+                      "Run verify, and restore it from a backup",
+                      noun, text);
+}
+
+int store_entry_find_address(struct store *store, const char *address, struct entry_row *ret_row)
+{
+        struct entry_row row;
+
+        TRY(row_find(store, &table_entries,
+                     "WHERE guid = (SELECT guid FROM entry_keys WHERE kind = 1 AND key = $1)",
+                     VALUES(TEXT(address)), &row));
+        if (!texts_have(&row.addresses, address)) {
+                entry_row_done(&row);
+                return index_false("the address", address);
+        }
+        *ret_row = row;
+        return 0;
+}
+
+int store_entry_find_name(struct store *store, const char *name, struct entry_row *ret_row)
+{
+        struct entry_row row;
+
+        TRY(row_find(store, &table_entries,
+                     "WHERE guid = (SELECT guid FROM entry_keys WHERE kind = 4 AND key = $1)",
+                     VALUES(TEXT(name)), &row));
+        if (strcmp(row.name, name) != 0) {
+                entry_row_done(&row);
+                return index_false("the name", name);
+        }
+        *ret_row = row;
+        return 0;
+}
+
+/* ---- listing ---- */
+
+#define ENTRY_CONDITIONS                                                                                     \
+        "guid > $1 AND ($3 = 0 OR kind = $3) AND ($4 = 0 OR disabled = 0) ORDER BY guid LIMIT $2"
+#define ENTRY_ALL    "WHERE " ENTRY_CONDITIONS
+#define ENTRY_SERVER "WHERE server = $5 AND " ENTRY_CONDITIONS
+/* "Sales" and what is from "Sales/" to before "Sales0": 0 comes after / */
+#define ENTRY_UNIT "WHERE (unit = $5 OR (unit > $6 AND unit < $7)) AND " ENTRY_CONDITIONS
+#define ENTRY_TEXT                                                                                           \
+        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $5 AND key < $6) "       \
+        "AND " ENTRY_CONDITIONS
+/* Groups in groups: the set grows until nothing new comes, so rings of groups end. */
+#define ENTRY_GROUP                                                                                          \
+        "WHERE guid IN (WITH RECURSIVE member_of (name) AS ("                                                \
+        "SELECT first.key FROM (SELECT key FROM entry_keys WHERE kind = 2 AND key = $5 LIMIT 1) AS first "   \
+        "UNION SELECT names.key FROM member_of JOIN entry_keys AS groups ON groups.kind = 2 AND groups.key " \
+        "= member_of.name "                                                                                  \
+        "JOIN entry_keys AS names ON names.kind = 4 AND names.guid = groups.guid) "                          \
+        "SELECT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND found.key = "       \
+        "member_of.name) AND " ENTRY_CONDITIONS
+
+struct entry_query {
+        const char *clause;
+        char *text, *from, *to; /* $5, $6, $7 */
+};
+
+static void entry_query_done(struct entry_query *query)
+{
+        free(query->text);
+        free(query->from);
+        free(query->to);
+}
+
+/* The text after all that begin with this one: its last byte one more. UTF-8 has no 0xff; the last can be
+ * counted up. */
+static char *text_after(const char *text)
+{
+        char *after = text_copy(text);
+        size_t len = strlen(after);
+
+        if (len)
+                after[len - 1] = (char)((unsigned char)after[len - 1] + 1);
+        return after;
+}
+
+static struct entry_query entry_query_of(const struct store_entry_filter *filter)
+{
+        struct entry_query query = {.clause = ENTRY_ALL};
+
+        if (filter->group) {
+                query.clause = ENTRY_GROUP;
+                query.text = text_copy(filter->group);
+        } else if (filter->unit && *filter->unit) {
+                query.clause = ENTRY_UNIT;
+                query.text = text_copy(filter->unit);
+                query.from = text_format("%s/", filter->unit);
+                query.to = text_format("%s0", filter->unit);
+        } else if (filter->server) {
+                query.clause = ENTRY_SERVER;
+                query.text = text_copy(filter->server);
+        } else if (filter->text && *filter->text) {
+                query.clause = ENTRY_TEXT;
+                query.text = text_copy(filter->text);
+                lower(query.text);
+                query.from = text_after(query.text);
+        }
+        return query;
+}
+
+/* An index row says that it matches: so must the row. (A group's member may be so through another group; that
+ * one's row is under its MAC, but is not loaded here; verify checks the whole index.) */
+int store_entry_list(struct store *store, const struct store_entry_filter *filter, const struct id *after,
+                     size_t most, void *context, int (*each)(void *context, struct entry_row *row))
+{
+        static const struct store_entry_filter all = {0};
+        const struct store_entry_filter *f = filter ? filter : &all;
+        CLEANUP(entry_query_done) struct entry_query query = entry_query_of(f);
+        CLEANUP(rows_done) struct rows rows = {0};
+        struct value values[7] = {
+            after ? BYTES(id_view(after)) : BYTES(BYTES_NONE),
+            NUMBER((int64_t)most),
+            NUMBER(f->kind),
+            NUMBER(f->enabled),
+            TEXT(query.text),
+            TEXT(query.from),
+            TEXT(query.to),
+        };
+        size_t count = query.to ? 7 : query.from ? 6 : query.text ? 5 : 4;
+
+        if ((f->group != NULL) + (f->unit && *f->unit) + (f->server != NULL) + (f->text && *f->text) > 1)
+                return refuse(
+                    PROBLEM_UNSUPPORTED,
+                    "Entries are selected by a text, a group, a unit or a server, not by several of them");
+        TRY(rows_select(store, &table_entries, query.clause, (struct values){values, count}, &rows));
+        for (size_t i = 0; i < rows.count; i++) {
+                int r = each(context, &((struct entry_row *)(void *)rows.items)[i]);
+
+                if (r != 0)
+                        return PASS(r);
+        }
+        return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The outbound queue. Jobs of one subject are done in their order, and a job that waits for its next attempt
+ * holds back those behind it. */
+#include "store/internal.h"
+
+int store_job_push(struct store *store, struct job_row *row)
+{
+        TRY(store_write(store));
+        row->number = store->chain.jobs + 1;
+        row->state = JOB_WAITING;
+        TRY(row_insert(store, &table_jobs, row));
+        store->chain.jobs = row->number;
+        return 0;
+}
+
+int store_job_claim(struct store *store, int64_t now, struct job_row *ret_row)
+{
+        CLEANUP(job_row_done) struct job_row row = {0};
+
+        TRY(store_write(store));
+        TRY(row_find(
+            store, &table_jobs,
+            "WHERE state = 1 AND due <= $1 AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE "
+            "earlier.subject = jobs.subject AND earlier.number < jobs.number AND earlier.state IN (1, 2)) "
+            "ORDER BY due, number LIMIT 1",
+            VALUES(NUMBER(now)), &row));
+        row.state = JOB_RUNNING;
+        row.attempts++;
+        TRY(row_update(store, &table_jobs, &row));
+        *ret_row = row;
+        row = (struct job_row){0};
+        return 0;
+}
+
+int store_job_done(struct store *store, struct job_row *row)
+{
+        return PASS(row_remove(store, &table_jobs, row));
+}
+
+int store_job_retry(struct store *store, struct job_row *row, int64_t due)
+{
+        row->state = JOB_WAITING;
+        row->due = due;
+        return PASS(row_update(store, &table_jobs, row));
+}
+
+int store_job_fail(struct store *store, struct job_row *row)
+{
+        row->state = JOB_FAILED;
+        return PASS(row_update(store, &table_jobs, row));
+}
+
+int store_job_reclaim(struct store *store)
+{
+        CLEANUP(rows_done) struct rows rows = {0};
+
+        TRY(rows_select(store, &table_jobs, "WHERE state = 2 AND number > $1 ORDER BY number",
+                        VALUES(NUMBER(0)), &rows));
+        for (size_t i = 0; i < rows.count; i++) {
+                struct job_row *row = &((struct job_row *)(void *)rows.items)[i];
+
+                row->state = JOB_WAITING;
+                TRY(row_update(store, &table_jobs, row));
+        }
+        return 0;
+}
+
+int store_job_due(struct store *store, int64_t *ret_due)
+{
+        int64_t due = 0;
+        int r = db_number(&store->db, "SELECT due FROM jobs WHERE state = 1 ORDER BY due LIMIT 1",
+                          VALUES_NONE, &due);
+
+        if (r != 0 && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        *ret_due = due;
+        return 0;
+}
+
+int store_job_list(struct store *store, int state, int64_t after, size_t most, void *context,
+                   int (*each)(void *context, struct job_row *row))
+{
+        return ROWS_EACH(store, &table_jobs, job_row, context, each,
+                         "WHERE number > $1 AND ($2 = 0 OR state = $2) ORDER BY number LIMIT $3",
+                         NUMBER(after), NUMBER(state), NUMBER((int64_t)most));
+}

@@ -1,0 +1,739 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The conformance suite of the store: the same for SQLite and for PostgreSQL ($VOUCHSAFE_TEST_DATABASE). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "store/test-help.h"
+
+static int set_up(void **state)
+{
+        *state = help_new();
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        help_free(*state);
+        return 0;
+}
+
+#define STORE (((struct help *)*state)->store)
+
+/* ---- collecting what a list gives ---- */
+
+struct seen {
+        size_t count;
+        char text[4096];
+};
+static void see(struct seen *seen, const char *text)
+{
+        seen->count++;
+        snprintf(seen->text + strlen(seen->text), sizeof(seen->text) - strlen(seen->text), "%s ", text);
+}
+static int see_user(void *context, struct user_row *row)
+{
+        see(context, row->cn);
+        return 0;
+}
+static int see_entry(void *context, struct entry_row *row)
+{
+        see(context, row->cn);
+        return 0;
+}
+static int see_certificate(void *context, struct certificate_row *row)
+{
+        CLEANUP(buf_done) struct buf taken = buf_take(&row->der); /* rows may be moved out of */
+
+        see(context, row->profile);
+        return taken.len == 900 ? 0 : -1;
+}
+static int see_token(void *context, struct token_row *row)
+{
+        see(context, row->selector);
+        return 0;
+}
+static int see_archive(void *context, struct archive_row *row)
+{
+        see(context, row->state == ARCHIVE_CURRENT ? "current" : "former");
+        return 0;
+}
+static int see_revocation(void *context, const struct revocation_row *row)
+{
+        char text[24];
+
+        snprintf(text, sizeof(text), "%lld", (long long)row->number);
+        see(context, text);
+        return 0;
+}
+static int see_operator(void *context, struct operator_row *row)
+{
+        see(context, row->name);
+        return 0;
+}
+static int see_request(void *context, struct request_row *row)
+{
+        see(context, row->reason);
+        return 0;
+}
+static int see_approval(void *context, struct approval_row *row)
+{
+        see(context, row->officer);
+        return 0;
+}
+static int see_setting(void *context, struct setting_row *row)
+{
+        see(context, row->name);
+        return 0;
+}
+static int see_job(void *context, struct job_row *row)
+{
+        see(context, row->kind);
+        return 0;
+}
+static int see_record(void *context, const struct audit_record *record, const uint8_t *hash)
+{
+        char text[24];
+
+        snprintf(text, sizeof(text), "%lld", (long long)record->seq);
+        see(context, text);
+        return 0;
+}
+static int see_bootstrap(void *context, int64_t number, struct bytes record)
+{
+        CLEANUP(buf_done) struct buf text = buf_copy_of(record);
+
+        see(context, buf_text(&text));
+        return 0;
+}
+#define SEEN(list, ...)                                                                                      \
+        ({                                                                                                   \
+                seen = (struct seen){0};                                                                     \
+                must(list(STORE, __VA_ARGS__));                                                              \
+                seen.text;                                                                                   \
+        })
+
+/* Put within a transaction of its own, with its record. */
+#define CHANGE(...)                                                                                          \
+        do {                                                                                                 \
+                must(store_begin(STORE));                                                                    \
+                __VA_ARGS__;                                                                                 \
+                help_audit(STORE, "test.change", "something");                                               \
+                must(store_commit(STORE));                                                                   \
+        } while (0)
+
+/* ---- transactions ---- */
+
+static void changes_need_a_transaction_and_a_record(void **state)
+{
+        CLEANUP(user_row_done) struct user_row user = help_user(1), found = {0};
+
+        assert_true(store_user_add(STORE, &user) < 0);
+        must(store_begin(STORE));
+        assert_true(store_begin(STORE) < 0);
+        must(store_user_add(STORE, &user));
+        assert_int_equal(user.row.version, 1);
+        assert_true(store_commit(STORE) < 0);
+        assert_string_equal(report_text(), "Rows were changed and no audit record says so");
+        assert_false(store_in_transaction(STORE));
+        assert_int_equal(store_user_find(STORE, &user.id, &found), PROBLEM_NOT_FOUND);
+        CHANGE(must(store_user_add(STORE, &user)));
+        must(store_user_find(STORE, &user.id, &found));
+        assert_string_equal(found.address, user.address);
+        assert_int_equal(found.row.version, 1);
+}
+
+static void transactions_are_whole_or_nothing(void **state)
+{
+        CLEANUP(user_row_done) struct user_row a = help_user(1), b = help_user(2), found = {0};
+        struct store_counts counts;
+        struct audit_head before, after;
+
+        must(store_audit_head(STORE, &before));
+        must(store_begin(STORE));
+        assert_false(store_dirty(STORE));
+        must(store_user_add(STORE, &a));
+        assert_true(store_dirty(STORE));
+        help_audit(STORE, "user.add", "1");
+        store_rollback(STORE);
+        store_rollback(STORE);
+        assert_int_equal(store_user_find(STORE, &a.id, &found), PROBLEM_NOT_FOUND);
+        must(store_audit_head(STORE, &after));
+        assert_memory_equal(&before, &after, sizeof(before));
+        store_counts(STORE, &counts);
+        assert_int_equal(counts.users[USER_NEW], 0);
+        must(store_begin(STORE));
+        must(store_commit(STORE));
+        CHANGE(must(store_user_add(STORE, &b)));
+        help_reopen(*state);
+        must(store_user_find(STORE, &b.id, &found));
+        store_counts(STORE, &counts);
+        assert_int_equal(counts.users[USER_NEW], 1);
+        assert_int_equal(counts.audit, before.seq + 1);
+}
+
+static void one_failing_request_does_not_undo_others(void **state)
+{
+        CLEANUP(user_row_done)
+        struct user_row a = help_user(1),
+                        b = help_user(2), c = help_user(3), again = help_user(1), found = {0};
+        struct store_counts counts;
+
+        must(store_begin(STORE));
+        must(store_savepoint(STORE));
+        assert_true(store_savepoint(STORE) < 0);
+        must(store_user_add(STORE, &a));
+        assert_true(store_release(STORE) < 0);
+        help_audit(STORE, "user.add", "1");
+        must(store_release(STORE));
+
+        must(store_savepoint(STORE)); /* fails after a change and its record */
+        must(store_user_add(STORE, &b));
+        help_audit(STORE, "user.add", "2");
+        assert_int_equal(store_user_add(STORE, &again), PROBLEM_EXISTS);
+        store_rollback_to(STORE);
+        must(store_savepoint(STORE)); /* and its refusal is audited */
+        help_audit(STORE, "user.add", "refused");
+        must(store_release(STORE));
+
+        must(store_savepoint(STORE));
+        must(store_user_add(STORE, &c));
+        help_audit(STORE, "user.add", "3");
+        must(store_release(STORE));
+        must(store_savepoint(STORE)); /* nothing written */
+        must(store_release(STORE));
+        must(store_commit(STORE));
+        assert_int_equal(store_user_find(STORE, &b.id, &found), PROBLEM_NOT_FOUND);
+        must(store_user_find(STORE, &a.id, &found));
+        user_row_done(&found);
+        must(store_user_find(STORE, &c.id, &found));
+        store_counts(STORE, &counts);
+        assert_int_equal(counts.users[USER_NEW], 2);
+        assert_int_equal(counts.audit, 4);
+}
+
+static void stale_rows_are_refused(void **state)
+{
+        CLEANUP(user_row_done) struct user_row user = help_user(1), first = {0}, second = {0};
+
+        CHANGE(must(store_user_add(STORE, &user)));
+        must(store_user_find(STORE, &user.id, &first));
+        must(store_user_find(STORE, &user.id, &second));
+        first.state = USER_ENROLLED;
+        CHANGE(must(store_user_put(STORE, &first)));
+        second.state = USER_REVOKED;
+        must(store_begin(STORE));
+        assert_int_equal(store_user_put(STORE, &second), PROBLEM_STALE);
+        store_rollback(STORE);
+        second.row.version = 0;
+        must(store_begin(STORE));
+        assert_true(store_user_put(STORE, &second) < 0);
+        store_rollback(STORE);
+}
+
+static void sealed_stores_give_and_take_nothing(void **state)
+{
+        struct help *help = *state;
+        CLEANUP(operator_row_done) struct operator_row row = help_operator(1), found = {0};
+        CLEANUP(buf_done) struct buf record = BUF_NONE;
+        CLEANUP(secret_done) struct secret other = help_secret(9, 32);
+        struct user_row user;
+        struct seen seen;
+
+        CHANGE(must(store_operator_add(STORE, &row)));
+        must(store_set_keys(STORE, NULL, NULL));
+        assert_true(store_sealed(STORE));
+        assert_int_equal(store_user_find(STORE, &ID_NONE, &user), PROBLEM_SEALED);
+        assert_int_equal(store_operator_find(STORE, "officer1", &found), PROBLEM_SEALED);
+        must(store_operator_find_unverified(STORE, "officer1", &found));
+        assert_int_equal(found.public_key.len, 33);
+        assert_int_equal(found.invitation_auth.len, 0);
+        must(store_bootstrap_get(STORE, "wrap", -1, &record));
+        assert_string_equal(buf_text(&record), "wrapped");
+        must(store_begin(STORE));
+        must(store_bootstrap_put(STORE, "startup", 1, bytes_text("a request")));
+        must(store_bootstrap_put(STORE, "startup", 2, bytes_text("an approval")));
+        must(store_bootstrap_put(STORE, "startup", 1, bytes_text("a later request")));
+        must(store_commit(STORE));
+        must(store_begin(STORE));
+        assert_int_equal(store_bootstrap_put(STORE, "trust", 2, bytes_text("false")), PROBLEM_SEALED);
+        store_rollback(STORE);
+        assert_string_equal(SEEN(store_bootstrap_list, "startup", &seen, see_bootstrap),
+                            "a later request an approval ");
+        assert_int_equal(store_set_keys(STORE, &other, &other), PROBLEM_TAMPERED);
+        assert_true(store_sealed(STORE));
+        must(store_set_keys(STORE, &help->row, &help->column));
+        must(store_begin(STORE));
+        must(store_bootstrap_remove(STORE, "startup", 1));
+        must(store_commit(STORE));
+        assert_int_equal(store_bootstrap_get(STORE, "startup", 1, &record), PROBLEM_NOT_FOUND);
+        CHANGE(must(store_bootstrap_put(STORE, "trust", 2, bytes_text("newer"))));
+        buf_done(&record);
+        must(store_bootstrap_get(STORE, "trust", -1, &record));
+        assert_string_equal(buf_text(&record), "newer");
+        CHANGE(assert_int_equal(store_bootstrap_adopt(STORE), PROBLEM_STATE));
+        assert_false(store_is_new(STORE));
+}
+
+static void databases_of_others_are_left_alone(void **state)
+{
+        struct help *help = *state;
+        struct store *store = NULL;
+
+        if (help_pgsql()) {
+                help_raw(help, "INSERT INTO schema_version VALUES (999)");
+                assert_int_equal(store_open(help->location, 0, &store), PROBLEM_UNSUPPORTED);
+                help_raw(help,
+                         "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE other (a BIGINT)");
+        } else {
+                assert_int_equal(store_open("/nonexistent/db", 0, &store), PROBLEM_NOT_FOUND);
+                help_raw(help, "PRAGMA user_version = 999");
+                assert_int_equal(store_open(help->location, 0, &store), PROBLEM_UNSUPPORTED);
+                help_raw(help, "PRAGMA application_id = 7");
+        }
+        assert_int_equal(store_open(help->location, 0, &store), PROBLEM_UNSUPPORTED);
+        assert_non_null(strstr(report_text(), "not made by Vouchsafe"));
+}
+
+/* ---- the domain ---- */
+
+static void users_are_found_and_listed(void **state)
+{
+        struct seen seen;
+        CLEANUP(user_row_done) struct user_row found = {0};
+        struct id id = help_id(3, 2), after = help_id(4, 2);
+
+        must(store_begin(STORE));
+        for (unsigned i = 1; i <= 5; i++) {
+                CLEANUP(user_row_done) struct user_row user = help_user(i);
+                CLEANUP(entry_row_done) struct entry_row entry = help_entry(i);
+                user.state = i % 2 ? USER_NEW : USER_ENROLLED;
+                must(store_entry_put(STORE, &entry));
+                must(store_user_add(STORE, &user));
+        }
+        help_audit(STORE, "user.add", "five");
+        must(store_commit(STORE));
+        must(store_user_find_guid(STORE, &id, &found));
+        assert_string_equal(found.cn, "User 2");
+        user_row_done(&found);
+        must(store_user_find_address(STORE, "user4@example.org", &found));
+        assert_string_equal(found.cn, "User 4");
+        assert_int_equal(store_user_find_address(STORE, "user6@example.org", &found), PROBLEM_NOT_FOUND);
+        assert_string_equal(SEEN(store_user_list, 0, NULL, 3, &seen, see_user), "User 1 User 2 User 3 ");
+        assert_string_equal(SEEN(store_user_list, 0, &after, 9, &seen, see_user), "User 3 User 4 User 5 ");
+        assert_string_equal(SEEN(store_user_list, USER_ENROLLED, &after, 9, &seen, see_user), "User 4 ");
+}
+
+static void addresses_belong_to_one_entry(void **state)
+{
+        CLEANUP(entry_row_done) struct entry_row a = help_entry(1), b = help_entry(2), found = {0};
+
+        must(texts_add(&a.addresses, "alias@example.org"));
+        must(texts_add(&b.addresses, "alias@example.org"));
+        CHANGE(must(store_entry_put(STORE, &a)));
+        must(store_begin(STORE));
+        assert_int_equal(store_entry_put(STORE, &b), PROBLEM_EXISTS);
+        assert_non_null(
+            strstr(report_text(), "“alias@example.org” belongs to another entry of the directory, “User 1”"));
+        store_rollback(STORE);
+        texts_done(&a.addresses);
+        must(texts_add(&a.addresses, help_address(1)));
+        CHANGE(must(store_entry_put(STORE, &a)));
+        b.row.version = 0;
+        CHANGE(must(store_entry_put(STORE, &b)));
+        must(store_entry_find_address(STORE, "alias@example.org", &found));
+        assert_string_equal(found.cn, "User 2");
+        assert_int_equal(found.addresses.count, 2);
+        assert_string_equal(found.surname, "Ünal2");
+        entry_row_done(&found);
+        must(store_entry_find_name(STORE, "cn=User 1,ou=Berlin,ou=Sales", &found));
+        assert_string_equal(found.addresses.items[0], "user1@example.org");
+}
+
+static void put_group(void **state, unsigned number, const char *name, const char *in)
+{
+        CLEANUP(entry_row_done)
+        struct entry_row group = {
+            .guid = help_id(3, number), .kind = ENTRY_GROUP, .name = text_copy(name), .cn = text_copy(name)};
+
+        must(texts_add(&group.groups, in));
+        must(store_entry_put(STORE, &group));
+}
+
+static void entries_are_selected(void **state)
+{
+        struct seen seen;
+        struct store_entry_filter group = {.group = "cn=all", .kind = ENTRY_PERSON}, unit = {.unit = "Sales"},
+                                  server = {.server = "mail2"}, text = {.text = "ÜNAL3"},
+                                  first = {.text = "user"}, enabled = {.enabled = true, .kind = ENTRY_PERSON},
+                                  two = {.unit = "a", .server = "b"};
+        struct id after = help_id(3, 1);
+
+        must(store_begin(STORE));
+        for (unsigned i = 1; i <= 4; i++) {
+                CLEANUP(entry_row_done) struct entry_row entry = help_entry(i);
+                must(texts_add(&entry.groups, i == 1 ? "cn=all" : i == 2 ? "cn=inner" : ""));
+                if (i == 3) {
+                        entry.server[4] = '2';
+                        entry.unit[5] = 'X';
+                        entry.disabled = 1;
+                }
+                must(store_entry_put(STORE, &entry));
+        }
+        put_group(state, 10, "cn=all", "cn=inner"); /* a ring */
+        put_group(state, 11, "cn=inner", "cn=all");
+        help_audit(STORE, "directory.import", "");
+        must(store_commit(STORE));
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 10, &seen, see_entry), "User 1 User 2 ");
+        assert_string_equal(SEEN(store_entry_list, &group, &after, 10, &seen, see_entry), "User 2 ");
+        assert_string_equal(SEEN(store_entry_list, &unit, NULL, 10, &seen, see_entry),
+                            "User 1 User 2 User 4 ");
+        assert_string_equal(SEEN(store_entry_list, &server, NULL, 10, &seen, see_entry), "User 3 ");
+        assert_string_equal(SEEN(store_entry_list, &first, NULL, 2, &seen, see_entry), "User 1 User 2 ");
+        assert_string_equal(SEEN(store_entry_list, &enabled, NULL, 9, &seen, see_entry),
+                            "User 1 User 2 User 4 ");
+        assert_string_equal(SEEN(store_entry_list, NULL, &after, 2, &seen, see_entry), "User 2 User 3 ");
+        text.text = "Ünal3"; /* other letters than ASCII keep their case */
+        assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "User 3 ");
+        assert_int_equal(store_entry_list(STORE, &two, NULL, 9, &seen, see_entry), PROBLEM_UNSUPPORTED);
+}
+
+static void tokens_keep_their_secret_and_counters(void **state)
+{
+        struct id user = help_id(4, 1);
+        CLEANUP(token_row_done)
+        struct token_row a = help_token(1, &user),
+                         b = help_token(2, &user), found = {0};
+        struct seen seen;
+        struct store_counts counts;
+
+        a.state = TOKEN_CANCELLED;
+        CHANGE(must(store_token_add(STORE, &a)); must(store_token_add(STORE, &b)));
+        must(store_token_find_issued(STORE, &user, TOKEN_ENROLL, &found));
+        assert_string_equal(found.selector, b.selector);
+        assert_true(bytes_equal(secret_view(&found.auth), secret_view(&b.auth)));
+        found.attempts = 3;
+        CHANGE(must(store_token_put(STORE, &found)));
+        token_row_done(&found);
+        must(store_token_find(STORE, help_selector(2), &found));
+        assert_int_equal(found.attempts, 3);
+        assert_int_equal(found.attempts_most, 5);
+        assert_int_equal(SEEN(store_token_list, &user, &seen, see_token) == seen.text, 1);
+        assert_int_equal(seen.count, 2);
+        assert_int_equal(SEEN(store_token_list_due, b.expires - 1, 9, &seen, see_token) == seen.text &&
+                             seen.count == 0,
+                         1);
+        SEEN(store_token_list_due, b.expires, 9, &seen, see_token);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(store_token_find_issued(STORE, &user, TOKEN_RECOVER, &found), PROBLEM_NOT_FOUND);
+        store_counts(STORE, &counts);
+        assert_int_equal(counts.tokens[TOKEN_ISSUED], 1);
+        assert_int_equal(counts.tokens[TOKEN_CANCELLED], 1);
+}
+
+static void replies_are_given_again_until_purged(void **state)
+{
+        CLEANUP(reply_row_done)
+        struct reply_row reply = {.created = 100, .answer = help_secret(1, 5000)},
+                         found = {0};
+        uint8_t other[HASH_SIZE] = {1};
+        size_t count = 9;
+
+        memcpy(reply.selector, help_selector(1), SELECTOR_SIZE);
+        CHANGE(must(store_reply_add(STORE, &reply)));
+        must(store_reply_find(STORE, help_selector(1), reply.digest, &found));
+        assert_int_equal(found.answer.len, 5000);
+        reply_row_done(&found);
+        assert_int_equal(store_reply_find(STORE, help_selector(1), other, &found), PROBLEM_NOT_FOUND);
+        CHANGE(must(store_reply_purge(STORE, 100, 10, &count)));
+        assert_int_equal(count, 0);
+        CHANGE(must(store_reply_purge(STORE, 101, 10, &count)));
+        assert_int_equal(count, 1);
+        assert_int_equal(store_reply_find(STORE, help_selector(1), reply.digest, &found), PROBLEM_NOT_FOUND);
+}
+
+static void certificates_are_found_by_who_they_are_for(void **state)
+{
+        struct id id = help_id(4, 1);
+        CLEANUP(user_row_done) struct user_row user = help_user(1);
+        CLEANUP(entry_row_done) struct entry_row entry = help_entry(1);
+        CLEANUP(certificate_row_done)
+        struct certificate_row a = help_certificate(1, &id, CERTIFICATE_SIGNATURE),
+                               b = help_certificate(1, &id, CERTIFICATE_ENCRYPTION), found = {0};
+        struct revocation_row revocation = {.time = 5, .reason = 1};
+        struct seen seen;
+        int64_t last = -1;
+
+        CHANGE(must(store_user_add(STORE, &user)); must(store_entry_put(STORE, &entry));
+               must(store_certificate_add(STORE, &a)); must(store_certificate_add(STORE, &b)));
+        SEEN(store_certificate_list, &id, 0, 0, &seen, see_certificate);
+        assert_int_equal(seen.count, 2);
+        SEEN(store_certificate_list, &id, CERTIFICATE_SIGNATURE, CERTIFICATE_VALID, &seen, see_certificate);
+        assert_int_equal(seen.count, 1);
+        SEEN(store_certificate_list_address, "user1@example.org", b.not_before, &seen, see_certificate);
+        assert_int_equal(seen.count, 1);
+        SEEN(store_certificate_list_address, "user1@example.org", b.not_after + 1, &seen, see_certificate);
+        assert_int_equal(seen.count, 0);
+        SEEN(store_certificate_list_all, NULL, 1, &seen, see_certificate);
+        assert_int_equal(seen.count, 1);
+        SEEN(store_certificate_list_all, MIN(memcmp(a.serial, b.serial, 16), 0) ? a.serial : b.serial, 5,
+             &seen, see_certificate);
+        assert_int_equal(seen.count, 1);
+        must(store_certificate_find(STORE, b.serial, &found));
+        found.state = CERTIFICATE_REVOKED;
+        memcpy(revocation.serial, b.serial, SERIAL_SIZE);
+        must(store_revocation_last(STORE, &last));
+        assert_int_equal(last, 0);
+        CHANGE(must(store_certificate_put(STORE, &found)); must(store_revocation_add(STORE, &revocation)));
+        memcpy(revocation.serial, a.serial, SERIAL_SIZE);
+        CHANGE(must(store_revocation_add(STORE, &revocation)));
+        must(store_begin(STORE));
+        assert_int_equal(store_revocation_add(STORE, &revocation), PROBLEM_EXISTS);
+        store_rollback(STORE);
+        must(store_revocation_last(STORE, &last));
+        assert_int_equal(last, 2);
+        assert_string_equal(SEEN(store_revocation_list, 0, 9, &seen, see_revocation), "1 2 ");
+        assert_string_equal(SEEN(store_revocation_list, 1, 9, &seen, see_revocation), "2 ");
+        SEEN(store_certificate_list_address, "user1@example.org", b.not_before, &seen, see_certificate);
+        assert_int_equal(seen.count, 0);
+}
+
+static void keys_are_archived_once_and_taken_once(void **state)
+{
+        struct id user = help_id(4, 1);
+        CLEANUP(archive_row_done)
+        struct archive_row a = help_archive(1, &user),
+                           b = help_archive(2, &user), c = help_archive(3, &user), found = {0};
+        CLEANUP(pool_row_done) struct pool_row p = help_pool(1), q = help_pool(2), taken = {0};
+        struct seen seen;
+        int64_t count;
+
+        a.state = ARCHIVE_FORMER;
+        memcpy(c.spki_hash, b.spki_hash, HASH_SIZE);
+        CHANGE(must(store_archive_add(STORE, &a)); must(store_archive_add(STORE, &b));
+               assert_int_equal(store_archive_add(STORE, &c), PROBLEM_EXISTS));
+        must(store_archive_find(STORE, &b.id, &found));
+        assert_true(bytes_equal(buf_view(&found.record), buf_view(&b.record)));
+        assert_string_equal(SEEN(store_archive_list, &user, 0, &seen, see_archive), "former current ");
+        assert_string_equal(SEEN(store_archive_list, &user, ARCHIVE_CURRENT, &seen, see_archive), "current ");
+        assert_string_equal(SEEN(store_archive_list_all, &a.id, 9, &seen, see_archive), "current ");
+
+        CHANGE(must(store_pool_add(STORE, &p)); must(store_pool_add(STORE, &q)));
+        CHANGE(must(store_pool_take(STORE, "default", &taken)));
+        assert_true(id_equal(&taken.id, &p.id));
+        must(store_pool_count(STORE, "default", &count));
+        assert_int_equal(count, 1);
+        pool_row_done(&taken);
+        must(store_begin(STORE));
+        must(store_pool_take(STORE, "default", &taken));
+        store_rollback(STORE); /* not taken */
+        must(store_pool_count(STORE, "default", &count));
+        assert_int_equal(count, 1);
+        must(store_begin(STORE));
+        pool_row_done(&taken);
+        assert_int_equal(store_pool_take(STORE, "other", &taken), PROBLEM_NOT_FOUND);
+        store_rollback(STORE);
+}
+
+static void operators_requests_and_approvals_are_kept(void **state)
+{
+        struct id user = help_id(4, 1), second = help_id(11, 2);
+        CLEANUP(operator_row_done)
+        struct operator_row a = help_operator(1),
+                            b = help_operator(2), found = {0};
+        CLEANUP(request_row_done)
+        struct request_row r = help_request(1, &user),
+                           s = help_request(2, &user), request = {0};
+        CLEANUP(approval_row_done)
+        struct approval_row approval = {.request = second,
+                                        .officer = text_copy("officer1"),
+                                        .verdict = APPROVAL_GIVEN,
+                                        .partials = help_bytes(1, 100)};
+        struct seen seen;
+
+        CHANGE(must(store_operator_add(STORE, &a)); must(store_operator_add(STORE, &b)));
+        must(store_operator_find_invitation(STORE, help_selector(1002), &found));
+        assert_string_equal(found.name, "officer2");
+        assert_int_equal(found.invitation_auth.len, 32);
+        found.invitation[0] = 0;
+        secret_done(&found.invitation_auth);
+        CHANGE(must(store_operator_put(STORE, &found)));
+        operator_row_done(&found);
+        assert_int_equal(store_operator_find_invitation(STORE, "", &found), PROBLEM_NOT_FOUND);
+        must(store_operator_find(STORE, "officer2", &found));
+        assert_int_equal(found.invitation_auth.len, 0);
+        assert_string_equal(SEEN(store_operator_list, &seen, see_operator), "officer1 officer2 ");
+
+        CHANGE(must(store_request_add(STORE, &r)); must(store_request_add(STORE, &s));
+               must(store_approval_add(STORE, &approval)));
+        must(store_begin(STORE));
+        assert_int_equal(store_approval_add(STORE, &approval), PROBLEM_EXISTS);
+        store_rollback(STORE);
+        s.state = REQUEST_APPROVED;
+        CHANGE(must(store_request_put(STORE, &s)));
+        must(store_request_find(STORE, &second, &request));
+        assert_int_equal(request.state, REQUEST_APPROVED);
+        SEEN(store_request_list, REQUEST_OPEN, NULL, NULL, 9, &seen, see_request);
+        assert_int_equal(seen.count, 1);
+        SEEN(store_request_list, 0, &user, &r.id, 9, &seen, see_request);
+        assert_int_equal(seen.count, 1);
+        SEEN(store_request_list, 0, NULL, NULL, 9, &seen, see_request);
+        assert_int_equal(seen.count, 2);
+        assert_string_equal(SEEN(store_approval_list, &second, &seen, see_approval), "officer1 ");
+}
+
+static void operations_and_settings_are_kept(void **state)
+{
+        CLEANUP(operation_row_done)
+        struct operation_row a = {.operator_name = text_copy("o"),
+                                  .created = 9,
+                                  .answer = help_secret(3, 70)},
+                             found = {0};
+        CLEANUP(setting_row_done)
+        struct setting_row setting = {.name = text_copy("policy"), .value = help_bytes(1, 9)},
+                           read = {0};
+        struct seen seen;
+        size_t count;
+
+        a.nonce[3] = 7;
+        CHANGE(must(store_operation_add(STORE, &a)); must(store_setting_put(STORE, &setting)));
+        must(store_operation_find(STORE, "o", a.nonce, &found));
+        assert_int_equal(found.answer.len, 70);
+        setting.value.data[0] = 99;
+        CHANGE(must(store_setting_put(STORE, &setting)));
+        must(store_setting_find(STORE, "policy", &read));
+        assert_int_equal(read.value.data[0], 99);
+        assert_int_equal(read.row.version, 2);
+        assert_string_equal(SEEN(store_setting_list, &seen, see_setting), "policy ");
+        CHANGE(must(store_operation_purge(STORE, 10, 10, &count)));
+        operation_row_done(&found);
+        assert_int_equal(store_operation_find(STORE, "o", a.nonce, &found), PROBLEM_NOT_FOUND);
+}
+
+static void push_job(void **state, const char *subject, const char *kind, int64_t due)
+{
+        CLEANUP(job_row_done)
+        struct job_row job = {.subject = text_copy(subject),
+                              .kind = text_copy(kind),
+                              .due = due,
+                              .payload = help_secret(1, 40)};
+
+        must(store_job_push(STORE, &job));
+}
+
+static void jobs_keep_the_order_of_their_subject(void **state)
+{
+        CLEANUP(job_row_done) struct job_row a = {0}, b = {0}, c = {0};
+        struct seen seen;
+        int64_t due = -1;
+
+        must(store_begin(STORE)); /* outside the audit chain: no record */
+        push_job(state, "alice", "first", 10);
+        push_job(state, "alice", "second", 5);
+        push_job(state, "bob", "third", 20);
+        must(store_commit(STORE));
+        must(store_job_due(STORE, &due));
+        assert_int_equal(due, 5);
+        must(store_begin(STORE));
+        assert_int_equal(store_job_claim(STORE, 9, &a),
+                         PROBLEM_NOT_FOUND); /* the second waits for the first */
+        must(store_job_claim(STORE, 30, &a));
+        assert_string_equal(a.kind, "first");
+        assert_int_equal(a.attempts, 1);
+        assert_int_equal(a.payload.len, 40);
+        must(store_job_claim(STORE, 30, &b));
+        assert_string_equal(b.kind, "third");
+        assert_int_equal(store_job_claim(STORE, 30, &c), PROBLEM_NOT_FOUND);
+        free(a.error);
+        a.error = text_copy("unreachable");
+        must(store_job_retry(STORE, &a, 100));
+        assert_int_equal(store_job_claim(STORE, 99, &c), PROBLEM_NOT_FOUND);
+        must(store_job_reclaim(STORE)); /* bob's again */
+        job_row_done(&b);
+        must(store_job_claim(STORE, 30, &b));
+        assert_int_equal(b.attempts, 2);
+        must(store_job_done(STORE, &b));
+        must(store_job_fail(STORE, &a));
+        must(store_job_claim(STORE, 30, &c));
+        assert_string_equal(c.kind, "second");
+        must(store_commit(STORE));
+        assert_string_equal(SEEN(store_job_list, 0, 0, 9, &seen, see_job), "first second ");
+        assert_string_equal(SEEN(store_job_list, JOB_FAILED, 0, 9, &seen, see_job), "first ");
+}
+
+static void audit_records_are_chained_and_listed(void **state)
+{
+        struct seen seen;
+        struct store_audit_filter user = {.action = "user."}, one = {.subject = "s2"},
+                                  refused = {.refusals = true}, newest = {.newest_first = true},
+                                  time = {.from = 1800000001};
+        struct audit_record record = {.time = 1800000005,
+                                      .actor = bytes_text("server"),
+                                      .action = bytes_text("token.try"),
+                                      .outcome = bytes_text("token-refused")};
+        struct audit_head head, signed_head;
+        CLEANUP(buf_done) struct buf signature = BUF_NONE;
+        int64_t seq;
+
+        must(store_begin(STORE));
+        help_audit(STORE, "user.add", "s2");
+        help_audit(STORE, "user.revoke", "s3");
+        help_audit(STORE, "users", "s4");
+        must(store_audit_append(STORE, &record, &seq));
+        assert_int_equal(seq, 5);
+        record.time = 1; /* the clock was set back: the chain's does not run back */
+        must(store_audit_append(STORE, &record, &seq));
+        must(store_audit_head(STORE, &head));
+        assert_int_equal(head.seq, 6);
+        assert_int_equal(head.time, 1800000005);
+        must(store_commit(STORE));
+        assert_string_equal(SEEN(store_audit_list, NULL, 4, 9, &seen, see_record), "5 6 ");
+        assert_string_equal(SEEN(store_audit_list, &user, 0, 9, &seen, see_record), "2 3 ");
+        assert_string_equal(SEEN(store_audit_list, &one, 0, 9, &seen, see_record), "2 ");
+        assert_string_equal(SEEN(store_audit_list, &refused, 0, 9, &seen, see_record), "5 6 ");
+        assert_string_equal(SEEN(store_audit_list, &newest, 0, 2, &seen, see_record), "6 5 ");
+        assert_string_equal(SEEN(store_audit_list, &newest, 5, 2, &seen, see_record), "4 3 ");
+        assert_string_equal(SEEN(store_audit_list, &time, 0, 9, &seen, see_record), "5 6 ");
+        must(store_begin(STORE));
+        must(store_head_add(STORE, &head, bytes_text("signature")));
+        assert_int_equal(store_head_add(STORE, &head, bytes_text("signature")), PROBLEM_EXISTS);
+        signed_head = head;
+        signed_head.hash[0] ^= 1;
+        assert_int_equal(store_head_add(STORE, &signed_head, bytes_text("signature")), PROBLEM_STATE);
+        must(store_commit(STORE));
+        must(store_head_last(STORE, &signed_head, &signature));
+        assert_memory_equal(&signed_head, &head, sizeof(head));
+        assert_string_equal(buf_text(&signature), "signature");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        const struct CMUnitTest tests[] = {
+            TEST(changes_need_a_transaction_and_a_record),
+            TEST(transactions_are_whole_or_nothing),
+            TEST(one_failing_request_does_not_undo_others),
+            TEST(stale_rows_are_refused),
+            TEST(sealed_stores_give_and_take_nothing),
+            TEST(databases_of_others_are_left_alone),
+            TEST(users_are_found_and_listed),
+            TEST(addresses_belong_to_one_entry),
+            TEST(entries_are_selected),
+            TEST(tokens_keep_their_secret_and_counters),
+            TEST(replies_are_given_again_until_purged),
+            TEST(certificates_are_found_by_who_they_are_for),
+            TEST(keys_are_archived_once_and_taken_once),
+            TEST(operators_requests_and_approvals_are_kept),
+            TEST(operations_and_settings_are_kept),
+            TEST(jobs_keep_the_order_of_their_subject),
+            TEST(audit_records_are_chained_and_listed),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
