@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keeper/sandbox.h"
+
+#include <errno.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <openssl/crypto.h>
+
+/* Sanitizers need files, threads and maps of their own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANDBOX_CALLS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define SANDBOX_CALLS false
+#endif
+#endif
+#ifndef SANDBOX_CALLS
+#define SANDBOX_CALLS true
+#endif
+
+enum { SECURE_HEAP = 1 << 20, SECURE_HEAP_LEAST = 16 };
+
+static bool locked;
+
+/*
+ * All of memory is locked only where there is no limit: below one, the map that passes it would be refused, and argon2id alone
+ * takes 64 MiB. Secrets are locked one by one in any case (base/secret.h).
+ */
+int sandbox_memory(void)
+{
+        struct rlimit none = {0, 0}, limit;
+
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+                return fault(errno, "forbid core dumps");
+        if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+                locked = mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+        /* 2 is "without mlock": the numbers of libcrypto are in it all the same. */
+        if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_LEAST) == 0)
+                return fault(ENOMEM, "make libcrypto's secure heap");
+        return 0;
+}
+
+bool sandbox_locked(void)
+{
+        return locked;
+}
+
+/* A rule set without rules: nothing of any file system, whatever the descriptor or path. Older kernels have none of it. */
+static int landlock_enter(void)
+{
+        struct landlock_ruleset_attr attributes = {
+                /* what the first version knew: there on every kernel with Landlock, and enough to open nothing */
+                .handled_access_fs = (1ull << 13) - 1,
+        };
+        long ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes.handled_access_fs), 0);
+
+        if (ruleset < 0)
+                return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : fault(errno, "make a Landlock rule set");
+        if (syscall(SYS_landlock_restrict_self, (int)ruleset, 0) < 0)
+                return fault(errno, "enter Landlock");
+        close((int)ruleset);
+        return 0;
+}
+
+static const int calls[] = {
+        /* memory (without PROT_EXEC: below) */
+        SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),
+        /* the descriptors that it has */
+        SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+        SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(getsockopt),
+        SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(fstat),
+        SCMP_SYS(newfstatat), SCMP_SYS(lseek),
+        /* time, randomness, signals, the end */
+        SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(futex), SCMP_SYS(getpid),
+        SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(exit), SCMP_SYS(exit_group),
+};
+
+static int calls_add(scmp_filter_ctx filter)
+{
+        struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+
+        for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+                if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) < 0)
+                        return -1;
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_executable) < 0 ||
+            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable) < 0)
+                return -1;
+        /* What a library may look for and do without: told so instead of killed. */
+        return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(openat), 0) < 0 ||
+               seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 0) < 0 ? -1 : 0;
+}
+
+static int calls_enter(void)
+{
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+        int r = filter ? calls_add(filter) : -1;
+
+        if (r == 0)
+                r = seccomp_load(filter);
+        if (filter)
+                seccomp_release(filter);
+        return r < 0 ? fault(r == -1 ? EINVAL : -r, "enter the system call filter") : 0;
+}
+
+int sandbox_enter(void)
+{
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return fault(errno, "give up new privileges");
+        TRY(landlock_enter());
+        return SANDBOX_CALLS ? PASS(calls_enter()) : 0;
+}

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypto/archive.h"
+#include "crypto/crl.h"
+#include "crypto/envelope.h"
+#include "crypto/pkcs12.h"
+#include "crypto/statement.h"
+#include "keeper/fixture.h"
+#include "model/audit.h"
+
+static const struct msg_done nothing = {0};
+
+/* ---- set-up ----------------------------------------------------------------------------------------------- */
+
+static void set_up_gives_all_that_a_server_needs(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(certificate_done) struct certificate root = {0}, tls = {0};
+        CLEANUP(secret_done) struct secret password = secret_copy(bytes_text("root password"));
+        CLEANUP(pkcs12_content_done) struct pkcs12_content file = {0};
+        struct commitments archive, startup;
+
+        fixture_init(&f);
+        assert_int_equal(f.setup.invitations.count, 4);
+        assert_int_equal(f.setup.codes.count, 4);
+        assert_int_equal(f.trust.officers.count, 3);
+        assert_int_equal(f.trust.quorum, 2);
+        assert_string_equal(f.trust.officers.at[1].name, "ben");
+        assert_int_equal(f.setup.invitations.at[1].shares.len, 0); /* the registrar's */
+        assert_int_equal(commitments_parse(buf_view(&f.trust.archive_commitments), &archive), 0);
+        assert_int_equal(commitments_parse(buf_view(&f.trust.startup_commitments), &startup), 0);
+        assert_false(point_equal(commitments_key(&archive), commitments_key(&startup)));
+        for (unsigned i = 0; i < OFFICERS; i++) {
+                assert_int_equal(share_verify(&archive, i + 1, &f.archive_shares[i]), 0);
+                assert_int_equal(share_verify(&startup, i + 1, &f.startup_shares[i]), 0);
+        }
+        assert_int_equal(certificate_parse(buf_view(&f.trust.root), &root), 0);
+        assert_true(root.is_ca);
+        assert_int_equal(certificate_parse(buf_view(&f.setup.tls_certificate), &tls), 0);
+        assert_string_equal(tls.crl_url, "http://ca.example.org/pki/issuer.crl");
+        assert_int_equal(pkcs12_read(buf_view(&f.setup.root_pkcs12), &password, &file), 0);
+        assert_non_null(file.items[0].key);
+        assert_string_equal(keeper_state_name(&f.keeper), "sealed");
+}
+
+static struct msg_keeper_init init_request(unsigned officers, unsigned quorum)
+{
+        struct msg_keeper_init request = {.organisation = text_copy("Example"),
+                                          .quorum = quorum,
+                                          .root_password = secret_copy(bytes_text("password")),
+                                          .root_lifetime = 1000000,
+                                          .issuer_lifetime = 1000000,
+                                          .tls_lifetime = 1000000};
+
+        for (unsigned i = 0; i < officers; i++) {
+                struct msg_operator_setup *operator = MSG_LIST_ADD(request.operators);
+
+                operator->operator = text_format("officer %u", i);
+                msg_texts_add(&operator->roles, "officer");
+        }
+        return request;
+}
+
+static int init_try(struct msg_keeper_init *request)
+{
+        struct fixture f = {0};
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        int r = keeper_init(&f.keeper);
+
+        f.keeper.cost = PASSWORD_COST_TESTS;
+        if (!r)
+                r = fixture_ask_as(&f, PEER_SETUP, MSG_keeper_init, request, &answer);
+        keeper_done(&f.keeper);
+        return r;
+}
+
+static void impossible_set_ups_are_refused(void **state)
+{
+        static const struct {
+                unsigned officers, quorum;
+                int problem;
+        } cases[] = {{1, 1, 0}, {3, 0, PROBLEM_UNSUPPORTED}, {3, 4, PROBLEM_UNSUPPORTED}, {0, 0, PROBLEM_UNSUPPORTED},
+                     {65, 2, PROBLEM_UNSUPPORTED}};
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                MSG_OWN(keeper_init) request = init_request(cases[i].officers, cases[i].quorum);
+
+                assert_int_equal(init_try(&request), cases[i].problem);
+        }
+        MSG_OWN(keeper_init) twice = init_request(3, 2);
+        free(twice.operators.at[2].operator);
+        twice.operators.at[2].operator = text_copy("officer 0");
+        assert_int_equal(init_try(&twice), PROBLEM_MALFORMED);
+        MSG_OWN(keeper_init) open = init_request(3, 2);
+        secret_done(&open.root_password);
+        assert_int_equal(init_try(&open), PROBLEM_PASSWORD);
+}
+
+/* ---- states ----------------------------------------------------------------------------------------------- */
+
+static void peers_ask_only_what_is_theirs(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_init) request = init_request(3, 2);
+        struct msg_unseal unseal;
+
+        fixture_init(&f);
+        unseal = (struct msg_unseal){f.setup.startup_secret, 0};
+        assert_int_equal(fixture_ask(&f, MSG_unseal, &unseal, &answer), PROBLEM_FORBIDDEN);
+        assert_int_equal(fixture_ask(&f, MSG_keeper_init, &request, &answer), PROBLEM_FORBIDDEN);
+        assert_int_equal(fixture_ask_as(&f, PEER_SETUP, MSG_keeper_init, &request, &answer), PROBLEM_SEALED);
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_adopt, &(struct msg_adopt){0}, &answer), PROBLEM_FORBIDDEN);
+        assert_int_equal(keeper_handle(&f.keeper, PEER_ENGINE, 9999, BYTES_NONE, &answer), PROBLEM_FORBIDDEN);
+        assert_int_equal(fixture_ask(&f, MSG_keeper_pool, &(struct msg_keeper_pool){0}, &answer), PROBLEM_SEALED);
+        fixture_unseal(&f);
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_unseal, &unseal, &answer), PROBLEM_STATE);
+        assert_int_equal(fixture_ask(&f, MSG_keeper_pool, &(struct msg_keeper_pool){0}, &answer), PROBLEM_UNSUPPORTED);
+}
+
+static void only_the_startup_secret_unseals(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        CLEANUP(secret_done) struct secret other = secret_copy(bytes_text("2222222-2222222-2222222-2222222"));
+        struct msg_unseal unseal;
+
+        fixture_init(&f);
+        unseal = (struct msg_unseal){other, 0};
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_unseal, &unseal, &answer), PROBLEM_PASSWORD);
+        other.data[3] = '3';
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_unseal, &unseal, &answer), PROBLEM_TOKEN_TYPO);
+        assert_int_equal(f.keeper.state, KEEPER_SEALED);
+        fixture_unseal(&f);
+        assert_int_equal(f.keeper.state, KEEPER_UNSEALED);
+        assert_int_equal(f.keeper.changed, CHANGE_STATE | CHANGE_SIBLINGS);
+        assert_true(bytes_equal(secret_view(&f.keeper.keys.engine.row), secret_view(&f.setup.keys.at[0].row)));
+}
+
+static void sealing_forgets(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
+        assert_int_equal(f.keeper.state, KEEPER_SEALED);
+        assert_null(f.keeper.keys.database.data);
+        assert_null(f.keeper.authority.issuer_key);
+        assert_true(f.keeper.sealing);
+        fixture_unseal(&f);
+}
+
+static void altered_records_do_not_unseal(void **state)
+{
+        for (unsigned part = 0; part < 4; part++) {
+                CLEANUP(fixture_done) struct fixture f;
+                CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+                struct msg_unseal unseal;
+
+                fixture_init(&f);
+                if (part == 0)
+                        f.keeper.records.trust.data[f.keeper.records.trust.len - 3] ^= 1;
+                else if (part == 1)
+                        f.keeper.records.authority.data[40] ^= 1;
+                else if (part == 2)
+                        f.keeper.records.wrap.data[40] ^= 1;
+                else
+                        f.keeper.records.trust_number = 2;
+                unseal = (struct msg_unseal){f.setup.startup_secret, 0};
+                assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_unseal, &unseal, &answer),
+                                 part < 2 ? PROBLEM_TAMPERED : part == 2 ? PROBLEM_PASSWORD : PROBLEM_STALE);
+                assert_int_equal(f.keeper.state, KEEPER_SEALED);
+        }
+}
+
+static void a_configured_secret_unseals_when_the_records_come(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_state) told = {0};
+        struct msg_keeper_load load;
+
+        fixture_init(&f);
+        load = (struct msg_keeper_load){{f.setup.records.at, 1}, 0};
+        f.keeper.startup_secret = secret_copy(bytes_text("2222222-2222222-2222222-2222222"));
+        assert_int_equal(fixture_ask(&f, MSG_keeper_load, &load, &answer), 0);
+        assert_int_equal(msg_decode(keeper_state, keeper_reply_view(&answer), &told), 0);
+        assert_string_equal(told.state, "sealed");
+        assert_non_null(strstr(told.detail, "startup secret"));
+        assert_int_equal(told.keys.count, 0);
+        assert_null(f.keeper.startup_secret.data);
+        keeper_reply_done(&answer);
+        msg_done(keeper_state, &told);
+        f.keeper.startup_secret = secret_copy(secret_view(&f.setup.startup_secret));
+        assert_int_equal(fixture_ask(&f, MSG_keeper_load, &load, &answer), 0);
+        assert_int_equal(msg_decode(keeper_state, keeper_reply_view(&answer), &told), 0);
+        assert_string_equal(told.state, "unsealed");
+        assert_int_equal(told.keys.count, 1);
+        assert_int_equal(told.transport.len, POINT_SIZE);
+}
+
+/* ---- siblings --------------------------------------------------------------------------------------------- */
+
+static int sibling_tell(const struct keeper *from, struct keeper *to)
+{
+        CLEANUP(keeper_reply_done) struct keeper_reply adopt = {0}, answer = {0};
+
+        TRY(keeper_describe_to_sibling(from, &adopt));
+        TRY(keeper_handle(to, PEER_SIBLING, adopt.kind, keeper_reply_view(&adopt), &answer));
+        return answer.kind == MSG_done ? 0 : answer.kind;
+}
+
+static void siblings_share_their_state(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f, g = {0};
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        struct msg_keeper_load load;
+
+        fixture_init(&f);
+        assert_int_equal(keeper_init(&g.keeper), 0);
+        load = (struct msg_keeper_load){{f.setup.records.at, 1}, 0};
+        /* the older transport key stays, told either way */
+        g.keeper.transport_since = f.keeper.transport_since + 1;
+        assert_int_equal(sibling_tell(&g.keeper, &f.keeper), 0);
+        assert_false(point_equal(&g.keeper.transport_public, &f.keeper.transport_public));
+        assert_int_equal(sibling_tell(&f.keeper, &g.keeper), 0);
+        assert_true(point_equal(&g.keeper.transport_public, &f.keeper.transport_public));
+        /* the database key may come before the records */
+        fixture_unseal(&f);
+        assert_int_equal(sibling_tell(&f.keeper, &g.keeper), 0);
+        assert_int_equal(g.keeper.state, KEEPER_UNSET);
+        assert_int_equal(fixture_ask(&g, MSG_keeper_load, &load, &answer), 0);
+        assert_int_equal(g.keeper.state, KEEPER_UNSEALED);
+        /* and sealing goes to all */
+        keeper_reply_done(&answer);
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
+        assert_int_equal(sibling_tell(&f.keeper, &g.keeper), 0);
+        assert_int_equal(g.keeper.state, KEEPER_SEALED);
+}
+
+/* ---- the trust record -------------------------------------------------------------------------------------- */
+
+static void older_trust_records_are_refused(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        CLEANUP(buf_done) struct buf old = BUF_NONE;
+        struct msg_keeper_records records;
+        struct msg_keeper_load load = {{&records, 1}, 0};
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        old = buf_copy_of(buf_view(&f.setup.records.at[0].trust));
+        fixture_admit(&f);
+        assert_int_equal(f.keeper.trust.public.number, 4);
+        records = f.setup.records.at[0];
+        records.trust = old;
+        records.trust_number = 1;
+        assert_int_equal(fixture_ask(&f, MSG_keeper_load, &load, &answer), PROBLEM_STALE);
+        assert_int_equal(f.keeper.trust.public.number, 4);
+        /* nor is it believed by a sealed keeper that has seen a later one, once it can read */
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
+        keeper_reply_done(&answer);
+        assert_int_equal(fixture_ask(&f, MSG_keeper_load, &load, &answer), 0);
+        struct msg_unseal unseal = {f.setup.startup_secret, 0};
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_unseal, &unseal, &answer), PROBLEM_STALE);
+}
+
+static int admit_try(struct fixture *f, const char *name, const struct secret *share, const struct secret *key)
+{
+        MSG_OWN(keeper_admit) request = {.officer = text_copy(name)};
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        CLEANUP(buf_done) struct buf statement = BUF_NONE;
+        uint8_t signature[SIGNATURE_SIZE];
+        struct point public;
+
+        TRY(point_of_scalar(key, &public));
+        TRY(point_to_spki(&public, &request.public_key));
+        officer_statement(bytes_text(f->trust.server_id), buf_view(&request.public_key), &statement);
+        TRY(signature_make(share, buf_view(&statement), signature));
+        buf_add(&request.share_signature, signature, sizeof(signature));
+        return fixture_ask(f, MSG_keeper_admit, &request, &answer);
+}
+
+static void only_the_share_admits_an_officer(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        assert_int_equal(admit_try(&f, "ada", &f.archive_shares[1], &f.signing[0]), PROBLEM_UNAUTHENTICATED);
+        assert_int_equal(admit_try(&f, "ada", &f.startup_shares[0], &f.signing[0]), PROBLEM_UNAUTHENTICATED);
+        assert_int_equal(admit_try(&f, "eve", &f.archive_shares[0], &f.signing[0]), PROBLEM_NOT_FOUND);
+        fixture_admit(&f);
+        /* the same again is the same, another key is not */
+        assert_int_equal(admit_try(&f, "ada", &f.archive_shares[0], &f.signing[0]), 0);
+        assert_int_equal(admit_try(&f, "ada", &f.archive_shares[0], &f.signing[1]), PROBLEM_EXISTS);
+}
+
+/* ---- issuing ---------------------------------------------------------------------------------------------- */
+
+struct enrollment {
+        struct fixture f;
+        struct msg_keeper_enroll request;
+        struct msg_keeper_enrolled answer;
+};
+
+static void enrollment_init(struct enrollment *e)
+{
+        struct msg_subject *subject;
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+
+        *e = (struct enrollment){0};
+        fixture_init(&e->f);
+        fixture_unseal(&e->f);
+        e->f.keeper.url = text_copy("http://ca.example.org");
+        subject = MSG_LIST_ADD(e->request.subject);
+        subject->user = text_copy("user");
+        subject->name = text_copy("Zoë");
+        msg_texts_add(&subject->addresses, "zoe@example.org");
+        msg_texts_add(&subject->addresses, "z@example.org");
+        assert_int_equal(pkey_generate(PKEY_P256, &key), 0);
+        assert_int_equal(pkey_to_spki(key, &e->request.spki), 0);
+        buf_add_bytes(&e->request.recipient, point_view(&e->f.recipient_public));
+        e->request.record_id = 7;
+        e->request.encryption_profile = text_copy("p256");
+        e->request.not_before = clock_now();
+        e->request.signature_not_after = e->request.encryption_not_after = clock_now() + 86400;
+}
+
+static void enrollment_done(struct enrollment *e)
+{
+        fixture_done(&e->f);
+        msg_done(keeper_enroll, &e->request);
+        msg_done(keeper_enrolled, &e->answer);
+}
+
+static int enrollment_try(struct enrollment *e)
+{
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+
+        TRY(fixture_ask(&e->f, MSG_keeper_enroll, &e->request, &answer));
+        msg_done(keeper_enrolled, &e->answer);
+        return msg_decode(keeper_enrolled, keeper_reply_view(&answer), &e->answer);
+}
+
+/* The certificate is this user's, by this CA, and verifies; the private key in the envelope is its. */
+static void assert_enrolled(struct enrollment *e)
+{
+        CLEANUP(certificate_done) struct certificate signature = {0}, encryption = {0};
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *issuer = NULL, *key = NULL;
+        CLEANUP(secret_done) struct secret pkcs8 = SECRET_NONE;
+        CLEANUP(buf_done) struct buf spki = BUF_NONE;
+        struct archive_record record;
+
+        assert_int_equal(certificate_parse(buf_view(&e->answer.signature_certificate), &signature), 0);
+        assert_int_equal(certificate_parse(buf_view(&e->answer.encryption_certificate), &encryption), 0);
+        assert_int_equal(pkey_from_spki(e->f.keeper.authority.issuer.spki, &issuer), 0);
+        assert_int_equal(pkey_verify(issuer, signature.tbs, signature.signature), 0);
+        assert_int_equal(pkey_verify(issuer, encryption.tbs, encryption.signature), 0);
+        assert_true(bytes_equal(signature.spki, buf_view(&e->request.spki)));
+        assert_int_equal(signature.key_usage, USAGE_DIGITAL_SIGNATURE | USAGE_NON_REPUDIATION);
+        assert_true(certificate_has_address(&encryption, "zoe@example.org"));
+        assert_true(certificate_has_address(&encryption, "z@example.org"));
+        assert_string_equal(encryption.crl_url, "http://ca.example.org/pki/issuer.crl");
+        assert_int_equal(envelope_open(&e->f.recipient, buf_view(&e->answer.envelope), &pkcs8), 0);
+        assert_int_equal(pkey_from_pkcs8(secret_view(&pkcs8), &key), 0);
+        assert_int_equal(pkey_to_spki(key, &spki), 0);
+        assert_true(bytes_equal(buf_view(&spki), encryption.spki));
+        assert_int_equal(archive_parse(buf_view(&e->answer.archive_record), &record), 0);
+        assert_int_equal(record.suite, ARCHIVE_SUITE_P256);
+}
+
+static void enrollment_gives_both_certificates_and_the_key(void **state)
+{
+        CLEANUP(enrollment_done) struct enrollment e;
+
+        enrollment_init(&e);
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_enrolled(&e);
+        e.request.signature_only = true;
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_int_equal(e.answer.encryption_certificate.len, 0);
+        assert_int_equal(e.answer.envelope.len, 0);
+}
+
+static void pool_keys_serve_their_profile_only(void **state)
+{
+        CLEANUP(enrollment_done) struct enrollment e;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_pooled) pooled = {0};
+        MSG_OWN(keeper_pool) request = {.profile = text_copy("p384")};
+
+        enrollment_init(&e);
+        assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), &pooled), 0);
+        assert_int_equal(pooled.spki_hash.len, DIGEST_SIZE);
+        buf_add_bytes(&e.request.pool_key, buf_view(&pooled.pool_key));
+        assert_int_equal(enrollment_try(&e), PROBLEM_TAMPERED); /* as p256 */
+        free(e.request.encryption_profile);
+        e.request.encryption_profile = text_copy("p384");
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_enrolled(&e);
+        e.request.pool_key.data[50] ^= 1;
+        assert_int_equal(enrollment_try(&e), PROBLEM_TAMPERED);
+        free(request.profile);
+        request.profile = text_copy("ed25519");
+        assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), PROBLEM_UNSUPPORTED);
+}
+
+static void enrollments_are_checked_again(void **state)
+{
+        CLEANUP(enrollment_done) struct enrollment e;
+        struct msg_subject *subject;
+
+        enrollment_init(&e);
+        subject = &e.request.subject.at[0];
+        e.request.spki.data[30] ^= 1;
+        assert_int_equal(enrollment_try(&e), PROBLEM_MALFORMED);
+        e.request.spki.data[30] ^= 1;
+        e.request.recipient.data[0] = 4;
+        assert_int_equal(enrollment_try(&e), PROBLEM_MALFORMED);
+        e.request.recipient.data[0] = e.f.recipient_public.data[0];
+        free(subject->addresses.at[1]);
+        subject->addresses.at[1] = text_copy("Z@Example.org");
+        assert_int_equal(enrollment_try(&e), PROBLEM_MALFORMED);
+        free(subject->addresses.at[1]);
+        subject->addresses.at[1] = text_copy("no address");
+        assert_int_equal(enrollment_try(&e), PROBLEM_MALFORMED);
+        free(subject->addresses.at[1]);
+        subject->addresses.count = 1;
+        e.request.signature_not_after = e.request.not_before;
+        assert_int_equal(enrollment_try(&e), PROBLEM_MALFORMED);
+}
+
+/* ---- what is published -------------------------------------------------------------------------------------- */
+
+static void revocation_lists_are_signed_as_given(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_crl) request = {.number = 5, .this_update = 1795000000, .next_update = 1795003600};
+        MSG_OWN(keeper_crl_signed) signed_list = {0};
+        struct crl crl;
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        for (uint8_t i = 1; i <= 3; i++) {
+                uint8_t entry[25] = {0x40, i, [20] = 0x6a, [24] = 1};
+
+                buf_add(&request.entries, entry, sizeof(entry));
+        }
+        assert_int_equal(fixture_ask(&f, MSG_keeper_crl, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_crl_signed, keeper_reply_view(&answer), &signed_list), 0);
+        assert_int_equal(crl_parse(buf_view(&signed_list.crl), &crl), 0);
+        assert_int_equal(crl_verify(&crl, &f.keeper.authority.issuer), 0);
+        assert_int_equal(crl.entry_count, 3);
+        assert_int_equal(crl.number, 5);
+        request.entries.data[24] = 7;
+        assert_int_equal(fixture_ask(&f, MSG_keeper_crl, &request, &answer), PROBLEM_MALFORMED);
+        request.entries.data[24] = 1;
+        request.entries.data[1] = 9; /* out of order */
+        assert_int_equal(fixture_ask(&f, MSG_keeper_crl, &request, &answer), PROBLEM_MALFORMED);
+        request.entries.len--;
+        assert_int_equal(fixture_ask(&f, MSG_keeper_crl, &request, &answer), PROBLEM_MALFORMED);
+}
+
+static void audit_heads_verify_with_the_certificate(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        CLEANUP(certificate_done) struct certificate audit = {0};
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        CLEANUP(buf_done) struct buf message = BUF_NONE;
+        MSG_OWN(keeper_head) request = {.sequence = 12, .time = 1795000000};
+        MSG_OWN(keeper_head_signed) head = {0};
+        struct audit_head expected = {.seq = 12, .time = 1795000000};
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        assert_int_equal(fixture_ask(&f, MSG_keeper_head, &request, &answer), PROBLEM_MALFORMED);
+        memset(expected.hash, 7, sizeof(expected.hash));
+        buf_add(&request.hash, expected.hash, sizeof(expected.hash));
+        assert_int_equal(fixture_ask(&f, MSG_keeper_head, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_head_signed, keeper_reply_view(&answer), &head), 0);
+        assert_int_equal(certificate_parse(buf_view(&f.trust.audit_certificate), &audit), 0);
+        assert_int_equal(pkey_from_spki(audit.spki, &key), 0);
+        audit_head_message(bytes_text(f.trust.server_id), &expected, &message);
+        assert_int_equal(pkey_verify(key, buf_view(&message), buf_view(&head.signature)), 0);
+}
+
+static void servers_keys_are_certified(void **state)
+{
+        CLEANUP(enrollment_done) struct enrollment e;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        MSG_OWN(keeper_certify_tls) request = {0};
+        MSG_OWN(keeper_certified) certified = {0};
+
+        enrollment_init(&e);
+        buf_add_bytes(&request.spki, buf_view(&e.request.spki));
+        request.not_before = clock_now();
+        request.not_after = clock_now() + 40ll * 365 * 86400;
+        assert_int_equal(fixture_ask(&e.f, MSG_keeper_certify_tls, &request, &answer), PROBLEM_MALFORMED);
+        msg_texts_add(&request.host_names, "ca.example.org");
+        assert_int_equal(fixture_ask(&e.f, MSG_keeper_certify_tls, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_certified, keeper_reply_view(&answer), &certified), 0);
+        assert_int_equal(certificate_parse(buf_view(&certified.certificate), &certificate), 0);
+        assert_int_equal(certificate.ext_key_usage, EXT_USAGE_SERVER);
+        assert_int_equal(certificate.not_after, e.f.keeper.authority.issuer.not_after);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(set_up_gives_all_that_a_server_needs),
+                cmocka_unit_test(impossible_set_ups_are_refused),
+                cmocka_unit_test(peers_ask_only_what_is_theirs),
+                cmocka_unit_test(only_the_startup_secret_unseals),
+                cmocka_unit_test(sealing_forgets),
+                cmocka_unit_test(altered_records_do_not_unseal),
+                cmocka_unit_test(a_configured_secret_unseals_when_the_records_come),
+                cmocka_unit_test(siblings_share_their_state),
+                cmocka_unit_test(older_trust_records_are_refused),
+                cmocka_unit_test(only_the_share_admits_an_officer),
+                cmocka_unit_test(enrollment_gives_both_certificates_and_the_key),
+                cmocka_unit_test(pool_keys_serve_their_profile_only),
+                cmocka_unit_test(enrollments_are_checked_again),
+                cmocka_unit_test(revocation_lists_are_signed_as_given),
+                cmocka_unit_test(audit_heads_verify_with_the_certificate),
+                cmocka_unit_test(servers_keys_are_certified),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

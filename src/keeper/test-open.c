@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine plays foul: whatever it puts together, no key comes out but what a quorum approved, for whom it approved it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypto/envelope.h"
+#include "crypto/seal.h"
+#include "crypto/statement.h"
+#include "keeper/fixture.h"
+
+/* A request that is about to be opened, honest until a test alters it. */
+struct request {
+        struct fixture f;
+        struct msg_terms terms;
+        struct msg_keeper_open open;
+};
+
+static void request_init(struct request *r, size_t keys)
+{
+        *r = (struct request){0};
+        fixture_init(&r->f);
+        fixture_unseal(&r->f);
+        fixture_admit(&r->f);
+        for (size_t i = 0; i < keys; i++)
+                fixture_enroll(&r->f);
+        fixture_terms(&r->f, &r->terms);
+}
+
+static void request_done(struct request *r)
+{
+        msg_done(terms, &r->terms);
+        msg_done(keeper_open, &r->open);
+        fixture_done(&r->f);
+}
+
+static void request_approve(struct request *r, unsigned officer)
+{
+        fixture_approve(&r->f, officer, &r->terms, MSG_LIST_ADD(r->open.approvals));
+}
+
+/* The problem, or 0 with what was answered. */
+static int request_send(struct request *r, struct msg_keeper_opened *ret_opened)
+{
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_opened) opened = {0};
+
+        TRY(fixture_ask(&r->f, MSG_keeper_open, &r->open, &answer));
+        TRY(msg_decode(keeper_opened, keeper_reply_view(&answer), &opened));
+        if (ret_opened) {
+                *ret_opened = opened;
+                opened = (struct msg_keeper_opened){0};
+        } else {
+                /* whoever does not look expects nothing */
+                assert_int_equal(opened.keys.count, 0);
+        }
+        return 0;
+}
+
+/* Nothing was opened, and these officers were named. */
+static void assert_struck(struct request *r, const char *first, const char *second)
+{
+        MSG_OWN(keeper_opened) opened = {0};
+
+        assert_int_equal(request_send(r, &opened), 0);
+        assert_int_equal(opened.keys.count, 0);
+        assert_int_equal(opened.wrap.len, 0);
+        assert_int_equal(opened.struck.count, second ? 2 : 1);
+        assert_string_equal(opened.struck.at[0], first);
+        if (second)
+                assert_string_equal(opened.struck.at[1], second);
+}
+
+/* The approval is right again but for the engine's change in what is signed: the officer himself plays foul. */
+static void approval_sign(struct request *r, unsigned officer, struct msg_approval_item *approval)
+{
+        CLEANUP(buf_done) struct buf statement = BUF_NONE, encoded = BUF_NONE;
+        uint8_t signature[SIGNATURE_SIZE];
+        struct digest digest;
+
+        assert_int_equal(msg_encode(terms, &r->terms, &encoded), 0);
+        digest = terms_digest(buf_view(&encoded));
+        approval_statement(&digest, buf_view(&approval->box), &statement);
+        assert_int_equal(signature_make(&r->f.signing[officer], buf_view(&statement), signature), 0);
+        buf_clear(&approval->signature);
+        buf_add(&approval->signature, signature, sizeof(signature));
+}
+
+/* ---- what is right ---------------------------------------------------------------------------------------- */
+
+static void assert_key_fits(const struct msg_key_envelope *envelope, const struct secret *recipient)
+{
+        CLEANUP(secret_done) struct secret pkcs8 = SECRET_NONE;
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        CLEANUP(buf_done) struct buf spki = BUF_NONE;
+
+        assert_int_equal(envelope_open(recipient, buf_view(&envelope->envelope), &pkcs8), 0);
+        assert_int_equal(pkey_from_pkcs8(secret_view(&pkcs8), &key), 0);
+        assert_int_equal(pkey_to_spki(key, &spki), 0);
+        assert_int_equal(certificate_parse(buf_view(&envelope->certificate), &certificate), 0);
+        assert_true(bytes_equal(buf_view(&spki), certificate.spki));
+}
+
+static void any_two_officers_open_for_the_recipient(void **state)
+{
+        static const unsigned pairs[][2] = {{0, 1}, {2, 0}, {1, 2}};
+
+        for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+                CLEANUP(request_done) struct request r;
+                MSG_OWN(keeper_opened) opened = {0};
+
+                request_init(&r, 3);
+                fixture_open(&r.f, &r.terms, &r.open);
+                request_approve(&r, pairs[i][0]);
+                request_approve(&r, pairs[i][1]);
+                assert_int_equal(request_send(&r, &opened), 0);
+                assert_int_equal(opened.keys.count, 3);
+                for (size_t k = 0; k < 3; k++) {
+                        assert_int_equal(opened.keys.at[k].record_id, r.f.keys[k].record_id);
+                        assert_key_fits(&opened.keys.at[k], &r.f.recipient);
+                }
+        }
+}
+
+static void slices_open_alone(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        MSG_OWN(keeper_opened) opened = {0};
+
+        request_init(&r, 3);
+        fixture_open(&r.f, &r.terms, &r.open);
+        for (unsigned i = 0; i < 3; i++)
+                request_approve(&r, i);
+        msg_done(archive_item, &r.open.archive.at[0]);
+        r.open.archive.at[0] = r.open.archive.at[2];
+        r.open.archive.at[2] = (struct msg_archive_item){0};
+        msg_done(archive_item, &r.open.archive.at[1]);
+        r.open.archive.count = 1;
+        assert_int_equal(request_send(&r, &opened), 0);
+        assert_int_equal(opened.keys.count, 1);
+        assert_int_equal(opened.keys.at[0].record_id, r.f.keys[2].record_id);
+        assert_key_fits(&opened.keys.at[0], &r.f.recipient);
+}
+
+/* ---- too few ---------------------------------------------------------------------------------------------- */
+
+static void one_officer_is_no_quorum(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_QUORUM);
+        request_approve(&r, 0);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_QUORUM);
+}
+
+static void one_officer_twice_is_no_quorum(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 1);
+        request_approve(&r, 1);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_QUORUM);
+}
+
+/* ---- forged, moved, altered -------------------------------------------------------------------------------- */
+
+static void a_forged_approval_names_its_officer(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        r.open.approvals.at[1].signature.data[10] ^= 1;
+        assert_struck(&r, "ben", NULL);
+        /* a signature by another officer, under ben's name */
+        approval_sign(&r, 2, &r.open.approvals.at[1]);
+        assert_struck(&r, "ben", NULL);
+        free(r.open.approvals.at[1].officer);
+        r.open.approvals.at[1].officer = text_copy("eve");
+        assert_struck(&r, "eve", NULL);
+}
+
+static void an_officer_who_was_not_admitted_counts_for_nothing(void **state)
+{
+        CLEANUP(request_done) struct request r = {0};
+
+        fixture_init(&r.f);
+        fixture_unseal(&r.f);
+        fixture_enroll(&r.f);
+        fixture_terms(&r.f, &r.terms);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        assert_struck(&r, "ada", "ben");
+}
+
+static void approvals_moved_to_another_request_are_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        free(r.terms.request);
+        r.terms.request = text_copy("request-2");
+        fixture_open(&r.f, &r.terms, &r.open);
+        assert_struck(&r, "ada", "ben");
+        /* with the digest made to fit, the signature does not */
+        for (size_t i = 0; i < 2; i++) {
+                struct digest digest = terms_digest(buf_view(&r.open.terms));
+
+                memcpy(r.open.approvals.at[i].digest.data, digest.data, DIGEST_SIZE);
+        }
+        assert_struck(&r, "ada", "ben");
+}
+
+static void a_changed_recipient_is_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(secret_done) struct secret thief = SECRET_NONE;
+        struct point public;
+
+        request_init(&r, 1);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        assert_int_equal(scalar_random(&thief), 0);
+        assert_int_equal(point_of_scalar(&thief, &public), 0);
+        memcpy(r.terms.recipient.data, public.data, POINT_SIZE);
+        fixture_open(&r.f, &r.terms, &r.open);
+        assert_struck(&r, "ada", "ben");
+}
+
+static void swapped_records_are_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        struct buf kept;
+
+        request_init(&r, 2);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        kept = r.open.archive.at[0].record;
+        r.open.archive.at[0].record = r.open.archive.at[1].record;
+        r.open.archive.at[1].record = kept;
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+static void records_that_nobody_approved_are_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        fixture_enroll(&r.f);
+        fixture_open(&r.f, &r.terms, &r.open); /* with the second key */
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+        msg_done(archive_item, &r.open.archive.at[1]);
+        r.open.archive.count = 1;
+        free(r.open.archive.at[0].user);
+        r.open.archive.at[0].user = text_copy("another");
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+/* The officers were shown another user than the one whom the record is bound to: they approve, and it does not open. */
+static void a_record_shown_as_another_users_does_not_open(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        free(r.terms.user);
+        r.terms.user = text_copy("mallory");
+        fixture_open(&r.f, &r.terms, &r.open);
+        free(r.open.archive.at[0].user);
+        r.open.archive.at[0].user = text_copy("mallory");
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_TAMPERED);
+}
+
+static void an_expired_request_is_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        r.terms.expires = clock_now();
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+static void another_servers_request_is_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        free(r.terms.server_id);
+        r.terms.server_id = text_copy("another");
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+/* ---- false contributions ----------------------------------------------------------------------------------- */
+
+static void a_false_partial_names_its_officer(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        MSG_OWN(keeper_opened) opened = {0};
+        struct secret kept;
+
+        request_init(&r, 2);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        /* ben contributes with another's share, and signs it */
+        kept = r.f.archive_shares[1];
+        r.f.archive_shares[1] = r.f.startup_shares[1];
+        request_approve(&r, 1);
+        r.f.archive_shares[1] = kept;
+        assert_struck(&r, "ben", NULL);
+        /* without him, and with another, it opens */
+        msg_done(approval_item, &r.open.approvals.at[1]);
+        r.open.approvals.count = 1;
+        request_approve(&r, 2);
+        assert_int_equal(request_send(&r, &opened), 0);
+        assert_int_equal(opened.keys.count, 2);
+}
+
+static void an_altered_or_emptied_box_names_its_officer(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        r.open.approvals.at[0].box.data[60] ^= 1;
+        assert_struck(&r, "ada", NULL);
+        approval_sign(&r, 0, &r.open.approvals.at[0]);
+        assert_struck(&r, "ada", NULL);
+        buf_clear(&r.open.approvals.at[0].box);
+        approval_sign(&r, 0, &r.open.approvals.at[0]);
+        assert_struck(&r, "ada", NULL);
+}
+
+/* A contribution for fewer keys than the terms have. */
+static void a_short_contribution_names_its_officer(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(buf_done) struct buf plain = BUF_NONE;
+        MSG_OWN(partials) none = {0};
+        struct point transport;
+        struct digest digest;
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        digest = terms_digest(buf_view(&r.open.terms));
+        assert_int_equal(msg_encode(partials, &none, &plain), 0);
+        assert_int_equal(point_parse(buf_view(&r.terms.transport), &transport), 0);
+        buf_clear(&r.open.approvals.at[0].box);
+        assert_int_equal(box_seal(&transport, digest_view(&digest), buf_view(&plain), &r.open.approvals.at[0].box), 0);
+        approval_sign(&r, 0, &r.open.approvals.at[0]);
+        assert_struck(&r, "ada", NULL);
+}
+
+/* ---- form ------------------------------------------------------------------------------------------------- */
+
+static void lists_beyond_their_limit_are_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(problem) problem = {0};
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        for (unsigned i = 0; i < 2; i++)
+                request_approve(&r, i);
+        assert_int_equal(msg_encode(keeper_open, &r.open, &encoded), 0);
+        /* the count of the archive list, after the terms */
+        memset(encoded.data + 4 + r.open.terms.len, 0xff, 4);
+        assert_int_equal(keeper_handle(&r.f.keeper, PEER_ENGINE, MSG_keeper_open, buf_view(&encoded), &answer), 0);
+        assert_int_equal(answer.kind, MSG_problem);
+        assert_int_equal(msg_decode(problem, keeper_reply_view(&answer), &problem), 0);
+        assert_string_equal(problem.code, "malformed");
+        /* records in another order than the terms', or one twice */
+        buf_clear(&encoded);
+        fixture_open(&r.f, &r.terms, &r.open);
+        buf_clear(&r.open.terms);
+        assert_int_equal(msg_encode(terms, &r.terms, &r.open.terms), 0);
+        assert_int_equal(r.open.archive.count, 2);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+static void terms_that_do_not_decode_are_refused(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        buf_add_byte(&r.open.terms, 0);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_MALFORMED);
+        buf_clear(&r.open.terms);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_MALFORMED);
+}
+
+/* ---- the lost startup secret -------------------------------------------------------------------------------- */
+
+static void startup_init(struct request *r)
+{
+        request_init(r, 1);
+        msg_done(terms, &r->terms);
+        struct msg_seal seal = {0};
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+
+        assert_int_equal(fixture_ask_as(&r->f, PEER_LOCAL, MSG_seal, &seal, &answer), 0);
+        assert_int_equal(r->f.keeper.state, KEEPER_SEALED);
+        fixture_startup_terms(&r->f, &r->terms);
+        fixture_open(&r->f, &r->terms, &r->open);
+}
+
+static void officers_replace_a_lost_startup_secret(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(secret_done) struct secret startup = SECRET_NONE;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_opened) opened = {0};
+        struct msg_keeper_records *records;
+        struct msg_keeper_load load;
+        struct msg_unseal unseal;
+        struct msg_seal seal = {0};
+
+        startup_init(&r);
+        request_approve(&r, 2);
+        request_approve(&r, 0);
+        assert_int_equal(request_send(&r, &opened), 0);
+        assert_int_equal(r.f.keeper.state, KEEPER_UNSEALED);
+        assert_int_equal(envelope_open(&r.f.recipient, buf_view(&opened.startup_envelope), &startup), 0);
+        assert_false(bytes_equal(secret_view(&startup), secret_view(&r.f.setup.startup_secret)));
+        /* the new secret opens the new record, and the old one does not */
+        records = &r.f.setup.records.at[0];
+        buf_done(&records->wrap);
+        records->wrap = buf_take(&opened.wrap);
+        assert_int_equal(fixture_ask_as(&r.f, PEER_LOCAL, MSG_seal, &seal, &answer), 0);
+        keeper_reply_done(&answer);
+        load = (struct msg_keeper_load){{records, 1}, 0};
+        assert_int_equal(fixture_ask(&r.f, MSG_keeper_load, &load, &answer), 0);
+        keeper_reply_done(&answer);
+        unseal = (struct msg_unseal){r.f.setup.startup_secret, 0};
+        assert_int_equal(fixture_ask_as(&r.f, PEER_LOCAL, MSG_unseal, &unseal, &answer), PROBLEM_PASSWORD);
+        unseal = (struct msg_unseal){startup, 0};
+        assert_int_equal(fixture_ask_as(&r.f, PEER_LOCAL, MSG_unseal, &unseal, &answer), 0);
+}
+
+static void one_officer_does_not_replace_the_startup_secret(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        startup_init(&r);
+        request_approve(&r, 1);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_QUORUM);
+        assert_int_equal(r.f.keeper.state, KEEPER_SEALED);
+}
+
+/* Partials for user keys, made with e, open no database key; and a recovery is not opened while sealed. */
+static void archive_shares_do_not_open_the_database_key(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        struct secret kept[OFFICERS];
+
+        startup_init(&r);
+        memcpy(kept, r.f.startup_shares, sizeof(kept));
+        memcpy(r.f.startup_shares, r.f.archive_shares, sizeof(kept));
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        memcpy(r.f.startup_shares, kept, sizeof(kept));
+        assert_struck(&r, "ada", "ben");
+        assert_int_equal(r.f.keeper.state, KEEPER_SEALED);
+        msg_done(terms, &r.terms);
+        fixture_terms(&r.f, &r.terms);
+        msg_done(keeper_open, &r.open);
+        fixture_open(&r.f, &r.terms, &r.open);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_SEALED);
+}
+
+/* The engine puts its own officers and commitments before a sealed keeper: what they give opens nothing. */
+static void a_forged_trust_record_opens_nothing(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(fixture_done) struct fixture forger;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        struct msg_keeper_records records;
+        struct msg_keeper_load load = {{&records, 1}, 0};
+        char *server_id;
+
+        startup_init(&r);
+        fixture_init(&forger);
+        fixture_unseal(&forger);
+        fixture_admit(&forger);
+        /* the forger's trust record, the victim's database key */
+        records = r.f.setup.records.at[0];
+        records.trust = forger.setup.records.at[0].trust;
+        assert_int_equal(fixture_ask(&r.f, MSG_keeper_load, &load, &answer), 0);
+        server_id = r.terms.server_id;
+        r.terms.server_id = text_copy(forger.trust.server_id);
+        free(server_id);
+        for (unsigned i = 0; i < 2; i++)
+                fixture_approve(&forger, i, &r.terms, MSG_LIST_ADD(r.open.approvals));
+        buf_clear(&r.open.terms);
+        assert_int_equal(msg_encode(terms, &r.terms, &r.open.terms), 0);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_TAMPERED);
+        assert_int_equal(r.f.keeper.state, KEEPER_SEALED);
+}
+
+static void partials_are_boxed_to_the_keeper_that_lives(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        struct msg_seal seal = {0};
+
+        startup_init(&r);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        /* sealed again, the transport key is another: what a thief has kept opens nowhere */
+        assert_int_equal(fixture_ask_as(&r.f, PEER_LOCAL, MSG_seal, &seal, &answer), 0);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(any_two_officers_open_for_the_recipient),
+                cmocka_unit_test(slices_open_alone),
+                cmocka_unit_test(one_officer_is_no_quorum),
+                cmocka_unit_test(one_officer_twice_is_no_quorum),
+                cmocka_unit_test(a_forged_approval_names_its_officer),
+                cmocka_unit_test(an_officer_who_was_not_admitted_counts_for_nothing),
+                cmocka_unit_test(approvals_moved_to_another_request_are_refused),
+                cmocka_unit_test(a_changed_recipient_is_refused),
+                cmocka_unit_test(swapped_records_are_refused),
+                cmocka_unit_test(records_that_nobody_approved_are_refused),
+                cmocka_unit_test(a_record_shown_as_another_users_does_not_open),
+                cmocka_unit_test(an_expired_request_is_refused),
+                cmocka_unit_test(another_servers_request_is_refused),
+                cmocka_unit_test(a_false_partial_names_its_officer),
+                cmocka_unit_test(an_altered_or_emptied_box_names_its_officer),
+                cmocka_unit_test(a_short_contribution_names_its_officer),
+                cmocka_unit_test(lists_beyond_their_limit_are_refused),
+                cmocka_unit_test(terms_that_do_not_decode_are_refused),
+                cmocka_unit_test(officers_replace_a_lost_startup_secret),
+                cmocka_unit_test(one_officer_does_not_replace_the_startup_secret),
+                cmocka_unit_test(archive_shares_do_not_open_the_database_key),
+                cmocka_unit_test(a_forged_trust_record_opens_nothing),
+                cmocka_unit_test(partials_are_boxed_to_the_keeper_that_lives),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
