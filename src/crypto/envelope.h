@@ -15,5 +15,6 @@ enum envelope_kind { ENVELOPE_GCM, ENVELOPE_CBC };
 enum { ENVELOPE_MOST = 256 * 1024 };
 
 int envelope_seal(const struct point *recipient, const struct secret *plain, enum envelope_kind kind, struct buf *ret_der) must_check;
-/* Only what envelope_seal() writes, of either kind. PROBLEM_MALFORMED also when it is for another key or was altered: nobody can tell which. */
+/* Only what envelope_seal() writes, of either kind: PROBLEM_UNSUPPORTED for other CMS. PROBLEM_MALFORMED also when it is for another key or
+ * was altered: nobody can tell which. */
 int envelope_open(const struct secret *scalar, struct bytes der, struct secret *ret_plain) must_check;
