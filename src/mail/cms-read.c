@@ -3,7 +3,6 @@
 
 #include "crypto/der.h"
 #include "crypto/oid.h"
-#include "mail/oid.h"
 
 /* What an open element is to us. */
 enum role { ROLE_INFO, ROLE_WRAP, ROLE_BODY, ROLE_INNER, ROLE_INNER_WRAP, ROLE_CONTENT, ROLE_FIELD };
@@ -139,7 +138,7 @@ static int cms_kind_find(struct cms_reader *reader)
 
 static int begin_in_info(struct cms_reader *reader, uint8_t tag, uint64_t len)
 {
-        switch (reader->child++) {
+        switch (reader->info_child++) {
         case 0:
                 if (tag == DER_OID)
                         return PASS(field_open(reader, CMS_TYPE, tag, len));
@@ -262,7 +261,7 @@ static int cms_end(void *context)
         case ROLE_WRAP:
                 return reader->step > 0 ? 0 : cms_wrong("its ContentInfo is empty");
         case ROLE_INFO:
-                return reader->child == 2 ? 0 : cms_wrong("its ContentInfo is cut short");
+                return reader->info_child == 2 ? 0 : cms_wrong("its ContentInfo is cut short");
         case ROLE_INNER_WRAP:
                 return reader->has_content ? 0 : cms_wrong("the place for the content is empty");
         case ROLE_CONTENT:

@@ -45,7 +45,7 @@ struct cms_reader {
         /* the rest is private */
         struct ber ber;
         struct cms_level levels[BER_DEPTH + 2];
-        unsigned depth, step, child;
+        unsigned depth, step, info_child, child;
         enum cms_field field;
         size_t field_bytes;
 };

@@ -5,7 +5,7 @@
  */
 #include "crypto/certificate.h"
 #include "mail/mail.h"
-#include "mail/oid.h"
+#include "crypto/oid.h"
 #include "mail/stream.h"
 
 /* The front of a structure up to its content, and what closes the content and then all of it. */

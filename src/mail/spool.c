@@ -67,6 +67,8 @@ static int spool_write(struct sink *sink, const uint8_t *data, size_t len)
 {
         struct spool *spool = CONTAINER_OF(sink, struct spool, sink);
 
+        if (spool->drops)
+                return 0;
         spool->total += len;
         buf_add(&spool->memory, data, len);
         if (spool->memory.len < SPOOL_MEMORY)

@@ -86,6 +86,7 @@ struct spool {
         struct sink sink;
         const char *folder;
         int fd;
+        bool drops; /* nobody will read it */
         struct buf memory;
         struct evp_cipher_ctx_st *cipher;
         uint8_t key[32];
@@ -94,4 +95,8 @@ struct spool {
 };
 void spool_init(struct spool *spool, const char *folder);
 void spool_done(struct spool *spool);
+static inline void spool_drop(struct spool *spool)
+{
+        spool->drops = true;
+}
 int spool_replay(struct spool *spool, struct sink *to) must_check;

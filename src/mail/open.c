@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mail_decrypt() and mail_verify(). */
+#include "base/clock.h"
+#include "mail/reading.h"
+
+static void reading_done(struct reading *reading)
+{
+        identity_done(&reading->identity);
+        spool_done(&reading->output);
+}
+
+/* Findings after which nothing is given out: what is there is not what somebody sent. */
+static bool is_withheld(const struct mail_report *report)
+{
+        switch (report->worst) {
+        case PROBLEM_MAIL_ALTERED:
+        case PROBLEM_MAIL_DECEPTIVE:
+        case PROBLEM_MAIL_NO_KEY:
+        case PROBLEM_MALFORMED:
+        case PROBLEM_TOO_LARGE:
+        case PROBLEM_UNSUPPORTED:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static int give_out(struct reading *reading, int output)
+{
+        CLEANUP(fd_sink_done) struct fd_sink out;
+
+        fd_sink_init(&out, output);
+        TRY(spool_replay(&reading->output, &out.sink));
+        TRY(sink_finish(&out.sink));
+        reading->report->written = true;
+        return 0;
+}
+
+/* What was asked for and is not there. */
+static bool lacks_layers(struct reading *reading, bool needs_encryption)
+{
+        struct mail_report *report = reading->report;
+
+        if (needs_encryption && report->encrypted_layers == 0) {
+                if (!problem_is_worse(report->worst, PROBLEM_MAIL_UNENCRYPTED) && report->worst != PROBLEM_MAIL_UNENCRYPTED)
+                        finding_add(report, PROBLEM_MAIL_UNENCRYPTED, 0, "The message is not encrypted.");
+                return true;
+        }
+        if (reading->verifies && report->signed_layers == 0) {
+                if (!problem_is_worse(report->worst, PROBLEM_MAIL_UNSIGNED) && report->worst != PROBLEM_MAIL_UNSIGNED)
+                        finding_add(report, PROBLEM_MAIL_UNSIGNED, 0, "The message is not signed.");
+                return !needs_encryption;
+        }
+        return false;
+}
+
+static int message_open(struct reading *reading, int input, int output, bool needs_encryption)
+{
+        struct mail_report *report = reading->report;
+        CLEANUP(layer_freep) struct layer *layer = NULL;
+        bool lacks;
+        int result;
+
+        *report = (struct mail_report){0};
+        reading->now = reading->options->now ? reading->options->now : clock_now();
+        reading->layers_left = reading->options->layers ? MIN(reading->options->layers, (unsigned)LAYERS_MOST) : LAYERS_MOST;
+        spool_init(&reading->output, reading->options->spool_folder);
+        if (output < 0)
+                spool_drop(&reading->output);
+        layer = layer_new(reading, 0, LAYER_MESSAGE, false);
+        result = stream_pump(input, &layer->sink);
+        if (result == PROBLEM_MAIL_ALTERED)
+                findings_forget(report, 0);
+        TRY(finding_add_result(report, 0, result));
+        lacks = lacks_layers(reading, needs_encryption);
+        if (result == 0 && !lacks && !is_withheld(report))
+                TRY(give_out(reading, output));
+        return mail_report_result(report);
+}
+
+int mail_decrypt(int input, int output, const struct mail_keys *keys, const struct mail_options *options, struct mail_report *report)
+{
+        CLEANUP(reading_done) struct reading reading = {
+                .keys = keys,
+                .options = options,
+                .report = report,
+                .decrypts = true,
+                .verifies = options->verify_too,
+                .with_header = !options->entity_only,
+        };
+
+        return PASS(message_open(&reading, input, output, true));
+}
+
+int mail_verify(int input, int output, const struct mail_keys *keys, const struct mail_options *options, struct mail_report *report)
+{
+        CLEANUP(reading_done) struct reading reading = {
+                .keys = keys,
+                .options = options,
+                .report = report,
+                .decrypts = options->decrypt_too,
+                .verifies = true,
+                .with_header = options->with_header,
+        };
+
+        return PASS(message_open(&reading, input, output, false));
+}
