@@ -18,6 +18,12 @@ int store_certificate_find(struct store *store, const uint8_t *serial, struct ce
                              VALUES(BYTES(bytes_of(serial, SERIAL_SIZE))), ret_row));
 }
 
+int store_certificate_find_key(struct store *store, const uint8_t *spki_hash, struct certificate_row *ret_row)
+{
+        return PASS(row_find(store, &table_certificates, "WHERE spki_hash = $1 ORDER BY serial LIMIT 1",
+                             VALUES(BYTES(bytes_of(spki_hash, HASH_SIZE))), ret_row));
+}
+
 int store_certificate_list(struct store *store, const struct id *user, int kind, int state, void *context,
                            int (*each)(void *context, struct certificate_row *row))
 {

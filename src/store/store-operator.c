@@ -73,6 +73,11 @@ int store_approval_add(struct store *store, struct approval_row *row)
         return PASS(row_insert(store, &table_approvals, row));
 }
 
+int store_approval_put(struct store *store, struct approval_row *row)
+{
+        return PASS(row_update(store, &table_approvals, row));
+}
+
 int store_approval_list(struct store *store, const struct id *request, void *context,
                         int (*each)(void *context, struct approval_row *row))
 {

@@ -99,6 +99,22 @@ int store_pool_take(struct store *store, const char *profile, struct pool_row *r
         return 0;
 }
 
+int store_pool_list(struct store *store, const char *profile, const struct id *after, size_t most, void *context,
+                    int (*each)(void *context, struct pool_row *row))
+{
+        struct id none = ID_NONE;
+
+        return ROWS_EACH(store, &table_pool, pool_row, context, each,
+                         "WHERE profile = $1 AND id > $2 ORDER BY id LIMIT $3", TEXT(profile),
+                         BYTES(id_view(after ? after : &none)), NUMBER((int64_t)most));
+}
+
+int store_pool_remove(struct store *store, const struct pool_row *row)
+{
+        TRY(store_write(store));
+        return PASS(row_remove(store, &table_pool, row));
+}
+
 int store_pool_count(struct store *store, const char *profile, int64_t *ret_count)
 {
         return PASS(db_number(&store->db, "SELECT count(*) FROM pool WHERE profile = $1",

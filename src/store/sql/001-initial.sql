@@ -143,6 +143,7 @@ CREATE TABLE certificates (
         version INTEGER NOT NULL,
         mac BLOB NOT NULL
 ) STRICT;
+CREATE INDEX certificates_spki ON certificates (spki_hash);
 CREATE INDEX certificates_user ON certificates (user_id, kind);
 
 CREATE TABLE revocations (
