@@ -18,7 +18,7 @@ enum pkcs12_profile { PKCS12_MODERN, PKCS12_LEGACY };
 struct pkcs12_entry {
         EVP_PKEY *key;
         struct bytes certificate;
-        const char *friendly_name; /* UTF-8 or NULL */
+        const char *friendly_name; /* UTF-8 or NULL; what its UCS-2 cannot hold becomes U+FFFD */
 };
 
 enum { PKCS12_MOST = 16 * 1024 * 1024 };
