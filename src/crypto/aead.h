@@ -7,8 +7,8 @@
 enum { AEAD_NONCE_SIZE = 12, AEAD_TAG_SIZE = 16 };
 
 /* Appends ciphertext ‖ tag. */
-int aead_encrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE_SIZE], struct bytes associated, struct bytes plain,
-                 struct buf *out) must_check;
+int aead_encrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE_SIZE], struct bytes associated,
+                 struct bytes plain, struct buf *out) must_check;
 /* `sealed` is ciphertext ‖ tag. PROBLEM_TAMPERED when it does not verify. */
 int aead_decrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE_SIZE], struct bytes associated,
                  struct bytes sealed, struct secret *ret_plain) must_check;

@@ -31,7 +31,8 @@ static void number_add(struct buf *out, uint64_t number)
 }
 
 /* The user id is the only part of variable length, and has its length before it. */
-static void subject_info(struct buf *out, enum archive_suite suite, const struct archive_subject *subject, const struct point *r)
+static void subject_info(struct buf *out, enum archive_suite suite, const struct archive_subject *subject,
+                         const struct point *r)
 {
         buf_add_text(out, "vouchsafe archive");
         buf_add_byte(out, (uint8_t)suite);
@@ -52,8 +53,8 @@ static struct secret wrapping_key(const struct secret *x, const struct secret *s
         return hkdf(secret_view(&both), BYTES_NONE, info, KEY_SIZE);
 }
 
-int archive_wrap(const struct point *archive_key, const struct secret *server_key, const struct archive_subject *subject,
-                 struct bytes plain, struct buf *out)
+int archive_wrap(const struct point *archive_key, const struct secret *server_key,
+                 const struct archive_subject *subject, struct bytes plain, struct buf *out)
 {
         enum archive_suite suite = server_key ? ARCHIVE_SUITE_P256 : ARCHIVE_SUITE_DATABASE;
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, x = SECRET_NONE, key = SECRET_NONE;
@@ -87,8 +88,8 @@ int archive_open(const struct secret *shared_x, const struct secret *server_key,
         CLEANUP(buf_done) struct buf info = BUF_NONE;
 
         if (record->suite != (server_key ? ARCHIVE_SUITE_P256 : ARCHIVE_SUITE_DATABASE))
-                return refuse(PROBLEM_UNSUPPORTED, "An archive record of suite %d is not of the kind that is asked for.",
-                              record->suite);
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "An archive record of suite %d is not of the kind that is asked for.", record->suite);
         subject_info(&info, record->suite, subject, &record->r);
         key = wrapping_key(shared_x, server_key, buf_view(&info));
         return PASS(aead_decrypt(&key, record->nonce.data, buf_view(&info), record->sealed, ret_plain));

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The archive record: a private key (PKCS#8) wrapped so that it takes a quorum of officers *and* the server to open it.
+ * The archive record: a private key (PKCS#8) wrapped so that it takes a quorum of officers *and* the server to open
+ * it.
  *
  *   R = r·G fresh, S = r·E
  *   KEK = HKDF-SHA256(x(S) ‖ server key, info = label, suite, record id, user id, SPKI hash, R)
  *   record = suite 1 ‖ R 33 ‖ nonce 12 ‖ AES-256-GCM ciphertext ‖ tag 16, associated data = info
  *
- * ARCHIVE_SUITE_DATABASE is the same without the server key, to the startup key F: it wraps the database key, so that officers
- * can replace a lost startup secret. The user id is that of the directory.
+ * ARCHIVE_SUITE_DATABASE is the same without the server key, to the startup key F: it wraps the database key, so
+ * that officers can replace a lost startup secret. The user id is that of the directory.
  */
 #include "crypto/curve.h"
 #include "crypto/kdf.h"
@@ -34,9 +35,9 @@ struct archive_record {
 int archive_parse(struct bytes bytes, struct archive_record *ret_record) must_check;
 
 /* Suite 1 with a server key, ARCHIVE_SUITE_DATABASE when it is NULL. Appends to `out`. */
-int archive_wrap(const struct point *archive_key, const struct secret *server_key, const struct archive_subject *subject,
-                 struct bytes plain, struct buf *out) must_check;
-/* `shared_x` is x(S). PROBLEM_TAMPERED when it does not open: altered, moved, or wrong shares; PROBLEM_UNSUPPORTED when the suite
- * is not the one that this server key (or none) goes with. */
+int archive_wrap(const struct point *archive_key, const struct secret *server_key,
+                 const struct archive_subject *subject, struct bytes plain, struct buf *out) must_check;
+/* `shared_x` is x(S). PROBLEM_TAMPERED when it does not open: altered, moved, or wrong shares; PROBLEM_UNSUPPORTED
+ * when the suite is not the one that this server key (or none) goes with. */
 int archive_open(const struct secret *shared_x, const struct secret *server_key, const struct archive_subject *subject,
                  const struct archive_record *record, struct secret *ret_plain) must_check;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What curve.c and shares.c have in common: numbers and points in libcrypto's form. BIGNUMs made here are in the secure heap when
- * there is one, are flagged for constant time, and are cleared when freed.
+ * What curve.c and shares.c have in common: numbers and points in libcrypto's form. BIGNUMs made here are in the
+ * secure heap when there is one, are flagged for constant time, and are cleared when freed.
  */
 #include <errno.h>
 #include <openssl/ecdsa.h>

@@ -62,7 +62,8 @@ int point_write(const EC_POINT *point, struct point *ret_point)
         struct point out;
 
         /* Infinity has another length (1), so that it ends here whatever led to it. */
-        if (EC_POINT_point2oct(c->group, point, POINT_CONVERSION_COMPRESSED, out.data, POINT_SIZE, c->scratch) != POINT_SIZE) {
+        if (EC_POINT_point2oct(c->group, point, POINT_CONVERSION_COMPRESSED, out.data, POINT_SIZE, c->scratch) !=
+            POINT_SIZE) {
                 crypto_errors_clear();
                 return refuse(PROBLEM_MALFORMED, "A result is the point at infinity.");
         }
@@ -223,7 +224,8 @@ static int key_make(const struct point *public, const struct secret *scalar, EVP
                 /* A number of OSSL_PARAM is in the order of the machine. */
                 native = secret_new(SCALAR_SIZE);
                 for (size_t i = 0; i < SCALAR_SIZE; i++)
-                        native.data[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? SCALAR_SIZE - 1 - i : i] = scalar->data[i];
+                        native.data[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? SCALAR_SIZE - 1 - i : i] =
+                            scalar->data[i];
                 *p++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, native.data, SCALAR_SIZE);
         }
         *p = OSSL_PARAM_construct_end();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Arithmetic on P-256 (FIPS 186-5, SEC 1), under OpenSSL's EC_POINT. A scalar is 32 bytes big endian in a struct secret, from
- * 1 to n−1; a point is 33 bytes compressed, on the curve, never infinity. point_parse() is the only way in from outside, and
- * each encoding of a point is the only one. Multiplications by a secret scalar take constant time.
+ * Arithmetic on P-256 (FIPS 186-5, SEC 1), under OpenSSL's EC_POINT. A scalar is 32 bytes big endian in a struct
+ * secret, from 1 to n−1; a point is 33 bytes compressed, on the curve, never infinity. point_parse() is the only
+ * way in from outside, and each encoding of a point is the only one. Multiplications by a secret scalar take
+ * constant time.
  *
  * The group and its scratch memory are made once per thread and kept. Faults mean that libcrypto failed.
  */
@@ -32,8 +33,8 @@ int point_uncompressed(const struct point *point, uint8_t ret_bytes[static 65]) 
 /* From 65 bytes uncompressed or 33 compressed; PROBLEM_MALFORMED as above. */
 int point_parse_any(struct bytes bytes, struct point *ret_point) must_check;
 
-/* From a SubjectPublicKeyInfo of a P-256 key (RFC 5480, named curve, uncompressed) in its one DER form of 91 bytes; PROBLEM_MALFORMED for
- * any other form or another curve. The other way is point_to_spki() (pkey.h). */
+/* From a SubjectPublicKeyInfo of a P-256 key (RFC 5480, named curve, uncompressed) in its one DER form of 91 bytes;
+ * PROBLEM_MALFORMED for any other form or another curve. The other way is point_to_spki() (pkey.h). */
 enum { POINT_SPKI_SIZE = 91 };
 int point_spki_parse(struct bytes spki, struct point *ret_point) must_check;
 
@@ -50,6 +51,7 @@ int point_of_scalar(const struct secret *scalar, struct point *ret_point) must_c
 int point_agree(const struct secret *scalar, const struct point *point, struct secret *ret_x) must_check;
 
 /* ECDSA with SHA-256 over `message`; the signature is r ‖ s, 32 bytes each (as WebCrypto has it). */
-int signature_make(const struct secret *scalar, struct bytes message, uint8_t ret_signature[static SIGNATURE_SIZE]) must_check;
+int signature_make(const struct secret *scalar, struct bytes message,
+                   uint8_t ret_signature[static SIGNATURE_SIZE]) must_check;
 /* True only if it is right; any other length than 64 is false. */
 bool signature_right(const struct point *public_key, struct bytes message, struct bytes signature);

@@ -66,8 +66,9 @@ struct digest sha256(struct bytes bytes)
         struct digest digest = {0};
 
         kept_open();
-        certain(EVP_DigestInit_ex2(kept.once, kept.sha256, NULL) == 1 && EVP_DigestUpdate(kept.once, bytes.data, bytes.len) == 1 &&
-                        EVP_DigestFinal_ex(kept.once, digest.data, NULL) == 1,
+        certain(EVP_DigestInit_ex2(kept.once, kept.sha256, NULL) == 1 &&
+                    EVP_DigestUpdate(kept.once, bytes.data, bytes.len) == 1 &&
+                    EVP_DigestFinal_ex(kept.once, digest.data, NULL) == 1,
                 "SHA-256");
         return digest;
 }
@@ -75,7 +76,8 @@ struct digest sha256(struct bytes bytes)
 static void mac_key(EVP_MAC_CTX *context, const struct secret *key)
 {
         char name[] = "SHA256";
-        OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+        OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                               OSSL_PARAM_construct_end()};
 
         certain(key->len > 0 && EVP_MAC_init(context, key->data, key->len, params) == 1, "HMAC key");
 }
@@ -195,9 +197,11 @@ struct secret key_derive(const struct secret *key, const char *label)
 
 int password_cost_check(const struct password_cost *cost)
 {
-        if (cost->passes < 1 || cost->passes > PASSWORD_PASSES_MOST || cost->lanes < 1 || cost->lanes > PASSWORD_LANES_MOST ||
-            cost->memory_kib < 8 * cost->lanes || cost->memory_kib > PASSWORD_MEMORY_MOST_KIB)
-                return refuse(PROBLEM_UNSUPPORTED, "The cost of the password (%u KiB, %u passes, %u lanes) is out of bounds.",
+        if (cost->passes < 1 || cost->passes > PASSWORD_PASSES_MOST || cost->lanes < 1 ||
+            cost->lanes > PASSWORD_LANES_MOST || cost->memory_kib < 8 * cost->lanes ||
+            cost->memory_kib > PASSWORD_MEMORY_MOST_KIB)
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "The cost of the password (%u KiB, %u passes, %u lanes) is out of bounds.",
                               cost->memory_kib, cost->passes, cost->lanes);
         return 0;
 }

@@ -3,11 +3,12 @@
 /*
  * Digests, MACs and key derivation: SHA-256, HMAC-SHA256, HKDF-SHA256 (RFC 5869), argon2id (RFC 9106), random bytes.
  *
- * What cannot fail but on a broken machine (no entropy, no SHA-256 in libcrypto) aborts, as memory does (base/mem.h), so that
- * no caller carries a path that no test could cover. Digests are values of 32 bytes and public; keys are struct secret.
+ * What cannot fail but on a broken machine (no entropy, no SHA-256 in libcrypto) aborts, as memory does
+ * (base/mem.h), so that no caller carries a path that no test could cover. Digests are values of 32 bytes and
+ * public; keys are struct secret.
  *
- * Whatever is hashed from several parts goes through digest_part(), which writes the length first: two different lists of
- * parts never give the same input.
+ * Whatever is hashed from several parts goes through digest_part(), which writes the length first: two different
+ * lists of parts never give the same input.
  */
 #include "base/buf.h"
 #include "base/secret.h"
@@ -33,8 +34,8 @@ struct secret secret_random(size_t len);
 /* SHA-256 at once. */
 struct digest sha256(struct bytes bytes);
 
-/* SHA-256 or HMAC-SHA256 in steps, on a context that is kept: about a microsecond for a short input. For CLEANUP: hasher_done.
- * hasher_end() gives the result and starts the next one with the same key. */
+/* SHA-256 or HMAC-SHA256 in steps, on a context that is kept: about a microsecond for a short input. For CLEANUP:
+ * hasher_done. hasher_end() gives the result and starts the next one with the same key. */
 struct hasher {
         void *context;
         bool keyed;
@@ -68,4 +69,5 @@ enum { PASSWORD_MEMORY_MOST_KIB = 1024 * 1024, PASSWORD_PASSES_MOST = 16, PASSWO
 /* PROBLEM_UNSUPPORTED when a number is zero, beyond its bound, or too small for its lanes. */
 int password_cost_check(const struct password_cost *cost) must_check;
 /* argon2id version 0x13, KEY_SIZE bytes, in one thread. Faults when the memory cannot be had. */
-int password_derive(struct bytes password, struct bytes salt, const struct password_cost *cost, struct secret *ret_key) must_check;
+int password_derive(struct bytes password, struct bytes salt, const struct password_cost *cost,
+                    struct secret *ret_key) must_check;

@@ -41,6 +41,7 @@ int operation_verify(const struct operation *operation, const struct point *publ
 
         operation_text(operation, &text);
         if (!signature_right(public_key, buf_view(&text), signature))
-                return refuse(PROBLEM_UNAUTHENTICATED, "The signature of the operator does not verify over this request.");
+                return refuse(PROBLEM_UNAUTHENTICATED,
+                              "The signature of the operator does not verify over this request.");
         return 0;
 }

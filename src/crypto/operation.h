@@ -5,8 +5,9 @@
  *
  *   "vouchsafe operation 1" ‖ server id ‖ created ‖ nonce ‖ kind ‖ message
  *
- * each with its length before it (8 bytes big endian), `created` as a number of 8 bytes. `message` is the exact wire encoding. The
- * nonce (16 bytes, random) is the idempotency key. Whether `created` is near enough to now is the caller's to judge.
+ * each with its length before it (8 bytes big endian), `created` as a number of 8 bytes. `message` is the exact
+ * wire encoding. The nonce (16 bytes, random) is the idempotency key. Whether `created` is near enough to now is
+ * the caller's to judge.
  */
 #include "crypto/curve.h"
 
@@ -23,4 +24,5 @@ struct operation {
 int operation_sign(const struct operation *operation, const struct secret *private_scalar,
                    uint8_t ret_signature[static SIGNATURE_SIZE]) must_check;
 /* PROBLEM_UNAUTHENTICATED when the signature is not this key's over this. */
-int operation_verify(const struct operation *operation, const struct point *public_key, struct bytes signature) must_check;
+int operation_verify(const struct operation *operation, const struct point *public_key,
+                     struct bytes signature) must_check;

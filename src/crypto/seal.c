@@ -15,7 +15,8 @@ static _Thread_local struct {
         EVP_CIPHER_CTX *context;
 } kept;
 
-static int aead_start(const struct secret *key, const uint8_t *nonce, struct bytes associated, struct bytes data, bool encrypt)
+static int aead_start(const struct secret *key, const uint8_t *nonce, struct bytes associated, struct bytes data,
+                      bool encrypt)
 {
         int len;
 
@@ -39,8 +40,8 @@ static void aead_end(void *unused)
         EVP_CIPHER_CTX_reset(kept.context);
 }
 
-int aead_encrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE_SIZE], struct bytes associated, struct bytes plain,
-                 struct buf *out)
+int aead_encrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE_SIZE], struct bytes associated,
+                 struct bytes plain, struct buf *out)
 {
         CLEANUP(aead_end) int scope = 0;
         int len = 0;
@@ -48,9 +49,11 @@ int aead_encrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE
         (void)scope;
         TRY(aead_start(key, nonce, associated, plain, true));
         buf_reserve(out, plain.len + AEAD_TAG_SIZE);
-        if ((plain.len && EVP_CipherUpdate(kept.context, out->data + out->len, &len, plain.data, (int)plain.len) != 1) ||
+        if ((plain.len &&
+             EVP_CipherUpdate(kept.context, out->data + out->len, &len, plain.data, (int)plain.len) != 1) ||
             EVP_CipherFinal_ex(kept.context, out->data + out->len + plain.len, &len) != 1 ||
-            EVP_CIPHER_CTX_ctrl(kept.context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE, out->data + out->len + plain.len) != 1)
+            EVP_CIPHER_CTX_ctrl(kept.context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE,
+                                out->data + out->len + plain.len) != 1)
                 return crypto_fault("encrypt");
         out->len += plain.len + AEAD_TAG_SIZE;
         out->data[out->len] = 0;
@@ -119,7 +122,8 @@ int seal_open(const struct secret *key, struct bytes context, struct bytes seale
                 return refuse(PROBLEM_UNSUPPORTED, "What is sealed has the unknown suite %u.", sealed.data[0]);
         associated_add(&associated, "vouchsafe seal", bytes_of(sealed.data, 1), context);
         return PASS(aead_decrypt(key, sealed.data + 1, buf_view(&associated),
-                                 bytes_of(sealed.data + 1 + AEAD_NONCE_SIZE, sealed.len - 1 - AEAD_NONCE_SIZE), ret_plain));
+                                 bytes_of(sealed.data + 1 + AEAD_NONCE_SIZE, sealed.len - 1 - AEAD_NONCE_SIZE),
+                                 ret_plain));
 }
 
 /* ---- under a password ------------------------------------------------------------------------------------- */
@@ -171,13 +175,15 @@ int password_open(struct bytes password, struct bytes context, struct bytes seal
         if (sealed.len < PASSWORD_OVERHEAD)
                 return refuse(PROBLEM_MALFORMED, "What is sealed under a password is cut off (%zu bytes).", sealed.len);
         if (sealed.data[0] != SUITE)
-                return refuse(PROBLEM_UNSUPPORTED, "What is sealed under a password has the unknown suite %u.", sealed.data[0]);
+                return refuse(PROBLEM_UNSUPPORTED, "What is sealed under a password has the unknown suite %u.",
+                              sealed.data[0]);
         cost = (struct password_cost){get32(sealed.data + 1), get32(sealed.data + 5), get32(sealed.data + 9)};
         TRY(password_derive(password, bytes_of(sealed.data + 13, SALT_SIZE), &cost, &key));
         associated_add(&associated, "vouchsafe password", bytes_of(sealed.data, PASSWORD_HEAD), context);
-        r = aead_decrypt(&key, sealed.data + PASSWORD_HEAD, buf_view(&associated),
-                         bytes_of(sealed.data + PASSWORD_HEAD + AEAD_NONCE_SIZE, sealed.len - PASSWORD_HEAD - AEAD_NONCE_SIZE),
-                         ret_plain);
+        r = aead_decrypt(
+            &key, sealed.data + PASSWORD_HEAD, buf_view(&associated),
+            bytes_of(sealed.data + PASSWORD_HEAD + AEAD_NONCE_SIZE, sealed.len - PASSWORD_HEAD - AEAD_NONCE_SIZE),
+            ret_plain);
         if (r == PROBLEM_TAMPERED)
                 return refuse(PROBLEM_PASSWORD, "The password does not open it.");
         return PASS(r);
@@ -247,6 +253,7 @@ int box_open(const struct secret *private_scalar, struct bytes context, struct b
         r = aead_decrypt(&key, nonce, buf_view(&associated),
                          bytes_of(boxed.data + 1 + POINT_SIZE, boxed.len - 1 - POINT_SIZE), ret_plain);
         if (r == PROBLEM_TAMPERED)
-                return refuse(PROBLEM_MALFORMED, "What is sealed to a key does not open: it is for another, or was altered.");
+                return refuse(PROBLEM_MALFORMED,
+                              "What is sealed to a key does not open: it is for another, or was altered.");
         return PASS(r);
 }

@@ -38,7 +38,8 @@ static int share_evaluate(const struct secret *coefficients, unsigned quorum, un
                 CLEANUP(BN_clear_freep) BIGNUM *coefficient = NULL;
 
                 TRY(number_read(coefficients[i].data, &coefficient));
-                if (!BN_mod_mul(sum, sum, x, c->order, c->scratch) || !BN_mod_add(sum, sum, coefficient, c->order, c->scratch))
+                if (!BN_mod_mul(sum, sum, x, c->order, c->scratch) ||
+                    !BN_mod_add(sum, sum, coefficient, c->order, c->scratch))
                         return crypto_fault("evaluate a polynomial");
         }
         TRY(number_write(sum, share.data));
@@ -74,8 +75,8 @@ int shares_deal(const struct secret *secret, unsigned quorum, unsigned count, st
         CLEANUP(dealing_done) struct dealing dealing = {.commitments.quorum = quorum};
 
         if (quorum < 1 || quorum > count || count > SHARES_MOST)
-                return refuse(PROBLEM_UNSUPPORTED, "A quorum of %u of %u officers is not possible (1 to %d).", quorum, count,
-                              SHARES_MOST);
+                return refuse(PROBLEM_UNSUPPORTED, "A quorum of %u of %u officers is not possible (1 to %d).", quorum,
+                              count, SHARES_MOST);
         TRY(scalar_parse(secret_view(secret), &dealing.coefficients[0]));
         TRY(point_of_scalar(secret, &dealing.commitments.points[0]));
         for (unsigned i = 1; i < quorum; i++) {
@@ -187,7 +188,8 @@ static int multiply(const EC_POINT *base, const BIGNUM *scalar, struct point *re
         struct curve *c = curve();
         CLEANUP(EC_POINT_clear_freep) EC_POINT *product = EC_POINT_new(c->group);
 
-        if (!product || EC_POINT_mul(c->group, product, base ? NULL : scalar, base, base ? scalar : NULL, c->scratch) != 1)
+        if (!product ||
+            EC_POINT_mul(c->group, product, base ? NULL : scalar, base, base ? scalar : NULL, c->scratch) != 1)
                 return crypto_fault("multiply");
         return PASS(point_write(product, ret_point));
 }
@@ -199,7 +201,8 @@ static int respond(const BIGNUM *nonce, const struct digest *challenge, const BI
         CLEANUP(BN_clear_freep) BIGNUM *number = NULL;
 
         TRY(number_read(challenge->data, &number));
-        if (!BN_nnmod(number, number, c->order, c->scratch) || !BN_mod_mul(number, number, share, c->order, c->scratch) ||
+        if (!BN_nnmod(number, number, c->order, c->scratch) ||
+            !BN_mod_mul(number, number, share, c->order, c->scratch) ||
             !BN_mod_sub(number, nonce, number, c->order, c->scratch))
                 return crypto_fault("answer a challenge");
         return PASS(number_write(number, ret_response));
@@ -221,7 +224,8 @@ int partial_make(const struct partial_context *context, const struct secret *sha
         TRY(point_read(r, &base));
         TRY(multiply(base, number, &partial.point));
         statement.partial = &partial.point;
-        /* Hedged: from the share, the context and randomness, so that a bad generator alone does not give the share away. */
+        /* Hedged: from the share, the context and randomness, so that a bad generator alone does not give the share
+         * away. */
         if (BN_generate_dsa_nonce(nonce, c->order, number, context->context.data, DIGEST_SIZE, c->scratch) != 1)
                 return crypto_fault("draw a nonce");
         TRY(multiply(NULL, nonce, &statement.with_g));
@@ -309,7 +313,8 @@ static int coefficient(const unsigned *indexes, unsigned count, unsigned positio
                 if (!BN_mul(below, below, factor, c->scratch) || !BN_nnmod(below, below, c->order, c->scratch))
                         return crypto_fault("interpolate");
         }
-        if (!BN_mod_inverse(below, below, c->order, c->scratch) || !BN_mod_mul(above, above, below, c->order, c->scratch))
+        if (!BN_mod_inverse(below, below, c->order, c->scratch) ||
+            !BN_mod_mul(above, above, below, c->order, c->scratch))
                 return crypto_fault("interpolate");
         return PASS(number_write(above, ret_coefficient));
 }
@@ -321,8 +326,8 @@ int combiner_init(struct combiner *combiner, const unsigned *indexes, unsigned c
         if (count < 1)
                 return refuse(PROBLEM_QUORUM, "No officer has contributed.");
         if (count > SHARES_MOST)
-                return refuse(PROBLEM_MALFORMED, "There are contributions of %u officers, at most %d are possible.", count,
-                              SHARES_MOST);
+                return refuse(PROBLEM_MALFORMED, "There are contributions of %u officers, at most %d are possible.",
+                              count, SHARES_MOST);
         for (unsigned i = 0; i < count; i++) {
                 if (indexes[i] < 1 || indexes[i] > SHARES_MOST)
                         return refuse(PROBLEM_MALFORMED, "There is no officer %u.", indexes[i]);

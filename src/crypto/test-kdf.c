@@ -68,10 +68,12 @@ static void keys_are_those_of_rfc_5869(void **state)
         assert_int_equal(hex_parse(bytes_text("000102030405060708090a0b0c"), &salt), 0);
         assert_int_equal(hex_parse(bytes_text("f0f1f2f3f4f5f6f7f8f9"), &info), 0);
         out = hkdf(buf_view(&key), buf_view(&salt), buf_view(&info), 42);
-        assert_hex(secret_view(&out), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+        assert_hex(secret_view(&out),
+                   "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
         secret_done(&out);
         out = hkdf(buf_view(&key), BYTES_NONE, BYTES_NONE, 42);
-        assert_hex(secret_view(&out), "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
+        assert_hex(secret_view(&out),
+                   "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
         secret_done(&out);
         out = secret_random(KEY_SIZE);
         other = key_derive(&out, "row");
@@ -80,7 +82,8 @@ static void keys_are_those_of_rfc_5869(void **state)
         assert_false(bytes_equal(secret_view(&out), secret_view(&other)));
 }
 
-/* RFC 9106 has its vector with a key and associated data; this one is of the reference implementation's test.c, for version 0x13. */
+/* RFC 9106 has its vector with a key and associated data; this one is of the reference implementation's test.c, for
+ * version 0x13. */
 static void passwords_are_those_of_argon2id(void **state)
 {
         CLEANUP(secret_done) struct secret key = SECRET_NONE;
@@ -93,8 +96,15 @@ static void passwords_are_those_of_argon2id(void **state)
 static void costs_are_bounded(void **state)
 {
         static const struct password_cost bad[] = {
-                {0, 1, 1}, {64, 0, 1}, {64, 1, 0}, {7, 1, 1}, {15, 1, 2}, {PASSWORD_MEMORY_MOST_KIB + 1, 1, 1},
-                {64, PASSWORD_PASSES_MOST + 1, 1}, {1024, 1, PASSWORD_LANES_MOST + 1}, {UINT32_MAX, UINT32_MAX, UINT32_MAX},
+            {0, 1, 1},
+            {64, 0, 1},
+            {64, 1, 0},
+            {7, 1, 1},
+            {15, 1, 2},
+            {PASSWORD_MEMORY_MOST_KIB + 1, 1, 1},
+            {64, PASSWORD_PASSES_MOST + 1, 1},
+            {1024, 1, PASSWORD_LANES_MOST + 1},
+            {UINT32_MAX, UINT32_MAX, UINT32_MAX},
         };
 
         for (size_t i = 0; i < ARRAY_LEN(bad); i++)

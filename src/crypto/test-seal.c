@@ -12,7 +12,9 @@
 
 static void what_is_sealed_opens_only_as_it_was(void **state)
 {
-        CLEANUP(secret_done) struct secret key = secret_random(KEY_SIZE), other = secret_random(KEY_SIZE), plain = SECRET_NONE;
+        CLEANUP(secret_done)
+        struct secret key = secret_random(KEY_SIZE),
+                      other = secret_random(KEY_SIZE), plain = SECRET_NONE;
         CLEANUP(buf_done) struct buf sealed = BUF_NONE, again = BUF_NONE;
         struct bytes context = bytes_text("table row");
 
@@ -27,7 +29,8 @@ static void what_is_sealed_opens_only_as_it_was(void **state)
         assert_int_equal(seal_open(&key, bytes_text("table ro"), buf_view(&sealed), &plain), PROBLEM_TAMPERED);
         for (size_t i = 0; i < sealed.len; i++) {
                 sealed.data[i] ^= 1;
-                assert_int_equal(seal_open(&key, context, buf_view(&sealed), &plain), i ? PROBLEM_TAMPERED : PROBLEM_UNSUPPORTED);
+                assert_int_equal(seal_open(&key, context, buf_view(&sealed), &plain),
+                                 i ? PROBLEM_TAMPERED : PROBLEM_UNSUPPORTED);
                 sealed.data[i] ^= 1;
                 assert_true(seal_open(&key, context, bytes_of(sealed.data, i), &plain) > 0);
         }
@@ -76,7 +79,8 @@ static void boxes_open_for_their_recipient(void **state)
         assert_int_equal(box_open(&scalar, bytes_text("digesu"), buf_view(&boxed), &plain), PROBLEM_MALFORMED);
         for (size_t i = 0; i < boxed.len; i++) {
                 boxed.data[i] ^= 1;
-                assert_int_equal(box_open(&scalar, context, buf_view(&boxed), &plain), i ? PROBLEM_MALFORMED : PROBLEM_UNSUPPORTED);
+                assert_int_equal(box_open(&scalar, context, buf_view(&boxed), &plain),
+                                 i ? PROBLEM_MALFORMED : PROBLEM_UNSUPPORTED);
                 boxed.data[i] ^= 1;
                 assert_true(box_open(&scalar, context, bytes_of(boxed.data, i), &plain) > 0);
         }

@@ -32,8 +32,10 @@ static void assert_hex(struct bytes bytes, const char *expected)
 /* RFC 5903, section 8.1. */
 static void agreement_is_that_of_rfc_5903(void **state)
 {
-        CLEANUP(secret_done) struct secret i = scalar_hex("c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433");
-        CLEANUP(secret_done) struct secret r = scalar_hex("c6ef9c5d78ae012a011164acb397ce2088685d8f06bf9be0b283ab46476bee53");
+        CLEANUP(secret_done)
+        struct secret i = scalar_hex("c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433");
+        CLEANUP(secret_done)
+        struct secret r = scalar_hex("c6ef9c5d78ae012a011164acb397ce2088685d8f06bf9be0b283ab46476bee53");
         CLEANUP(secret_done) struct secret x = SECRET_NONE, same = SECRET_NONE;
         struct point gi, gr;
 
@@ -61,17 +63,24 @@ static void points_have_one_encoding(void **state)
         assert_int_equal(point_hex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"), 0);
         /* infinity, in one byte and padded */
         assert_int_equal(point_hex("00"), PROBLEM_MALFORMED);
-        assert_int_equal(point_hex("000000000000000000000000000000000000000000000000000000000000000000"), PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("000000000000000000000000000000000000000000000000000000000000000000"),
+                         PROBLEM_MALFORMED);
         /* hybrid and uncompressed heads, cut off, one too many */
-        assert_int_equal(point_hex("076b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"), PROBLEM_MALFORMED);
-        assert_int_equal(point_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"), PROBLEM_MALFORMED);
-        assert_int_equal(point_hex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2"), PROBLEM_MALFORMED);
-        assert_int_equal(point_hex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c29600"), PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("076b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
+                         PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
+                         PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2"),
+                         PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c29600"),
+                         PROBLEM_MALFORMED);
         /* x = p + 5: the same point as x = 5, in an encoding that is not its own */
         assert_int_equal(point_hex("020000000000000000000000000000000000000000000000000000000000000005"), 0);
-        assert_int_equal(point_hex("02ffffffff00000001000000000000000000000001000000000000000000000004"), PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("02ffffffff00000001000000000000000000000001000000000000000000000004"),
+                         PROBLEM_MALFORMED);
         /* x = 1 has no point on P-256 */
-        assert_int_equal(point_hex("020000000000000000000000000000000000000000000000000000000000000001"), PROBLEM_MALFORMED);
+        assert_int_equal(point_hex("020000000000000000000000000000000000000000000000000000000000000001"),
+                         PROBLEM_MALFORMED);
 }
 
 static void scalars_are_in_range(void **state)
@@ -277,7 +286,8 @@ static void partials_have_one_encoding(void **state)
         assert_int_equal(partial_parse(buf_view(&points), buf_view(&proofs), 1, &back), 0);
         assert_memory_equal(&back, &partial, sizeof(partial));
         assert_int_equal(partial_parse(buf_view(&points), buf_view(&proofs), 2, &back), PROBLEM_MALFORMED);
-        assert_int_equal(partial_parse(buf_view(&points), bytes_of(proofs.data, proofs.len - 1), 1, &back), PROBLEM_MALFORMED);
+        assert_int_equal(partial_parse(buf_view(&points), bytes_of(proofs.data, proofs.len - 1), 1, &back),
+                         PROBLEM_MALFORMED);
         memset(proofs.data + PROOF_SIZE + SCALAR_SIZE, 0xff, SCALAR_SIZE);
         assert_int_equal(partial_parse(buf_view(&points), buf_view(&proofs), 1, &back), PROBLEM_MALFORMED);
 }
@@ -303,19 +313,26 @@ static void interpolation_has_known_coefficients(void **state)
         struct combiner combiner;
 
         assert_int_equal(combiner_init(&combiner, indexes, 2), 0);
-        assert_hex(bytes_of(combiner.coefficients[0], 32), "0000000000000000000000000000000000000000000000000000000000000002");
-        assert_hex(bytes_of(combiner.coefficients[1], 32), "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550");
+        assert_hex(bytes_of(combiner.coefficients[0], 32),
+                   "0000000000000000000000000000000000000000000000000000000000000002");
+        assert_hex(bytes_of(combiner.coefficients[1], 32),
+                   "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550");
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(agreement_is_that_of_rfc_5903),     cmocka_unit_test(points_have_one_encoding),
-                cmocka_unit_test(scalars_are_in_range),              cmocka_unit_test(public_keys_have_one_spki),
-                cmocka_unit_test(shares_verify_at_their_index),      cmocka_unit_test(any_quorum_combines_and_fewer_do_not),
-                cmocka_unit_test(combining_wants_distinct_indexes),  cmocka_unit_test(false_partials_are_found),
-                cmocka_unit_test(partials_have_one_encoding),        cmocka_unit_test(impossible_sharings_are_refused),
-                cmocka_unit_test(interpolation_has_known_coefficients),
+            cmocka_unit_test(agreement_is_that_of_rfc_5903),
+            cmocka_unit_test(points_have_one_encoding),
+            cmocka_unit_test(scalars_are_in_range),
+            cmocka_unit_test(public_keys_have_one_spki),
+            cmocka_unit_test(shares_verify_at_their_index),
+            cmocka_unit_test(any_quorum_combines_and_fewer_do_not),
+            cmocka_unit_test(combining_wants_distinct_indexes),
+            cmocka_unit_test(false_partials_are_found),
+            cmocka_unit_test(partials_have_one_encoding),
+            cmocka_unit_test(impossible_sharings_are_refused),
+            cmocka_unit_test(interpolation_has_known_coefficients),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

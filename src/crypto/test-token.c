@@ -56,7 +56,8 @@ static void one_and_two_wrong_symbols_are_found(void **state)
 
                 for (unsigned a = 0; a < 32 && first != '-'; a++) {
                         text.data[i] = (uint8_t)alphabet[a];
-                        assert_int_equal(token_parse(secret_view(&text), &back), text.data[i] == first ? 0 : PROBLEM_TOKEN_TYPO);
+                        assert_int_equal(token_parse(secret_view(&text), &back),
+                                         text.data[i] == first ? 0 : PROBLEM_TOKEN_TYPO);
                         token_done(&back);
                         for (size_t k = i + 1; k < text.len && text.data[i] != first; k++) {
                                 uint8_t second = text.data[k];
@@ -113,7 +114,9 @@ static void what_is_no_token_is_refused(void **state)
 static void derived_keys_differ_and_repeat(void **state)
 {
         CLEANUP(token_done) struct token token = token_new(), back = TOKEN_NONE;
-        CLEANUP(secret_done) struct secret text = token_text(&token), auth = token_auth(&token), auth_again = SECRET_NONE;
+        CLEANUP(secret_done)
+        struct secret text = token_text(&token),
+                      auth = token_auth(&token), auth_again = SECRET_NONE;
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, scalar_again = SECRET_NONE;
         struct point point, again;
 
@@ -130,8 +133,8 @@ static void derived_keys_differ_and_repeat(void **state)
 static void operations_verify_only_as_they_were_signed(void **state)
 {
         CLEANUP(secret_done) struct secret key = SECRET_NONE;
-        struct operation operation = {bytes_text("server"), 1795000000, bytes_text("0123456789abcdef"), bytes_text("user_revoke"),
-                                      bytes_text("message")};
+        struct operation operation = {bytes_text("server"), 1795000000, bytes_text("0123456789abcdef"),
+                                      bytes_text("user_revoke"), bytes_text("message")};
         struct operation other;
         uint8_t signature[SIGNATURE_SIZE];
         struct point public;
@@ -155,10 +158,13 @@ static void operations_verify_only_as_they_were_signed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(tokens_read_as_they_are_written),     cmocka_unit_test(case_blanks_and_dashes_do_not_matter),
-                cmocka_unit_test(one_and_two_wrong_symbols_are_found), cmocka_unit_test(exchanged_symbols_are_found),
-                cmocka_unit_test(what_is_no_token_is_refused),         cmocka_unit_test(derived_keys_differ_and_repeat),
-                cmocka_unit_test(operations_verify_only_as_they_were_signed),
+            cmocka_unit_test(tokens_read_as_they_are_written),
+            cmocka_unit_test(case_blanks_and_dashes_do_not_matter),
+            cmocka_unit_test(one_and_two_wrong_symbols_are_found),
+            cmocka_unit_test(exchanged_symbols_are_found),
+            cmocka_unit_test(what_is_no_token_is_refused),
+            cmocka_unit_test(derived_keys_differ_and_repeat),
+            cmocka_unit_test(operations_verify_only_as_they_were_signed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,9 @@
 #include "base/fault.h"
 
 /*
- * A token is a code word of the shortened Reed–Solomon code over GF(32) with the generator (x−α)(x−α²), length 28 ≤ 31,
- * distance 3: the word, read as a polynomial with the first symbol as the highest coefficient, is zero at α and α².
+ * A token is a code word of the shortened Reed–Solomon code over GF(32) with the generator (x−α)(x−α²), length 28 ≤
+ * 31, distance 3: the word, read as a polynomial with the first symbol as the highest coefficient, is zero at α and
+ * α².
  */
 enum { SYMBOLS = 28, SECRET_SYMBOLS = 20, SECRET_SIZE = 13, GROUP = 7 };
 static const char alphabet[] = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -128,15 +129,16 @@ static int word_read(struct bytes text, uint8_t word[static SYMBOLS])
                 symbol = symbol_of((char)text.data[i]);
                 if (symbol < 0)
                         return refuse(PROBLEM_TOKEN_TYPO,
-                                      "Symbol %u of group %u is in no token: tokens have digits from 2 to 9 and letters without I and O.",
+                                      "Symbol %u of group %u is in no token: tokens have digits from 2 to 9 and "
+                                      "letters without I and O.",
                                       count % GROUP + 1, count / GROUP + 1);
                 if (count == SYMBOLS)
                         return refuse(PROBLEM_TOKEN_TYPO, "There are more than the %d symbols of a token.", SYMBOLS);
                 word[count++] = (uint8_t)symbol;
         }
         if (count != SYMBOLS)
-                return refuse(PROBLEM_TOKEN_TYPO, "There are %u symbols; a token has %d, in four groups of %d.", count, SYMBOLS,
-                              GROUP);
+                return refuse(PROBLEM_TOKEN_TYPO, "There are %u symbols; a token has %d, in four groups of %d.",
+                              count, SYMBOLS, GROUP);
         return 0;
 }
 
@@ -146,7 +148,8 @@ static int word_check(const uint8_t word[static SYMBOLS])
 
         syndromes(word, &first, &second);
         if (first | second)
-                return refuse(PROBLEM_TOKEN_TYPO, "The token was mistyped somewhere: its check symbols do not fit. Compare it.");
+                return refuse(PROBLEM_TOKEN_TYPO,
+                              "The token was mistyped somewhere: its check symbols do not fit. Compare it.");
         return 0;
 }
 

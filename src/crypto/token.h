@@ -5,9 +5,10 @@
  *
  *   SSSSSSX-XXXXXXX-XXXXXXX-XXXXXCC    symbols of 23456789ABCDEFGHJKLMNPQRSTUVWXYZ, 5 bits each
  *
- * S: the selector, public, finds the row. X: 100 bits, secret, never sent. C: two check symbols of a Reed–Solomon code over
- * GF(32), by which any one or two wrong symbols, and any two exchanged, are found before anything is sent. Reading ignores case, blanks
- * and dashes. From the secret come `auth`, a MAC key the server knows, and `recipient`, a P-256 key whose private part it does not.
+ * S: the selector, public, finds the row. X: 100 bits, secret, never sent. C: two check symbols of a Reed–Solomon
+ * code over GF(32), by which any one or two wrong symbols, and any two exchanged, are found before anything is
+ * sent. Reading ignores case, blanks and dashes. From the secret come `auth`, a MAC key the server knows, and
+ * `recipient`, a P-256 key whose private part it does not.
  */
 #include "crypto/curve.h"
 #include "crypto/kdf.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The formats of the vault: archive records, sealed things, boxes, commitments, partials, tokens. What parses writes back the same. */
+/* The formats of the vault: archive records, sealed things, boxes, commitments, partials, tokens. What parses writes
+ * back the same. */
 #include <stdlib.h>
 
 #include "base/fault.h"
@@ -29,7 +30,8 @@ static void fuzz_opening(struct bytes bytes)
         /* Nobody guesses a tag: none of this opens. */
         claim(seal_open(&key, BYTES_NONE, bytes, &plain) > 0);
         claim(box_open(&key, BYTES_NONE, bytes, &plain) > 0);
-        /* The cost of a password is not spent on every input: only the refusal of what is out of bounds is looked at. */
+        /* The cost of a password is not spent on every input: only the refusal of what is out of bounds is looked at.
+         */
         if (bytes.len < PASSWORD_OVERHEAD || bytes.data[1] >= 0x10)
                 claim(password_open(bytes, BYTES_NONE, bytes, &plain) > 0);
         if (archive_parse(bytes, &record) == 0) {
@@ -54,7 +56,8 @@ static void fuzz_points(struct bytes bytes)
         buf_clear(&out);
         if (partial_parse(bytes, bytes, 0, &partial) == 0) {
                 partial_add(&partial, &out, &proofs);
-                claim(memcmp(out.data, bytes.data, POINT_SIZE) == 0 && memcmp(proofs.data, bytes.data, PROOF_SIZE) == 0);
+                claim(memcmp(out.data, bytes.data, POINT_SIZE) == 0 &&
+                      memcmp(proofs.data, bytes.data, PROOF_SIZE) == 0);
         }
         if (point_parse_any(bytes, &point) == 0)
                 claim(point_uncompressed(&point, full) == 0);
