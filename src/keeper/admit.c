@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include "crypto/statement.h"
 
-static int admission_check(const struct keeper *keeper, const struct msg_keeper_admit *request, const struct officer *officer)
+static int admission_check(const struct keeper *keeper, const struct msg_keeper_admit *request,
+                           const struct officer *officer)
 {
         CLEANUP(buf_done) struct buf statement = BUF_NONE;
         struct point key;
@@ -13,10 +14,13 @@ static int admission_check(const struct keeper *keeper, const struct msg_keeper_
         if (!officer)
                 return refuse(PROBLEM_NOT_FOUND, "There is no officer \"%s\".", msg_text(request->officer));
         TRY(point_spki_parse(buf_view(&request->public_key), &key));
-        officer_statement(bytes_text(msg_text(keeper->trust.public.server_id)), buf_view(&request->public_key), &statement);
+        officer_statement(bytes_text(msg_text(keeper->trust.public.server_id)), buf_view(&request->public_key),
+                          &statement);
         if (!signature_right(&officer->archive_share, buf_view(&statement), buf_view(&request->share_signature)))
-                return refuse(PROBLEM_UNAUTHENTICATED, "The signature is not by the share of officer \"%s\".", officer->name);
-        /* Once admitted, a share alone (a stolen invitation, say) does not replace the key that approvals are verified with. */
+                return refuse(PROBLEM_UNAUTHENTICATED, "The signature is not by the share of officer \"%s\".",
+                              officer->name);
+        /* Once admitted, a share alone (a stolen invitation, say) does not replace the key that approvals are
+         * verified with. */
         if (officer->admitted && !point_equal(&officer->key, &key))
                 return refuse(PROBLEM_EXISTS, "Officer \"%s\" was admitted with another key.", officer->name);
         return 0;
@@ -54,6 +58,7 @@ int handle_admit(struct keeper *keeper, struct bytes payload, struct keeper_repl
         TRY(trust_parse(buf_view(&answer.trust), &next));
         TRY(msg_encode(trust_public, &next.public, &answer.trust_public));
         answer.trust_number = next.public.number;
-        /* The keeper itself takes it when the engine has stored it and loads it: a transaction that fails leaves no trace. */
+        /* The keeper itself takes it when the engine has stored it and loads it: a transaction that fails leaves no
+         * trace. */
         return PASS(reply_with(reply, keeper_admitted, &answer));
 }

@@ -96,7 +96,8 @@ static void officer_accept(struct fixture *fixture, unsigned officer, const char
                         continue;
                 must(token_parse(secret_view(&fixture->setup.codes.at[i].code), &code));
                 must(token_recipient(&code, &scalar, &public));
-                must(box_open(&scalar, bytes_text(SHARES_CONTEXT), buf_view(&fixture->setup.invitations.at[i].shares), &plain));
+                must(box_open(&scalar, bytes_text(SHARES_CONTEXT), buf_view(&fixture->setup.invitations.at[i].shares),
+                              &plain));
         }
         must(msg_decode(share_pair, secret_view(&plain), &pair));
         if (pair.index != officer + 1)
@@ -222,8 +223,9 @@ void fixture_enroll(struct fixture *fixture)
 
 static void terms_common(const struct fixture *fixture, const char *kind, struct msg_terms *terms)
 {
-        const struct point *transport =
-                fixture->keeper.state == KEEPER_UNSEALED ? &fixture->keeper.keys.transport_public : &fixture->keeper.transport_public;
+        const struct point *transport = fixture->keeper.state == KEEPER_UNSEALED
+                                            ? &fixture->keeper.keys.transport_public
+                                            : &fixture->keeper.transport_public;
 
         replace(&terms->server_id, fixture->trust.server_id);
         replace(&terms->request, "request-1");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A server for tests and fuzzers: a keeper that was set up with three officers (quorum two), and the engine, officers, users
- * and requesters around it, as far as a keeper sees them. Whatever fails here aborts the test.
+ * A server for tests and fuzzers: a keeper that was set up with three officers (quorum two), and the engine,
+ * officers, users and requesters around it, as far as a keeper sees them. Whatever fails here aborts the test.
  */
 #include "keeper/keeper.h"
 
@@ -29,7 +29,8 @@ void fixture_admit(struct fixture *fixture);
 /* Enroll a user "user" with a P-256 pair; the archive record becomes the next of `keys`. */
 void fixture_enroll(struct fixture *fixture);
 
-/* Ask as the engine: 0 with the answer, or the problem that was answered (PROBLEM_COUNT for a fault), or what cut the peer. */
+/* Ask as the engine: 0 with the answer, or the problem that was answered (PROBLEM_COUNT for a fault), or what cut the
+ * peer. */
 int fixture_ask(struct fixture *fixture, enum msg_kind kind, const void *message, struct keeper_reply *ret_answer);
 /* The same as another peer. */
 int fixture_ask_as(struct fixture *fixture, enum keeper_peer peer, enum msg_kind kind, const void *message,

@@ -25,7 +25,8 @@ static int certify(const struct keeper *keeper, struct cert_template *template, 
         uint8_t serial[SERIAL_SIZE];
 
         if (template->not_after <= template->not_before || template->not_before > authority->issuer.not_after)
-                return refuse(PROBLEM_MALFORMED, "A certificate would end before it begins, or begin after its issuer's end.");
+                return refuse(PROBLEM_MALFORMED,
+                              "A certificate would end before it begins, or begin after its issuer's end.");
         serial_random(serial);
         template->serial = serial;
         template->not_after = MIN(template->not_after, authority->issuer.not_after);
@@ -36,7 +37,8 @@ static int certify(const struct keeper *keeper, struct cert_template *template, 
         return PASS(certificate_make(template, authority->issuer_key, ret_der));
 }
 
-/* The engine says whom a certificate names; that every address is one, and is in its only form, is checked here again. */
+/* The engine says whom a certificate names; that every address is one, and is in its only form, is checked here
+ * again. */
 static int addresses_check(const struct msg_texts *addresses)
 {
         if (!addresses->count)
@@ -46,7 +48,8 @@ static int addresses_check(const struct msg_texts *addresses)
 
                 TRY(address_parse(bytes_text(addresses->at[i]), &key));
                 if (strcmp(buf_text(&key), addresses->at[i]) != 0)
-                        return refuse(PROBLEM_MALFORMED, "A mail address is not in the form in which addresses are compared.");
+                        return refuse(PROBLEM_MALFORMED,
+                                      "A mail address is not in the form in which addresses are compared.");
         }
         return 0;
 }
@@ -157,7 +160,8 @@ static int encryption_issue(const struct keeper *keeper, const struct msg_keeper
         struct cert_template template = {.profile = CERT_USER_ENCRYPTION,
                                          .not_before = request->not_before,
                                          .not_after = request->encryption_not_after};
-        struct archive_subject bound = {.record_id = request->record_id, .user_id = bytes_text(msg_text(subject->user))};
+        struct archive_subject bound = {.record_id = request->record_id,
+                                        .user_id = bytes_text(msg_text(subject->user))};
         struct point recipient;
 
         TRY(point_parse(buf_view(&request->recipient), &recipient));

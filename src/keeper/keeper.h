@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The keeper: the one process that ever has the database key, the CA's key or a user's private key in the clear. It generates, wraps,
- * opens, signs and packages; it has no file, no network and no database.
+ * The keeper: the one process that ever has the database key, the CA's key or a user's private key in the clear. It
+ * generates, wraps, opens, signs and packages; it has no file, no network and no database.
  *
- * It takes the engine to be hostile. What it must trust are records that it sealed itself: the wrap record (the database key under the startup
- * secret), the trust record (trust.h), the CA's keys. It lets a private key out only wrapped for the archive, sealed for the pool, or enveloped for
- * its recipient, and an archived one only with a quorum of approvals that it has verified itself, down to the bytes.
+ * It takes the engine to be hostile. What it must trust are records that it sealed itself: the wrap record (the
+ * database key under the startup secret), the trust record (trust.h), the CA's keys. It lets a private key out only
+ * wrapped for the archive, sealed for the pool, or enveloped for its recipient, and an archived one only with a
+ * quorum of approvals that it has verified itself, down to the bytes.
  *
  *   unset     no records yet
  *   sealed    records, and no database key
  *   unsealed  the database key and all that derives from it
  *
- * Twelve kinds of requests, in one table (keeper.c) that says from whom and in which state each is taken. Here is everything but the
- * channels (main.c): a request goes in as bytes, an answer comes out, and `changed` says what others are to be told. So tests and
- * fuzzers play the engine by calling keeper_handle().
+ * Twelve kinds of requests, in one table (keeper.c) that says from whom and in which state each is taken. Here is
+ * everything but the channels (main.c): a request goes in as bytes, an answer comes out, and `changed` says what
+ * others are to be told. So tests and fuzzers play the engine by calling keeper_handle().
  */
 #include "crypto/certificate.h"
 #include "keeper/trust.h"
@@ -71,8 +72,9 @@ int keeper_init(struct keeper *keeper) must_check;
 void keeper_done(struct keeper *keeper); /* wipes everything */
 
 /*
- * Answer one request. Always gives an answer: what is refused or fails is MSG_problem. A result other than 0 says that the peer sent what none
- * of its sort ever sends (a kind that is unknown or not its own) and is to be cut; then there is no answer.
+ * Answer one request. Always gives an answer: what is refused or fails is MSG_problem. A result other than 0 says
+ * that the peer sent what none of its sort ever sends (a kind that is unknown or not its own) and is to be cut;
+ * then there is no answer.
  */
 int keeper_handle(struct keeper *keeper, enum keeper_peer peer, uint16_t kind, struct bytes payload,
                   struct keeper_reply *ret_reply) must_check;

@@ -15,7 +15,8 @@ int keeper_keys_derive(const struct secret *database, struct keeper_keys *ret_ke
         struct keeper_keys keys = {0};
 
         if (database->len != KEY_SIZE)
-                return refuse(PROBLEM_MALFORMED, "A database key has %zu bytes instead of %d.", database->len, KEY_SIZE);
+                return refuse(PROBLEM_MALFORMED, "A database key has %zu bytes instead of %d.", database->len,
+                              KEY_SIZE);
         uniform = hkdf(secret_view(database), BYTES_NONE, bytes_text("vouchsafe transport"), 48);
         TRY(scalar_from_uniform(&uniform, &transport));
         TRY(point_of_scalar(&transport, &keys.transport_public));
@@ -112,9 +113,10 @@ static void wrap_context(struct bytes server_id, struct buf *out)
         buf_add_bytes(out, server_id);
 }
 
-/* The startup secret has the form of a token, 130 bits in all, for the sake of its check symbols: a typing error is told from a wrong secret. */
-int wrap_make(const struct keeper *keeper, struct bytes server_id, const struct secret *database, struct secret *ret_startup,
-              struct buf *ret_wrap)
+/* The startup secret has the form of a token, 130 bits in all, for the sake of its check symbols: a typing error is
+ * told from a wrong secret. */
+int wrap_make(const struct keeper *keeper, struct bytes server_id, const struct secret *database,
+              struct secret *ret_startup, struct buf *ret_wrap)
 {
         CLEANUP(token_done) struct token token = token_new();
         CLEANUP(secret_done) struct secret startup = token_text(&token);
@@ -146,5 +148,6 @@ int wrap_open(struct bytes server_id, struct bytes wrap, const struct secret *st
 
 void database_subject(const char *server_id, struct archive_subject *ret_subject)
 {
-        *ret_subject = (struct archive_subject){.user_id = bytes_text(server_id), .spki_hash = sha256(bytes_text("vouchsafe database key"))};
+        *ret_subject = (struct archive_subject){.user_id = bytes_text(server_id),
+                                                .spki_hash = sha256(bytes_text("vouchsafe database key"))};
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vouchsafe-keeper: the channels around keeper.c. Started by the supervisor with its control channel on descriptor 3; or, as
- * `vouchsafe-keeper --setup`, by whoever sets a server up, with a connection on descriptor 3 that takes one keeper_init.
+ * vouchsafe-keeper: the channels around keeper.c. Started by the supervisor with its control channel on descriptor
+ * 3; or, as `vouchsafe-keeper --setup`, by whoever sets a server up, with a connection on descriptor 3 that takes
+ * one keeper_init.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening archived keys with a quorum of officers. The engine hands over the terms, byte for byte what the officers signed, the
- * archive records and the approvals; nothing of that is believed. Records may come in slices of the terms' list, in its order.
+ * Opening archived keys with a quorum of officers. The engine hands over the terms, byte for byte what the officers
+ * signed, the archive records and the approvals; nothing of that is believed. Records may come in slices of the
+ * terms' list, in its order.
  *
- * A startup request is opened while sealed: by shares of f, with the trust record unverified until the database key that it
- * gives has verified it.
+ * A startup request is opened while sealed: by shares of f, with the trust record unverified until the database key
+ * that it gives has verified it.
  */
 #include "keeper/internal.h"
 
@@ -56,8 +57,8 @@ static int terms_check(struct opening *opening, const struct point *transport_pu
 
         if (strcmp(msg_text(terms->kind), opening->startup ? "startup" : "recover") != 0)
                 return refuse(opening->startup ? PROBLEM_SEALED : PROBLEM_STATE,
-                              "A request of the kind \"%s\" cannot be opened while the server is %s.", msg_text(terms->kind),
-                              keeper_state_name(opening->keeper));
+                              "A request of the kind \"%s\" cannot be opened while the server is %s.",
+                              msg_text(terms->kind), keeper_state_name(opening->keeper));
         if (strcmp(msg_text(terms->server_id), msg_text(opening->trust->public.server_id)) != 0)
                 return refuse(PROBLEM_STALE, "The request was approved for another server.");
         if (terms->expires <= clock_now())
@@ -112,22 +113,26 @@ static int records_check(struct opening *opening)
 
 /* ---- the approvals ---------------------------------------------------------------------------------------- */
 
-static int partials_check(const struct opening *opening, const struct officer *officer, const struct msg_partials *partials)
+static int partials_check(const struct opening *opening, const struct officer *officer,
+                          const struct msg_partials *partials)
 {
         struct partial_context context = {.index = officer->index,
-                                          .public_share = opening->startup ? officer->startup_share : officer->archive_share,
+                                          .public_share =
+                                              opening->startup ? officer->startup_share : officer->archive_share,
                                           .context = opening->digest};
 
         if (partials->points.len != opening->terms.items.count * POINT_SIZE ||
             partials->proof.len != opening->terms.items.count * PROOF_SIZE)
-                return refuse(PROBLEM_PARTIAL_FALSE, "The contribution of officer \"%s\" is not for these keys.", officer->name);
+                return refuse(PROBLEM_PARTIAL_FALSE, "The contribution of officer \"%s\" is not for these keys.",
+                              officer->name);
         for (size_t i = 0; i < opening->request.archive.count; i++) {
                 const struct msg_recovery_item *item = &opening->terms.items.at[opening->positions[i]];
                 struct partial partial;
                 struct point r;
 
                 TRY(point_parse(buf_view(&item->point), &r));
-                TRY(partial_parse(buf_view(&partials->points), buf_view(&partials->proof), opening->positions[i], &partial));
+                TRY(partial_parse(buf_view(&partials->points), buf_view(&partials->proof), opening->positions[i],
+                                  &partial));
                 TRY(partial_verify(&context, &r, &partial));
         }
         return 0;
@@ -146,7 +151,8 @@ static int approval_check(const struct opening *opening, const struct msg_approv
                 return refuse(PROBLEM_STALE, "Officer \"%s\" approved something else.", officer->name);
         approval_statement(&opening->digest, buf_view(&approval->box), &statement);
         if (!signature_right(&officer->key, buf_view(&statement), buf_view(&approval->signature)))
-                return refuse(PROBLEM_UNAUTHENTICATED, "The approval of officer \"%s\" is not signed by him.", officer->name);
+                return refuse(PROBLEM_UNAUTHENTICATED, "The approval of officer \"%s\" is not signed by him.",
+                              officer->name);
         TRY(box_open(opening->transport, digest_view(&opening->digest), buf_view(&approval->box), &plain));
         TRY(msg_decode(partials, secret_view(&plain), &partials));
         TRY(partials_check(opening, officer, &partials));
@@ -163,7 +169,8 @@ static bool has_contributed(const struct opening *opening, const struct officer 
         return false;
 }
 
-/* Every approval is verified, and each one that is not right is named, so that one false officer can be left out the next time. */
+/* Every approval is verified, and each one that is not right is named, so that one false officer can be left out the
+ * next time. */
 static int approvals_check(struct opening *opening)
 {
         opening->contributions = mem_array(opening->request.approvals.count, sizeof(*opening->contributions));
@@ -193,8 +200,8 @@ static int quorum_take(struct opening *opening)
         unsigned indexes[SHARES_MOST], quorum = opening->trust->archive.quorum;
 
         if (opening->contribution_count < quorum)
-                return refuse(PROBLEM_QUORUM, "%zu of the %u officers that are needed have approved.", opening->contribution_count,
-                              quorum);
+                return refuse(PROBLEM_QUORUM, "%zu of the %u officers that are needed have approved.",
+                              opening->contribution_count, quorum);
         for (unsigned i = 0; i < quorum; i++)
                 indexes[i] = opening->contributions[i].officer->index;
         return PASS(combiner_init(&opening->combiner, indexes, quorum));
@@ -220,7 +227,8 @@ static int record_open(struct opening *opening, size_t i)
 {
         const struct msg_archive_item *archive = &opening->request.archive.at[i];
         const struct msg_recovery_item *item = &opening->terms.items.at[opening->positions[i]];
-        struct archive_subject subject = {.record_id = item->record_id, .user_id = bytes_text(msg_text(opening->terms.user))};
+        struct archive_subject subject = {.record_id = item->record_id,
+                                          .user_id = bytes_text(msg_text(opening->terms.user))};
         CLEANUP(secret_done) struct secret x = SECRET_NONE, pkcs8 = SECRET_NONE;
         struct msg_key_envelope *key;
         struct archive_record record;

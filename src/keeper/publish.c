@@ -33,9 +33,11 @@ static int entries_read(struct bytes packed, struct crl_entry *entries)
                 entries[i].time = number64(place + SERIAL_SIZE);
                 entries[i].reason = place[SERIAL_SIZE + 8];
                 if (entries[i].time < 0 || !reason_is_right(entries[i].reason))
-                        return refuse(PROBLEM_MALFORMED, "Entry %zu of the revocation list has no such time or reason.", i + 1);
+                        return refuse(PROBLEM_MALFORMED,
+                                      "Entry %zu of the revocation list has no such time or reason.", i + 1);
                 if (i && memcmp(entries[i - 1].serial, entries[i].serial, SERIAL_SIZE) >= 0)
-                        return refuse(PROBLEM_MALFORMED, "Entry %zu of the revocation list is not in the order of serials.", i + 1);
+                        return refuse(PROBLEM_MALFORMED,
+                                      "Entry %zu of the revocation list is not in the order of serials.", i + 1);
         }
         return 0;
 }
@@ -50,7 +52,8 @@ int handle_crl(struct keeper *keeper, struct bytes payload, struct keeper_reply 
 
         TRY(msg_decode(keeper_crl, payload, &request));
         if (request.entries.len % ENTRY_SIZE || request.next_update <= request.this_update)
-                return refuse(PROBLEM_MALFORMED, "The entries of the revocation list, or its times, are not of their form.");
+                return refuse(PROBLEM_MALFORMED,
+                              "The entries of the revocation list, or its times, are not of their form.");
         entries = mem_array(request.entries.len / ENTRY_SIZE, sizeof(*entries));
         TRY(entries_read(buf_view(&request.entries), entries));
         url = keeper->url ? text_format("%s%s", keeper->url, PATH_CRL) : NULL;
@@ -78,8 +81,8 @@ int handle_head(struct keeper *keeper, struct bytes payload, struct keeper_reply
 
         TRY(msg_decode(keeper_head, payload, &request));
         if (request.hash.len != sizeof(head.hash))
-                return refuse(PROBLEM_MALFORMED, "The hash of an audit record has %zu bytes instead of %zu.", request.hash.len,
-                              sizeof(head.hash));
+                return refuse(PROBLEM_MALFORMED, "The hash of an audit record has %zu bytes instead of %zu.",
+                              request.hash.len, sizeof(head.hash));
         head = (struct audit_head){.seq = (int64_t)request.sequence, .time = request.time};
         memcpy(head.hash, request.hash.data, sizeof(head.hash));
         audit_head_message(bytes_text(msg_text(keeper->trust.public.server_id)), &head, &message);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A new server: every key that it will ever have at its root is made here, once, and leaves only as a sealed record, a share for its
- * officer, or a secret for the person at the terminal.
+ * A new server: every key that it will ever have at its root is made here, once, and leaves only as a sealed
+ * record, a share for its officer, or a secret for the person at the terminal.
  */
 #include "keeper/internal.h"
 
@@ -80,7 +80,8 @@ static int setup_check(struct setup *setup)
         if (!request->organisation)
                 return refuse(PROBLEM_MALFORMED, "The organisation has no name.");
         if (setup->officer_count > SHARES_MOST || !request->quorum || request->quorum > setup->officer_count)
-                return refuse(PROBLEM_UNSUPPORTED, "A quorum of %llu of %u officers is not possible (1 to %d officers).",
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "A quorum of %llu of %u officers is not possible (1 to %d officers).",
                               (unsigned long long)request->quorum, setup->officer_count, SHARES_MOST);
         if (!request->root_password.len)
                 return refuse(PROBLEM_PASSWORD, "The file of the root key needs a password.");
@@ -95,7 +96,8 @@ static void ca_name(const struct setup *setup, const char *what, struct buf *out
 {
         CLEANUP(mem_freep) char *common_name = text_format("%s %s", setup->request.organisation, what);
 
-        name_write(out, &(struct name_attributes){.organization = setup->request.organisation, .common_name = common_name});
+        name_write(
+            out, &(struct name_attributes){.organization = setup->request.organisation, .common_name = common_name});
 }
 
 /* A certificate for `key`, by the root if `by_root`, else by the issuing CA. */
@@ -169,7 +171,8 @@ static int setup_tls(struct setup *setup)
         TRY(pkey_from_spki(buf_view(&request->tls_spki), &key));
         if (!request->host_names.count)
                 return refuse(PROBLEM_MALFORMED, "The server has no host name.");
-        name_write(&name, &(struct name_attributes){.organization = request->organisation, .common_name = request->host_names.at[0]});
+        name_write(&name, &(struct name_attributes){.organization = request->organisation,
+                                                    .common_name = request->host_names.at[0]});
         tls.subject = buf_view(&name);
         tls.spki = buf_view(&request->tls_spki);
         tls.hosts = (const char *const *)request->host_names.at;
@@ -270,8 +273,8 @@ static int setup_records(struct keeper *keeper, struct setup *setup)
         database_subject(setup->public.server_id, &subject);
         TRY(archive_wrap(commitments_key(&setup->startup), NULL, &subject, secret_view(&setup->keys.database),
                          &records->database_key));
-        return PASS(wrap_make(keeper, bytes_text(setup->public.server_id), &setup->keys.database, &setup->answer.startup_secret,
-                              &records->wrap));
+        return PASS(wrap_make(keeper, bytes_text(setup->public.server_id), &setup->keys.database,
+                              &setup->answer.startup_secret, &records->wrap));
 }
 
 static int setup_answer(struct setup *setup)

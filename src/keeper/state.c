@@ -22,8 +22,8 @@ static void opened_done(struct opened *opened)
 }
 
 /* All that hangs on a database key, out of these records. */
-static int records_open(const struct keeper *keeper, const struct msg_keeper_records *records, const struct secret *database,
-                        struct opened *opened)
+static int records_open(const struct keeper *keeper, const struct msg_keeper_records *records,
+                        const struct secret *database, struct opened *opened)
 {
         TRY(keeper_keys_derive(database, &opened->keys));
         TRY(trust_verify(buf_view(&records->trust), &opened->keys.trust));
@@ -211,7 +211,8 @@ static void records_take(struct keeper *keeper, struct msg_keeper_records *recor
         *records = (struct msg_keeper_records){0};
 }
 
-/* The records of a server change when an officer is admitted or a startup secret is replaced; the database key does not. */
+/* The records of a server change when an officer is admitted or a startup secret is replaced; the database key does
+ * not. */
 static int load_unsealed(struct keeper *keeper, struct msg_keeper_records *records)
 {
         CLEANUP(opened_done) struct opened opened = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine plays foul: whatever it puts together, no key comes out but what a quorum approved, for whom it approved it. */
+/* The engine plays foul: whatever it puts together, no key comes out but what a quorum approved, for whom it approved
+ * it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -73,7 +73,8 @@ static int trust_read(struct trust *trust)
         TRY(commitments_parse(buf_view(&public->startup_commitments), &trust->startup));
         if (public->quorum != trust->archive.quorum || public->quorum != trust->startup.quorum ||
             public->quorum > public->officers.count || public->officers.count > SHARES_MOST)
-                return refuse(PROBLEM_MALFORMED, "Quorum, officers and commitments of the trust record do not fit together.");
+                return refuse(PROBLEM_MALFORMED,
+                              "Quorum, officers and commitments of the trust record do not fit together.");
         for (size_t i = 0; i < public->officers.count; i++) {
                 if (public->officers.at[i].index != i + 1)
                         return refuse(PROBLEM_MALFORMED, "Officer %zu of the trust record has another index.", i + 1);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The trust record: what a keeper believes of its server beyond its keys: who the officers are and what their shares are
- * committed to, the quorum, the certificates. It is public, and numbered; the engine keeps it.
+ * The trust record: what a keeper believes of its server beyond its keys: who the officers are and what their
+ * shares are committed to, the quorum, the certificates. It is public, and numbered; the engine keeps it.
  *
- *   suite 1 ‖ HMAC-SHA256 under the `trust` key 32 ‖ trust_public, encoded       (MAC over "vouchsafe trust 1" and the encoding)
+ *   suite 1 ‖ HMAC-SHA256 32 ‖ trust_public, encoded
  *
- * It is authenticated and not encrypted because a sealed keeper must read it, unverified, to combine the contributions to a
- * startup request: they give the database key, and only that tells if the record was ours.
+ * The MAC is under the `trust` key, over "vouchsafe trust 1" and the encoding, each with its length before it.
+ * It is authenticated and not encrypted because a sealed keeper must read it, unverified, to combine the
+ * contributions to a startup request: they give the database key, and only that tells if the record was ours.
  */
 #include "crypto/shares.h"
 #include "wire/message.h"
