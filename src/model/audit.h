@@ -2,8 +2,7 @@
 #pragma once
 /*
  * The audit chain: what a record is, how it is encoded and hashed, and the file that `vouchsafe audit export` writes,
- * which
- * anyone can verify with public data alone.
+ * which anyone can verify with public data alone.
  *
  *   record   seq 8, time 8, then actor, action, subject, outcome, details, operation, digest, changes: each u32
  *   length and bytes
@@ -88,10 +87,9 @@ struct audit_summary {
 };
 
 /*
- * Verify a whole file. `each` (may be NULL) sees every record once it is verified.
- * PROBLEM_MALFORMED: not such a file, or cut off (where). PROBLEM_TAMPERED: names the first record that was altered,
- * removed, put elsewhere
- * or replaced, or the signed head that does not fit. A file may start at a later record: then the chain is checked from
+ * Verify a whole file. `each` (may be NULL) sees every record once it is verified. PROBLEM_MALFORMED: not such a
+ * file, or cut off (where). PROBLEM_TAMPERED: names the first record that was altered, removed, put elsewhere or
+ * replaced, or the signed head that does not fit. A file may start at a later record: then the chain is checked from
  * the hash before it on, and it takes a signed head to vouch for it.
  */
 struct audit_visitor {

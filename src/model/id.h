@@ -2,9 +2,8 @@
 #pragma once
 /*
  * Identifiers of 16 bytes: users, directory entries (GUID), requests, archive records, pool keys. Values: they own
- * nothing and
- * are copied. All zero means none. The text form is 32 lower-case hexadecimal digits; parsing takes the dashes of a
- * UUID too.
+ * nothing and are copied. All zero means none. The text form is 32 lower-case hexadecimal digits; parsing takes the
+ * dashes of a UUID too.
  */
 #include "base/buf.h"
 

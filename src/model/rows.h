@@ -2,17 +2,14 @@
 #pragma once
 /*
  * What the server remembers, a struct each. A row owns all that it holds: char * from mem.h (NULL reads as ""), buf,
- * texts,
- * secret. x_row_done() releases it and leaves it zero; it is idempotent. Instants are seconds since 1970 UTC, 0 =
- * never.
+ * texts, secret. x_row_done() releases it and leaves it zero; it is idempotent. Instants are seconds since 1970 UTC,
+ * 0 = never.
  *
  * `row` comes first and is the store's: version 0 is a row that was never stored. Load a row, change it, put it back;
- * when somebody
- * else stored it meanwhile, that is refused (PROBLEM_STALE). States are those of states.h.
+ * when somebody else stored it meanwhile, that is refused (PROBLEM_STALE). States are those of states.h.
  *
  * Fields in struct secret are sealed in the database under the column key; all others are in clear there, and all are
- * under the
- * row's MAC. Private keys are in no field but wrapped or enveloped.
+ * under the row's MAC. Private keys are in no field but wrapped or enveloped.
  */
 #include "base/secret.h"
 #include "model/id.h"

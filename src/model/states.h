@@ -2,10 +2,8 @@
 #pragma once
 /*
  * The state machines of users, tokens, requests, certificates and operators as constant tables (state, event → next).
- * What a
- * table does not permit is refused with a sentence; the caller audits that. The numbers are stored and keep their
- * meaning; the names
- * are those of the API. 0 is never a state.
+ * What a table does not permit is refused with a sentence; the caller audits that. The numbers are stored and keep
+ * their meaning; the names are those of the API. 0 is never a state.
  */
 #include "base/buf.h"
 #include "base/fault.h"

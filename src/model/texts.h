@@ -2,8 +2,7 @@
 #pragma once
 /*
  * An ordered set of short texts: the addresses of an entry, its groups. Owns its items. None contains a newline or is
- * empty, so
- * that one text joined by newlines is its stored form.
+ * empty, so that one text joined by newlines is its stored form.
  */
 #include "base/buf.h"
 

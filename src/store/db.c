@@ -4,14 +4,21 @@
 #include "base/fault.h"
 #include "base/mem.h"
 
+/* "postgresql://…", or keywords as libpq has them; a path with an equals sign in it can be given from ./ or /
+ * on. */
+static bool is_pgsql(const char *location)
+{
+        if (*location == '/' || *location == '.')
+                return false;
+        return strncmp(location, "postgresql://", 13) == 0 || strncmp(location, "postgres://", 11) == 0 ||
+               strchr(location, '=');
+}
+
 int db_open(struct db *db, const char *location, bool create, bool read_only)
 {
-        bool pgsql = strncmp(location, "postgresql://", 13) == 0 ||
-                     strncmp(location, "postgres://", 11) == 0 ||
-                     (strchr(location, '=') && !strchr(location, '/')) || strncmp(location, "host=", 5) == 0;
         int r;
 
-        *db = (struct db){.driver = pgsql ? &db_pgsql : &db_sqlite};
+        *db = (struct db){.driver = is_pgsql(location) ? &db_pgsql : &db_sqlite};
         r = db->driver->open(db, location, create, read_only);
         if (r != 0)
                 db_close(db);
@@ -52,8 +59,9 @@ int db_run(struct db *db, const char *sql)
 
 int db_begin(struct db *db, bool write)
 {
-        db->broken = false;
-        return PASS(db->driver->begin(db, write));
+        TRY(db->driver->begin(db, write));
+        db->open = true;
+        return 0;
 }
 
 int db_commit(struct db *db)
@@ -62,13 +70,14 @@ int db_commit(struct db *db)
 
         if (r != 0)
                 db_rollback(db);
+        db->open = false;
         return PASS(r);
 }
 
 void db_rollback(struct db *db)
 {
         db->driver->rollback(db);
-        db->broken = false;
+        db->open = db->broken = false;
 }
 
 /* ---- statements ---- */
@@ -159,7 +168,7 @@ int query_step(struct query *query, bool *ret_row)
         if (r == 0)
                 r = query->db->driver->step(query->db, query->statement, ret_row);
         if (r == PROBLEM_STORAGE)
-                query->db->broken = true;
+                query->db->broken = query->db->open;
         return PASS(r);
 }
 

@@ -2,18 +2,15 @@
 #pragma once
 /*
  * A database, SQLite or PostgreSQL, behind one table of functions: what the store needs of SQL and no more. One query
- * text
- * serves both; parameters are $1, $2 … and values are 64-bit numbers, UTF-8 texts and bytes, never NULL.
+ * text serves both; parameters are $1, $2 … and values are 64-bit numbers, UTF-8 texts and bytes, never NULL.
  *
  * Statements are prepared once and kept by the address of their text (and of the table they were made for), so texts
- * are literals. A struct
- * query is one run of one; nothing else may run the same statement until query_done().
+ * are literals. A struct query is one run of one; nothing else may run the same statement until query_done().
  *
  * Results: PROBLEM_STORAGE (full, read-only, input/output, connection), PROBLEM_BUSY (locked by another for too
- * long), PROBLEM_TAMPERED
- * (the file is damaged); all else is a fault. After PROBLEM_STORAGE within a transaction the database is `broken`:
- * everything is refused
- * until the transaction, or the savepoint, is rolled back, so that the rest of a broken transaction never stands alone.
+ * long), PROBLEM_TAMPERED (the file is damaged); all else is a fault. After PROBLEM_STORAGE within a transaction the
+ * database is `broken`: everything is refused until the transaction, or the savepoint, is rolled back, so that the
+ * rest of a broken transaction never stands alone.
  */
 #include <stdbool.h>
 
@@ -73,7 +70,7 @@ struct cached {
 struct db {
         const struct db_driver *driver;
         void *connection;
-        bool broken;
+        bool open, broken; /* `open`: within a transaction */
         struct cached *cache; /* open addressing, a power of two */
         size_t cache_size, cache_count;
         char description[64];

@@ -2,9 +2,8 @@
 #pragma once
 /*
  * What the files of the store share: its state, and protected rows. Every change to a protected row goes through
- * row_insert(),
- * row_update() or row_remove(), which check the state, keep MAC, version and counts, and note the change for the next
- * audit record.
+ * row_insert(), row_update() or row_remove(), which check the state, keep MAC, version and counts, and note the
+ * change for the next audit record.
  */
 #include "base/fault.h"
 #include "base/mem.h"

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * What the audit chain says that there is: for each row its last version and digest, and the record that said so. One
- * open-addressing table
- * of 32 bytes a row, keys by a seeded fingerprint of 64 bits, so that a million rows take 64 MB at most.
+ * open-addressing table of 32 bytes a row, keys by a seeded fingerprint of 64 bits, so that a million rows take 64 MB
+ * at most.
  */
 #include "base/buf.h"
 #include "crypto/kdf.h"

@@ -242,10 +242,9 @@ int store_head_list(struct store *store, int64_t seq, size_t most, void *context
                     int (*each)(void *context, const struct audit_head *head, struct bytes signature))
 {
         CLEANUP(query_done)
-        struct query query =
-            query_of(&store->db,
-                     "SELECT seq, time, hash, signature FROM heads WHERE seq > $1 ORDER BY seq LIMIT $2",
-                     VALUES(NUMBER(seq), NUMBER((int64_t)most)));
+        struct query query = query_of(
+            &store->db, "SELECT seq, time, hash, signature FROM heads WHERE seq > $1 ORDER BY seq LIMIT $2",
+            VALUES(NUMBER(seq), NUMBER((int64_t)most)));
         struct audit_head head;
         struct bytes signature;
         bool row;

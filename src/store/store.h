@@ -2,34 +2,29 @@
 #pragma once
 /*
  * The store: everything the server remembers, in SQLite or PostgreSQL. Speaks the domain (model/rows.h), never SQL.
- * One store is one
- * connection, of one thread; it never waits but for the disk (PostgreSQL: the network) and for a lock, with a limit.
+ * One store is one connection, of one thread; it never waits but for the disk (PostgreSQL: the network) and for a
+ * lock, with a limit.
  *
  * Transactions. store_begin() opens one, cheaply: until something is written it costs nothing. Changes need one. Each
- * request of a
- * round stands between store_savepoint() and store_release(), or store_rollback_to() when it fails. store_commit()
- * makes all of it durable
- * at once. Whoever changes rows describes that with store_audit_append() before he releases or commits: otherwise
- * these refuse (a fault).
- * A failed commit is rolled back entirely.
+ * request of a round stands between store_savepoint() and store_release(), or store_rollback_to() when it fails.
+ * store_commit() makes all of it durable at once. Whoever changes rows describes that with store_audit_append()
+ * before he releases or commits: otherwise these refuse (a fault). A failed commit is rolled back entirely. So is a
+ * transaction in which the storage failed (PROBLEM_STORAGE), whatever is rolled back to a savepoint: its other
+ * changes and its commit fail alike.
  *
  * Integrity. Each row is under a MAC that is checked whenever it is read: PROBLEM_TAMPERED names table and key. Each
- * audit
- * record lists the rows changed with it, by version and digest; store_verify finds what was altered, removed, swapped
- * or replayed.
+ * audit record lists the rows changed with it, by version and digest; store_verify finds what was altered, removed,
+ * swapped or replayed.
  *
  * Results. Finders: PROBLEM_NOT_FOUND. Adding what exists: PROBLEM_EXISTS. Putting a row that somebody else has
- * changed or removed since
- * it was loaded: PROBLEM_STALE. Any: PROBLEM_STORAGE (disk full, read-only, PostgreSQL gone: nothing of the
- * transaction remains, and the store works
- * again once the cause is gone), PROBLEM_BUSY (lock), PROBLEM_SEALED (no keys yet), PROBLEM_TAMPERED.
- * ret_ structs are filled on success only and are then the caller's to release with x_row_done().
+ * changed or removed since it was loaded: PROBLEM_STALE. Any: PROBLEM_STORAGE (disk full, read-only, PostgreSQL gone:
+ * nothing of the transaction remains, and the store works again once the cause is gone), PROBLEM_BUSY (lock),
+ * PROBLEM_SEALED (no keys yet), PROBLEM_TAMPERED. ret_ structs are filled on success only and are then the caller's
+ * to release with x_row_done().
  *
  * Lists are read in slices: a cursor is the last key of the slice before ("" or NULL to start), `most` bounds the
- * slice. `each`
- * gets rows that it may move out of (take fields and zero them); the rest is released after it returns. It may use
- * the store. When it
- * returns non-zero the slice ends with that result.
+ * slice. `each` gets rows that it may move out of (take fields and zero them); the rest is released after it returns.
+ * It may use the store. When it returns non-zero the slice ends with that result.
  */
 #include "base/secret.h"
 #include "model/audit.h"
@@ -70,12 +65,10 @@ bool store_dirty(const struct store *store);
 
 /*
  * Records by name and number: "server" (number 1: the server's id), "wrap", "trust", "database-key" (its archive
- * record), "startup" (requests
- * and approvals while sealed), and what the engine adds to that. The first three are put at creation, before keys are
- * set, and become part of
- * the chain with the first audit record (store_bootstrap_adopt); later changes need keys and a record as everything
- * does.
- * "startup" is always writable and never chained. number −1: the largest.
+ * record), "startup" (requests and approvals while sealed), and what the engine adds to that. The first three are put
+ * at creation, before keys are set, and become part of the chain with the first audit record (store_bootstrap_adopt);
+ * later changes need keys and a record as everything does. "startup" is always writable and never chained. number −1:
+ * the largest.
  */
 int store_bootstrap_get(struct store *store, const char *name, int64_t number, struct buf *ret_record) must_check;
 /* or replace */

@@ -2,9 +2,8 @@
 #pragma once
 /*
  * Tables as constant descriptions: which member of which row (model/rows.h) is which column. From a description come
- * the SQL to
- * insert, update, delete and select, the canonical encoding of a row, its digest and MAC, sealing, and release. Key
- * columns come first.
+ * the SQL to insert, update, delete and select, the canonical encoding of a row, its digest and MAC, sealing, and
+ * release. Key columns come first.
  *
  *   canonical   table 1, version 8, then each column in order: a number as 8 bytes, all else as length 4 and bytes;
  *   big endian
@@ -12,8 +11,7 @@
  *   mac         HMAC-SHA256(row key, digest), the first 16 bytes
  *
  * Sealed columns go into this as they are stored, sealed; they are bound to table, key and column (associated data).
- * Table numbers are part
- * of all this and are never given to another table.
+ * Table numbers are part of all this and are never given to another table.
  */
 #include "base/buf.h"
 #include "store/db.h"

@@ -39,3 +39,14 @@ const char *help_address(unsigned number);
 const char *help_selector(unsigned number);
 struct secret help_secret(unsigned number, size_t len);
 struct buf help_bytes(unsigned number, size_t len);
+
+/* In a test: put within a transaction of its own, with its record. */
+#define STORE (((struct help *)*state)->store)
+/* Put within a transaction of its own, with its record. */
+#define CHANGE(...)                                                                                          \
+        do {                                                                                                 \
+                must(store_begin(STORE));                                                                    \
+                __VA_ARGS__;                                                                                 \
+                help_audit(STORE, "test.change", "something");                                               \
+                must(store_commit(STORE));                                                                   \
+        } while (0)

@@ -24,8 +24,6 @@ static int tear_down(void **state)
         return 0;
 }
 
-#define STORE (((struct help *)*state)->store)
-
 /* ---- collecting what a list gives ---- */
 
 struct seen {
@@ -105,201 +103,12 @@ static int see_record(void *context, const struct audit_record *record, const ui
         see(context, text);
         return 0;
 }
-static int see_bootstrap(void *context, int64_t number, struct bytes record)
-{
-        CLEANUP(buf_done) struct buf text = buf_copy_of(record);
-
-        see(context, buf_text(&text));
-        return 0;
-}
 #define SEEN(list, ...)                                                                                      \
         ({                                                                                                   \
                 seen = (struct seen){0};                                                                     \
                 must(list(STORE, __VA_ARGS__));                                                              \
                 seen.text;                                                                                   \
         })
-
-/* Put within a transaction of its own, with its record. */
-#define CHANGE(...)                                                                                          \
-        do {                                                                                                 \
-                must(store_begin(STORE));                                                                    \
-                __VA_ARGS__;                                                                                 \
-                help_audit(STORE, "test.change", "something");                                               \
-                must(store_commit(STORE));                                                                   \
-        } while (0)
-
-/* ---- transactions ---- */
-
-static void changes_need_a_transaction_and_a_record(void **state)
-{
-        CLEANUP(user_row_done) struct user_row user = help_user(1), found = {0};
-
-        assert_true(store_user_add(STORE, &user) < 0);
-        must(store_begin(STORE));
-        assert_true(store_begin(STORE) < 0);
-        must(store_user_add(STORE, &user));
-        assert_int_equal(user.row.version, 1);
-        assert_true(store_commit(STORE) < 0);
-        assert_string_equal(report_text(), "Rows were changed and no audit record says so");
-        assert_false(store_in_transaction(STORE));
-        assert_int_equal(store_user_find(STORE, &user.id, &found), PROBLEM_NOT_FOUND);
-        CHANGE(must(store_user_add(STORE, &user)));
-        must(store_user_find(STORE, &user.id, &found));
-        assert_string_equal(found.address, user.address);
-        assert_int_equal(found.row.version, 1);
-}
-
-static void transactions_are_whole_or_nothing(void **state)
-{
-        CLEANUP(user_row_done) struct user_row a = help_user(1), b = help_user(2), found = {0};
-        struct store_counts counts;
-        struct audit_head before, after;
-
-        must(store_audit_head(STORE, &before));
-        must(store_begin(STORE));
-        assert_false(store_dirty(STORE));
-        must(store_user_add(STORE, &a));
-        assert_true(store_dirty(STORE));
-        help_audit(STORE, "user.add", "1");
-        store_rollback(STORE);
-        store_rollback(STORE);
-        assert_int_equal(store_user_find(STORE, &a.id, &found), PROBLEM_NOT_FOUND);
-        must(store_audit_head(STORE, &after));
-        assert_memory_equal(&before, &after, sizeof(before));
-        store_counts(STORE, &counts);
-        assert_int_equal(counts.users[USER_NEW], 0);
-        must(store_begin(STORE));
-        must(store_commit(STORE));
-        CHANGE(must(store_user_add(STORE, &b)));
-        help_reopen(*state);
-        must(store_user_find(STORE, &b.id, &found));
-        store_counts(STORE, &counts);
-        assert_int_equal(counts.users[USER_NEW], 1);
-        assert_int_equal(counts.audit, before.seq + 1);
-}
-
-static void one_failing_request_does_not_undo_others(void **state)
-{
-        CLEANUP(user_row_done)
-        struct user_row a = help_user(1),
-                        b = help_user(2), c = help_user(3), again = help_user(1), found = {0};
-        struct store_counts counts;
-
-        must(store_begin(STORE));
-        must(store_savepoint(STORE));
-        assert_true(store_savepoint(STORE) < 0);
-        must(store_user_add(STORE, &a));
-        assert_true(store_release(STORE) < 0);
-        help_audit(STORE, "user.add", "1");
-        must(store_release(STORE));
-
-        must(store_savepoint(STORE)); /* fails after a change and its record */
-        must(store_user_add(STORE, &b));
-        help_audit(STORE, "user.add", "2");
-        assert_int_equal(store_user_add(STORE, &again), PROBLEM_EXISTS);
-        store_rollback_to(STORE);
-        must(store_savepoint(STORE)); /* and its refusal is audited */
-        help_audit(STORE, "user.add", "refused");
-        must(store_release(STORE));
-
-        must(store_savepoint(STORE));
-        must(store_user_add(STORE, &c));
-        help_audit(STORE, "user.add", "3");
-        must(store_release(STORE));
-        must(store_savepoint(STORE)); /* nothing written */
-        must(store_release(STORE));
-        must(store_commit(STORE));
-        assert_int_equal(store_user_find(STORE, &b.id, &found), PROBLEM_NOT_FOUND);
-        must(store_user_find(STORE, &a.id, &found));
-        user_row_done(&found);
-        must(store_user_find(STORE, &c.id, &found));
-        store_counts(STORE, &counts);
-        assert_int_equal(counts.users[USER_NEW], 2);
-        assert_int_equal(counts.audit, 4);
-}
-
-static void stale_rows_are_refused(void **state)
-{
-        CLEANUP(user_row_done) struct user_row user = help_user(1), first = {0}, second = {0};
-
-        CHANGE(must(store_user_add(STORE, &user)));
-        must(store_user_find(STORE, &user.id, &first));
-        must(store_user_find(STORE, &user.id, &second));
-        first.state = USER_ENROLLED;
-        CHANGE(must(store_user_put(STORE, &first)));
-        second.state = USER_REVOKED;
-        must(store_begin(STORE));
-        assert_int_equal(store_user_put(STORE, &second), PROBLEM_STALE);
-        store_rollback(STORE);
-        second.row.version = 0;
-        must(store_begin(STORE));
-        assert_true(store_user_put(STORE, &second) < 0);
-        store_rollback(STORE);
-}
-
-static void sealed_stores_give_and_take_nothing(void **state)
-{
-        struct help *help = *state;
-        CLEANUP(operator_row_done) struct operator_row row = help_operator(1), found = {0};
-        CLEANUP(buf_done) struct buf record = BUF_NONE;
-        CLEANUP(secret_done) struct secret other = help_secret(9, 32);
-        struct user_row user;
-        struct seen seen;
-
-        CHANGE(must(store_operator_add(STORE, &row)));
-        must(store_set_keys(STORE, NULL, NULL));
-        assert_true(store_sealed(STORE));
-        assert_int_equal(store_user_find(STORE, &ID_NONE, &user), PROBLEM_SEALED);
-        assert_int_equal(store_operator_find(STORE, "officer1", &found), PROBLEM_SEALED);
-        must(store_operator_find_unverified(STORE, "officer1", &found));
-        assert_int_equal(found.public_key.len, 33);
-        assert_int_equal(found.invitation_auth.len, 0);
-        must(store_bootstrap_get(STORE, "wrap", -1, &record));
-        assert_string_equal(buf_text(&record), "wrapped");
-        must(store_begin(STORE));
-        must(store_bootstrap_put(STORE, "startup", 1, bytes_text("a request")));
-        must(store_bootstrap_put(STORE, "startup", 2, bytes_text("an approval")));
-        must(store_bootstrap_put(STORE, "startup", 1, bytes_text("a later request")));
-        must(store_commit(STORE));
-        must(store_begin(STORE));
-        assert_int_equal(store_bootstrap_put(STORE, "trust", 2, bytes_text("false")), PROBLEM_SEALED);
-        store_rollback(STORE);
-        assert_string_equal(SEEN(store_bootstrap_list, "startup", &seen, see_bootstrap),
-                            "a later request an approval ");
-        assert_int_equal(store_set_keys(STORE, &other, &other), PROBLEM_TAMPERED);
-        assert_true(store_sealed(STORE));
-        must(store_set_keys(STORE, &help->row, &help->column));
-        must(store_begin(STORE));
-        must(store_bootstrap_remove(STORE, "startup", 1));
-        must(store_commit(STORE));
-        assert_int_equal(store_bootstrap_get(STORE, "startup", 1, &record), PROBLEM_NOT_FOUND);
-        CHANGE(must(store_bootstrap_put(STORE, "trust", 2, bytes_text("newer"))));
-        buf_done(&record);
-        must(store_bootstrap_get(STORE, "trust", -1, &record));
-        assert_string_equal(buf_text(&record), "newer");
-        CHANGE(assert_int_equal(store_bootstrap_adopt(STORE), PROBLEM_STATE));
-        assert_false(store_is_new(STORE));
-}
-
-static void databases_of_others_are_left_alone(void **state)
-{
-        struct help *help = *state;
-        struct store *store = NULL;
-
-        if (help_pgsql()) {
-                help_raw(help, "INSERT INTO schema_version VALUES (999)");
-                assert_int_equal(store_open(help->location, 0, &store), PROBLEM_UNSUPPORTED);
-                help_raw(help,
-                         "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE other (a BIGINT)");
-        } else {
-                assert_int_equal(store_open("/nonexistent/db", 0, &store), PROBLEM_NOT_FOUND);
-                help_raw(help, "PRAGMA user_version = 999");
-                assert_int_equal(store_open(help->location, 0, &store), PROBLEM_UNSUPPORTED);
-                help_raw(help, "PRAGMA application_id = 7");
-        }
-        assert_int_equal(store_open(help->location, 0, &store), PROBLEM_UNSUPPORTED);
-        assert_non_null(strstr(report_text(), "not made by Vouchsafe"));
-}
 
 /* ---- the domain ---- */
 
@@ -408,8 +217,7 @@ static void tokens_keep_their_secret_and_counters(void **state)
 {
         struct id user = help_id(4, 1);
         CLEANUP(token_row_done)
-        struct token_row a = help_token(1, &user),
-                         b = help_token(2, &user), found = {0};
+        struct token_row a = help_token(1, &user), b = help_token(2, &user), found = {0};
         struct seen seen;
         struct store_counts counts;
 
@@ -440,8 +248,7 @@ static void tokens_keep_their_secret_and_counters(void **state)
 static void replies_are_given_again_until_purged(void **state)
 {
         CLEANUP(reply_row_done)
-        struct reply_row reply = {.created = 100, .answer = help_secret(1, 5000)},
-                         found = {0};
+        struct reply_row reply = {.created = 100, .answer = help_secret(1, 5000)}, found = {0};
         uint8_t other[HASH_SIZE] = {1};
         size_t count = 9;
 
@@ -508,8 +315,8 @@ static void keys_are_archived_once_and_taken_once(void **state)
 {
         struct id user = help_id(4, 1);
         CLEANUP(archive_row_done)
-        struct archive_row a = help_archive(1, &user),
-                           b = help_archive(2, &user), c = help_archive(3, &user), found = {0};
+        struct archive_row a = help_archive(1, &user), b = help_archive(2, &user), c = help_archive(3, &user),
+                           found = {0};
         CLEANUP(pool_row_done) struct pool_row p = help_pool(1), q = help_pool(2), taken = {0};
         struct seen seen;
         int64_t count;
@@ -545,11 +352,9 @@ static void operators_requests_and_approvals_are_kept(void **state)
 {
         struct id user = help_id(4, 1), second = help_id(11, 2);
         CLEANUP(operator_row_done)
-        struct operator_row a = help_operator(1),
-                            b = help_operator(2), found = {0};
+        struct operator_row a = help_operator(1), b = help_operator(2), found = {0};
         CLEANUP(request_row_done)
-        struct request_row r = help_request(1, &user),
-                           s = help_request(2, &user), request = {0};
+        struct request_row r = help_request(1, &user), s = help_request(2, &user), request = {0};
         CLEANUP(approval_row_done)
         struct approval_row approval = {.request = second,
                                         .officer = text_copy("officer1"),
@@ -596,8 +401,7 @@ static void operations_and_settings_are_kept(void **state)
                                   .answer = help_secret(3, 70)},
                              found = {0};
         CLEANUP(setting_row_done)
-        struct setting_row setting = {.name = text_copy("policy"), .value = help_bytes(1, 9)},
-                           read = {0};
+        struct setting_row setting = {.name = text_copy("policy"), .value = help_bytes(1, 9)}, read = {0};
         struct seen seen;
         size_t count;
 
@@ -716,12 +520,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-            TEST(changes_need_a_transaction_and_a_record),
-            TEST(transactions_are_whole_or_nothing),
-            TEST(one_failing_request_does_not_undo_others),
-            TEST(stale_rows_are_refused),
-            TEST(sealed_stores_give_and_take_nothing),
-            TEST(databases_of_others_are_left_alone),
             TEST(users_are_found_and_listed),
             TEST(addresses_belong_to_one_entry),
             TEST(entries_are_selected),

@@ -45,33 +45,6 @@ static int verify_against_ledger(struct store_verify *verify, const struct table
         return 0;
 }
 
-static int verify_mac(struct store_verify *verify, const struct table *table, const struct value *values,
-                      int64_t version, struct bytes mac)
-{
-        CLEANUP(buf_done) struct buf key = BUF_NONE;
-        struct ledger_slot *slot;
-        struct digest digest;
-        uint8_t right[MAC_SIZE];
-
-        if (is_startup_row(table, values, version))
-                return 0;
-        table_key(table, values, &key);
-        row_seals(verify->store, table, version, values, &digest, right);
-        if (bytes_equal_constant_time(mac, bytes_of(right, MAC_SIZE)))
-                return table->chained
-                           ? PASS(verify_against_ledger(verify, table, buf_view(&key), version, &digest))
-                           : 0;
-        slot =
-            ledger_find(&verify->ledger, ledger_fingerprint(&verify->ledger, table->number, buf_view(&key)));
-        if (slot)
-                slot->seen = true;
-        if (!slot && table->chained)
-                return PASS(found_row(verify, FINDING_ALTERED, table, buf_view(&key),
-                                      "was put in by something other than the server"));
-        return PASS(found_row(verify, FINDING_ALTERED, table, buf_view(&key),
-                              "was altered by something other than the server, or exchanged with another"));
-}
-
 /* The keys that an entry must have in the index, and no others. */
 static int verify_entry_keys(struct store_verify *verify, const struct value *values)
 {
@@ -82,7 +55,8 @@ static int verify_entry_keys(struct store_verify *verify, const struct value *va
         bool more;
 
         if (table_fill(&table_entries, values, &verify->store->column, &row) != 0)
-                return 0; /* its MAC is wrong too */
+                return PASS(
+                    found_row(verify, FINDING_ALTERED, &table_entries, values[0].bytes, "cannot be read"));
         keys = entry_keys_of(&row);
         query = query_of(&verify->store->db, "SELECT kind, key FROM entry_keys WHERE guid = $1",
                          VALUES(BYTES(id_view(&row.guid))));
@@ -99,6 +73,36 @@ static int verify_entry_keys(struct store_verify *verify, const struct value *va
                 return 0;
         return PASS(found_row(verify, FINDING_INDEX, &table_entries, id_view(&row.guid),
                               "is not found under its addresses, names and groups, or under others too"));
+}
+
+static int verify_row(struct store_verify *verify, const struct table *table, const struct value *values,
+                      int64_t version, struct bytes mac)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+        struct ledger_slot *slot;
+        struct digest digest;
+        uint8_t right[MAC_SIZE];
+
+        if (is_startup_row(table, values, version))
+                return 0;
+        table_key(table, values, &key);
+        row_seals(verify->store, table, version, values, &digest, right);
+        if (bytes_equal_constant_time(mac, bytes_of(right, MAC_SIZE))) {
+                if (table == &table_entries)
+                        TRY(verify_entry_keys(verify, values));
+                return table->chained
+                           ? PASS(verify_against_ledger(verify, table, buf_view(&key), version, &digest))
+                           : 0;
+        }
+        slot =
+            ledger_find(&verify->ledger, ledger_fingerprint(&verify->ledger, table->number, buf_view(&key)));
+        if (slot)
+                slot->seen = true;
+        if (!slot && table->chained)
+                return PASS(found_row(verify, FINDING_ALTERED, table, buf_view(&key),
+                                      "was put in by something other than the server"));
+        return PASS(found_row(verify, FINDING_ALTERED, table, buf_view(&key),
+                              "was altered by something other than the server, or exchanged with another"));
 }
 
 static void count_row(struct store_verify *verify, const struct table *table, const struct value *values)
@@ -151,9 +155,7 @@ static int verify_table(struct store_verify *verify, const struct table *table, 
                 if (!more)
                         break;
                 row_columns(&query, table, values, &version, &mac);
-                TRY(verify_mac(verify, table, values, version, mac));
-                if (table == &table_entries)
-                        TRY(verify_entry_keys(verify, values));
+                TRY(verify_row(verify, table, values, version, mac));
                 count_row(verify, table, values);
                 buf_clear(&verify->cursor);
                 table_key(table, values, &verify->cursor);
@@ -302,7 +304,7 @@ static int verify_unseen(struct store_verify *verify, struct ledger_slot *slot)
                 return PASS(found_row(verify, FINDING_REMOVED, table, buf_view(&key),
                                       "was removed by something other than the server"));
         row_columns(&query, table, values, &version, &mac);
-        return PASS(verify_mac(verify, table, values, version, mac));
+        return PASS(verify_row(verify, table, values, version, mac));
 }
 
 int verify_missing(struct store_verify *verify, size_t most, bool *ret_done)

@@ -92,6 +92,7 @@ static int verify_slice(struct store_verify *verify, size_t most)
                 verify->phase++;
                 return 0;
         }
+        done = false;
         TRY(phases[verify->phase](verify, most, &done));
         if (done)
                 verify->phase++;
