@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/keystore.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -11,11 +9,7 @@
 
 enum { SEALED_MOST = 256 << 20 };
 
-struct password_cost client_password_cost(void)
-{
-        /* Only ever upwards of what the tests use: an environment is the person's own, as the file is. */
-        return getenv("VOUCHSAFE_TEST_COST") ? PASSWORD_COST_TESTS : PASSWORD_COST_DEFAULT;
-}
+struct password_cost client_password_cost = PASSWORD_COST_DEFAULT;
 
 /* The record's name is what the content is bound to: a pending exchange is never taken for a key store. */
 static void context_of(const struct msg_record *record, struct buf *out)
@@ -45,11 +39,10 @@ int sealed_write(const char *path, const struct secret *password, const struct m
 {
         CLEANUP(buf_done) struct buf content = BUF_NONE, context = BUF_NONE;
         CLEANUP(secret_done) struct secret plain = SECRET_NONE;
-        struct password_cost cost = client_password_cost();
 
         TRY(message_encode_secret(record, message, &plain));
         context_of(record, &context);
-        TRY(password_seal(secret_view(password), &cost, buf_view(&context), secret_view(&plain), &content));
+        TRY(password_seal(secret_view(password), &client_password_cost, buf_view(&context), secret_view(&plain), &content));
         TRY(home_make_parent(path));
         return PASS(file_write(path, buf_view(&content), 0600));
 }

@@ -7,6 +7,7 @@
  * Files are replaced whole (temporary file, fsync, rename), so a process that is killed leaves the old or the new. Whoever changes one
  * holds the lock of its folder (home_lock()).
  */
+#include "crypto/kdf.h"
 #include "wire/message.h"
 
 /* PROBLEM_NOT_FOUND, PROBLEM_PASSWORD; PROBLEM_MALFORMED names the file. `record` is the one that was sealed. */
@@ -29,5 +30,5 @@ void keystore_add(struct msg_key_store *store, const char *kind, struct bytes ce
 /* Add all keys of another store. */
 void keystore_merge(struct msg_key_store *store, const struct msg_key_store *from);
 
-/* Argon2id cost of new files; tests lower it with $VOUCHSAFE_TEST_COST. */
-struct password_cost client_password_cost(void);
+/* Argon2id cost of new files; unit tests lower it. */
+extern struct password_cost client_password_cost;

@@ -24,7 +24,7 @@ static struct {
 static int begin(void **state)
 {
         strcpy(fixture.folder, "/tmp/vouchsafe-test-XXXXXX");
-        setenv("VOUCHSAFE_TEST_COST", "1", 1);
+        client_password_cost = PASSWORD_COST_TESTS;
         setenv("VOUCHSAFE_HOME", mkdtemp(fixture.folder), 1);
         fixture.password = secret_copy(bytes_text("correct horse"));
         fixture.wrong = secret_copy(bytes_text("battery staple"));

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/addressees.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/terminal.h"
+
+void addressees_done(struct addressees *addressees)
+{
+        for (size_t i = 0; i < addressees->addresses.count; i++)
+                free(addressees->addresses.at[i]);
+        free(addressees->addresses.at);
+        cert_list_done(&addressees->certificates);
+        free(addressees->recipients);
+        free(addressees->fetched);
+        *addressees = (struct addressees){0};
+}
+
+static int add_address(struct msg_texts *addresses, const char *text)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+
+        if (address_parse(bytes_text(text), &key) != 0)
+                return refuse(PROBLEM_USAGE, "\"%s\" is no mail address.", text);
+        if (!msg_texts_have(addresses, buf_text(&key)))
+                msg_texts_add(addresses, buf_text(&key));
+        return 0;
+}
+
+/* The newest that is valid now. */
+static const struct msg_certificate_item *best_of(const struct msg_address_certificates *found)
+{
+        const struct msg_certificate_item *best = NULL;
+        int64_t now = clock_now();
+
+        for (size_t i = 0; i < found->certificates.count; i++) {
+                const struct msg_certificate_item *item = &found->certificates.at[i];
+                if (item->not_before <= now && now <= item->not_after && (!best || item->not_before > best->not_before))
+                        best = item;
+        }
+        return best;
+}
+
+static int take_found(struct addressees *addressees, const struct found_certificates *found, struct buf *missing)
+{
+        for (size_t i = 0; i < addressees->addresses.count; i++) {
+                const struct msg_certificate_item *item = best_of(&found[i].found);
+                if (!item) {
+                        buf_add_format(missing, "%s%s", missing->len ? ", " : "", addressees->addresses.at[i]);
+                        continue;
+                }
+                TRY(cert_list_add(&addressees->certificates, buf_view(&item->der)));
+                addressees->fetched = mem_resize(addressees->fetched, addressees->certificates.count, sizeof(int64_t));
+                addressees->fetched[addressees->certificates.count - 1] = found[i].from_cache ? found[i].fetched : 0;
+        }
+        return 0;
+}
+
+static int look_up(const struct arguments *arguments, struct session *session, struct addressees *addressees)
+{
+        struct found_certificates *found CLEANUP(mem_freep) = mem_array(addressees->addresses.count + 1, sizeof(*found));
+        CLEANUP(buf_done) struct buf missing = BUF_NONE;
+        int r;
+
+        TRY(directory_find(session, &addressees->addresses, argument_flag(arguments, "refresh"), found));
+        r = take_found(addressees, found, &missing);
+        for (size_t i = 0; i < addressees->addresses.count; i++)
+                found_certificates_done(&found[i]);
+        TRY(r);
+        if (missing.len)
+                return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: there is no valid certificate for %s.", buf_text(&missing));
+        return 0;
+}
+
+static int add_file(struct cert_list *list, const char *path)
+{
+        CLEANUP(buf_done) struct buf file = BUF_NONE;
+        int r = file_read(path, 1 << 20, &file);
+
+        if (r == PROBLEM_NOT_FOUND)
+                return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
+        TRY(r);
+        r = memmem(file.data, file.len, "-----BEGIN", 10) ? cert_list_add_pem(list, buf_view(&file)) : cert_list_add(list, buf_view(&file));
+        return r > 0 ? report_prefix(r, "%s: ", path) : PASS(r);
+}
+
+static void make_recipients(struct addressees *addressees)
+{
+        addressees->count = addressees->certificates.count;
+        addressees->recipients = mem_array(addressees->count + 1, sizeof(*addressees->recipients));
+        for (size_t i = 0; i < addressees->count; i++)
+                addressees->recipients[i] = (struct mail_recipient){
+                        .address = i < addressees->addresses.count ? addressees->addresses.at[i] : NULL,
+                        .certificate = &addressees->certificates.items[i],
+                };
+}
+
+int addressees_collect(const struct arguments *arguments, struct session *session, struct addressees *ret_addressees)
+{
+        CLEANUP(addressees_done) struct addressees addressees = {0};
+
+        for (size_t i = 0; argument_text_at(arguments, "to", i); i++)
+                TRY(add_address(&addressees.addresses, argument_text_at(arguments, "to", i)));
+        if (!addressees.addresses.count && !argument_count(arguments, "certificate"))
+                return refuse(PROBLEM_USAGE, "For whom? The command needs --to ADDRESS or --certificate FILE.");
+        if (!argument_flag(arguments, "not-to-self") && session->config.addresses.count)
+                TRY(add_address(&addressees.addresses, session->config.addresses.at[0]));
+        TRY(look_up(arguments, session, &addressees));
+        for (size_t i = 0; argument_text_at(arguments, "certificate", i); i++)
+                TRY(add_file(&addressees.certificates, argument_text_at(arguments, "certificate", i)));
+        make_recipients(&addressees);
+        *ret_addressees = addressees;
+        addressees = (struct addressees){0};
+        return 0;
+}
+
+int addressees_check(const struct addressees *addressees, const struct cert_list *roots, const struct cert_list *intermediates)
+{
+        for (size_t i = 0; i < addressees->addresses.count; i++) {
+                const char *address = addressees->addresses.at[i];
+                const struct certificate *certificate = &addressees->certificates.items[i];
+                int r = chain_verify(&(struct chain_query){.leaf = certificate, .intermediates = intermediates, .roots = roots, .at = clock_now(),
+                                                           .purpose = CHAIN_MAIL_RECIPIENT}, NULL);
+                if (r < 0)
+                        return PASS(r);
+                if (r > 0) {
+                        char why[512];
+                        snprintf(why, sizeof(why), "%s", report_text());
+                        return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: the certificate of %s cannot be used: %s", address, why);
+                }
+                if (!certificate_has_address(certificate, address))
+                        return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: the certificate that the server gives for %s is for somebody else.", address);
+        }
+        return 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vouchsafe enroll | recover */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/enroll.h"
+#include "cli/home.h"
+#include "cli/keystore.h"
+#include "cli/session.h"
+#include "cli/show.h"
+#include "cli/table.h"
+#include "crypto/certificate.h"
+#include "protocol/writer.h"
+
+/* The configuration of a user who has used this token here; PROBLEM_NOT_FOUND. */
+static int find_used(const struct token *token, struct msg_client_config *ret_config)
+{
+        CLEANUP(home_entries_done) struct home_entries entries = {0};
+        char *folder CLEANUP(mem_freep) = NULL;
+
+        TRY(home_path(&folder, "users"));
+        TRY(home_list(folder, &entries));
+        for (size_t i = 0; i < entries.count; i++) {
+                MSG_OWN(client_config) config = {0};
+                char *path CLEANUP(mem_freep) = text_format("%s/%s/config", folder, entries.names[i]);
+                if (home_record_read(path, msg_record_client_config(), &config) != 0 || !msg_texts_have(&config.selectors, token->selector))
+                        continue;
+                *ret_config = config;
+                config = (struct msg_client_config){0};
+                return 0;
+        }
+        return refuse(PROBLEM_NOT_FOUND, "The token was not used here.");
+}
+
+static int pending_begin(const struct arguments *arguments, const char *purpose, const struct token *token, const char *path,
+                         struct secret *ret_password, struct msg_pending_exchange *ret_pending)
+{
+        struct password_source again = {"password-file", "password-fd", "Password of the key store that was begun", false};
+        struct password_source first = {"password-file", "password-fd", "Password for your key store", true};
+        const char *url, *type = argument_text(arguments, "key-type");
+
+        if (access(path, F_OK) == 0) {
+                tell("This was begun before; it is taken up again.");
+                TRY(password_get(arguments, &again, ret_password));
+                return PASS(sealed_read(path, ret_password, msg_record_pending_exchange(), ret_pending));
+        }
+        TRY(argument_needed(arguments, "server", &url));
+        TRY(password_get(arguments, &first, ret_password));
+        TRY(enroll_prepare(purpose, url, token, type ? type : "p256", ret_pending));
+        TRY(sealed_write(path, ret_password, msg_record_pending_exchange(), ret_pending));
+        return 0;
+}
+
+static void show_keys(const struct enrolled *enrolled)
+{
+        for (size_t i = 0; i < enrolled->store.keys.count; i++) {
+                const struct msg_own_key *key = &enrolled->store.keys.at[i];
+                CLEANUP(certificate_done) struct certificate certificate = {0};
+                CLEANUP(buf_done) struct buf serial = BUF_NONE;
+                char from[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+                if (certificate_parse(buf_view(&key->certificate), &certificate) != 0)
+                        continue;
+                hex_add(&serial, certificate.serial);
+                say_pair(strcmp(key->kind, "signature") == 0 ? "Signature" : "Encryption", "%s, %s to %s", buf_text(&serial),
+                         time_short(certificate.not_before, from), time_short(certificate.not_after, until));
+        }
+}
+
+static void show_enrolled(const char *purpose, const struct enrolled *enrolled)
+{
+        const struct msg_token_answer *answer = &enrolled->answer;
+        char *addresses CLEANUP(mem_freep) = texts_joined(&answer->addresses);
+        CLEANUP(certificate_done) struct certificate root = {0};
+        CLEANUP(buf_done) struct buf fingerprint = BUF_NONE;
+
+        say_styled(STYLE_GREEN, "%s %s at %s.", strcmp(purpose, "enroll") == 0 ? "Enrolled" : "Recovered", msg_text(answer->name), msg_text(answer->organisation));
+        say_pair("Addresses", "%s", addresses);
+        show_keys(enrolled);
+        if (certificate_parse(buf_view(&answer->root), &root) == 0) {
+                hex_add(&fingerprint, digest_view(&root.fingerprint));
+                say_pair("Root CA", "SHA-256 %s", buf_text(&fingerprint));
+        }
+        if (enrolled->unchained)
+                tell("%zu of the recovered certificates are of an earlier CA; their keys were kept all the same.", enrolled->unchained);
+}
+
+static int show_result(const struct arguments *arguments, const char *purpose, const struct enrolled *enrolled)
+{
+        MSG_OWN(client_config) shown = {0};
+        const struct msg_token_answer *answer = &enrolled->answer;
+
+        if (!argument_json(arguments)) {
+                show_enrolled(purpose, enrolled);
+                return 0;
+        }
+        shown = (struct msg_client_config){.server_id = text_copy(msg_text(answer->server_id)), .organisation = text_copy(msg_text(answer->organisation)),
+                                           .user = text_copy(msg_text(answer->user)), .name = text_copy(msg_text(answer->name))};
+        msg_texts_copy(&shown.addresses, &answer->addresses);
+        return PASS(show_json_of(client_config, &shown));
+}
+
+static int use_token(const struct arguments *arguments, const char *purpose, const struct token *token)
+{
+        CLEANUP(secret_done) struct secret password = SECRET_NONE;
+        MSG_OWN(pending_exchange) pending = {0};
+        MSG_OWN(token_answer) answer = {0};
+        CLEANUP(enrolled_done) struct enrolled enrolled = {0};
+        CLEANUP(server_done) struct server server = {0};
+        char *path CLEANUP(mem_freep) = NULL;
+        const char *url = argument_text(arguments, "server");
+
+        TRY(home_path(&path, "pending/%s", token->selector));
+        TRY(pending_begin(arguments, purpose, token, path, &password, &pending));
+        if (strcmp(msg_text(pending.purpose), purpose) != 0)
+                return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".", pending.purpose, purpose);
+        /* The CA is not known yet: the token authenticates the exchange, both ways. */
+        server_init(&server, url ? url : pending.server, BYTES_NONE, BYTES_NONE);
+        TRY(exchange_send(&server, token, buf_view(&pending.request), &answer));
+        TRY(enroll_check(&pending, token, &answer, &enrolled));
+        TRY(enroll_store(&pending, &password, &enrolled));
+        if (unlink(path) < 0 && errno != ENOENT)
+                return fault(errno, "The file %s cannot be removed", path);
+        return PASS(show_result(arguments, purpose, &enrolled));
+}
+
+static int run(const struct arguments *arguments, const char *purpose)
+{
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        MSG_OWN(client_config) used = {0};
+        CLEANUP(fd_closep) int lock = -1;
+        char *folder CLEANUP(mem_freep) = NULL, *path CLEANUP(mem_freep) = NULL;
+
+        TRY(token_get(arguments, "token", "Token", &token));
+        TRY(home_path(&folder, "pending"));
+        TRY(home_path(&path, "pending/%s", token.selector));
+        TRY(home_lock(folder, &lock));
+        if (access(path, F_OK) < 0 && find_used(&token, &used) == 0) {
+                if (argument_json(arguments))
+                        return PASS(show_json_of(client_config, &used));
+                say("This token was used here already, for %s; there is nothing left to do.", msg_text(used.name));
+                return 0;
+        }
+        return PASS(use_token(arguments, purpose, &token));
+}
+
+static int enroll(struct arguments *arguments)
+{
+        return run(arguments, "enroll");
+}
+
+static int recover(struct arguments *arguments)
+{
+        return run(arguments, "recover");
+}
+
+static const struct command_option options[] = {
+        {"server", "URL", "the server", 's', false},
+        OPTIONS_TOKEN("token", "the token"),
+        {"key-type", "TYPE", "of the signature key: p256 (default), p384, rsa3072, rsa4096", 0, false},
+        OPTIONS_PASSWORD,
+        OPTIONS_END,
+};
+
+const struct command command_enroll = {
+        .noun = "enroll",
+        .summary = "Use a token: make your signature key, get certificates and your encryption key",
+        .operands = "",
+        .options = options,
+        .about = "The signature key is made here and stays here. The password is that of your key store; you set it now.\n"
+                 "Cut off at any point, the same command completes what was begun.\n",
+        .examples = "  vouchsafe enroll --server https://keys.example.org:8443\n"
+                    "  vouchsafe enroll --server https://keys.example.org:8443 --token-file token --password-file password\n",
+        .run = enroll,
+};
+
+const struct command command_recover = {
+        .noun = "recover",
+        .summary = "Use a recovery token: a new signature key, and all your former encryption keys",
+        .operands = "",
+        .options = options,
+        .about = "The officers must have approved. Keys that are here already stay; a key store with another password is kept\n"
+                 "beside the new one. Cut off at any point, the same command completes what was begun.\n",
+        .examples = "  vouchsafe recover --server https://keys.example.org:8443\n",
+        .run = recover,
+};

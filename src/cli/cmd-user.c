@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vouchsafe user enroll | list | show | revoke */
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/session.h"
+#include "cli/show.h"
+#include "cli/table.h"
+#include "cli/help.h"
+
+enum { PAGE = 500, PAGE_MOST = 1000, TOKEN_WIDTH = 31 };
+
+/* ---- enroll ----------------------------------------------------------------------------------------------- */
+
+static int fetch_tokens(struct session *session, struct arguments *arguments, struct msg_user_enroll_reply *all)
+{
+        MSG_OWN(user_enroll) request = {.dry_run = argument_flag(arguments, "dry-run"), .limit = PAGE};
+        struct progress progress;
+
+        for (size_t i = 0; i < operand_count(arguments); i++)
+                msg_texts_add(&request.selection, operand(arguments, i));
+        progress_begin(&progress, "Making tokens", 0);
+        for (;;) {
+                MSG_OWN(user_enroll_reply) page = {0};
+                TRY(server_call(&session->server, user_enroll, &request, user_enroll_reply, &page));
+                LIST_MOVE(all->rows, page.rows);
+                progress_step(&progress, all->rows.count);
+                free(request.cursor);
+                request.cursor = TAKE(page.cursor);
+                if (!*msg_text(request.cursor))
+                        break;
+        }
+        progress_end(&progress);
+        return 0;
+}
+
+/* Tokens go to the descriptor themselves, not through tables: they are secrets. */
+static int show_token_row(const struct msg_token_item *row)
+{
+        char time[TIME_TEXT_SIZE];
+
+        if (row->token.len) {
+                fflush(stdout);
+                TRY(secret_write(STDOUT_FILENO, &row->token));
+                say("  %s  %s  (until %s)", msg_text(row->address), msg_text(row->name), time_short(row->expires, time));
+        } else {
+                say("%-*s  %s  %s%s%s", TOKEN_WIDTH, msg_text(row->outcome), msg_text(row->address), msg_text(row->name),
+                    *msg_text(row->detail) ? ": " : "", msg_text(row->detail));
+        }
+        return 0;
+}
+
+/* A line each: token, address, name, separated by tabs. */
+static int write_tokens(const char *path, const struct msg_user_enroll_reply *all)
+{
+        CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0)
+                return refuse(errno == EEXIST ? PROBLEM_EXISTS : PROBLEM_STORAGE,
+                              "The tokens cannot be written to %s: %s. They are void; repeat with another file.", path, strerror(errno));
+        for (size_t i = 0; i < all->rows.count; i++) {
+                const struct msg_token_item *row = &all->rows.at[i];
+                CLEANUP(buf_done) struct buf rest = BUF_NONE;
+                if (!row->token.len)
+                        continue;
+                buf_add_format(&rest, "\t%s\t%s\n", msg_text(row->address), msg_text(row->name));
+                TRY(secret_write(fd, &row->token));
+                TRY(fd_write_all(fd, rest.data, rest.len));
+        }
+        return fsync(fd) < 0 ? refuse(PROBLEM_STORAGE, "The tokens cannot be written to %s: %s.", path, strerror(errno)) : 0;
+}
+
+static size_t count_tokens(const struct msg_user_enroll_reply *all)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < all->rows.count; i++)
+                count += all->rows.at[i].token.len > 0;
+        return count;
+}
+
+/* Before anything is asked of the server: a file that is in the way would leave tokens that nobody saw. */
+static int check_out(const char *path)
+{
+        if (path && access(path, F_OK) == 0)
+                return refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", path);
+        return 0;
+}
+
+static int enroll(struct arguments *arguments)
+{
+        CLEANUP(session_done) struct session session = {0};
+        MSG_OWN(user_enroll_reply) all = {0};
+        const char *out = argument_text(arguments, "out");
+        bool dry = argument_flag(arguments, "dry-run");
+
+        TRY(check_out(out));
+        TRY(session_operator(arguments, &session));
+        TRY(fetch_tokens(&session, arguments, &all));
+        if (out && !dry)
+                TRY(write_tokens(out, &all));
+        if (argument_json(arguments) && !out)
+                return PASS(show_json_of(user_enroll_reply, &all));
+        for (size_t i = 0; i < all.rows.count; i++)
+                if (!out || dry || !all.rows.at[i].token.len)
+                        TRY(show_token_row(&all.rows.at[i]));
+        tell("%zu selected, %zu tokens%s%s%s.", all.rows.count, count_tokens(&all), dry ? " (dry run: nothing was written)" : "",
+             out && !dry ? ", written to " : "", out && !dry ? out : "");
+        return 0;
+}
+
+/* ---- list, show ------------------------------------------------------------------------------------------- */
+
+static int fetch_users(struct session *session, struct arguments *arguments, struct msg_user_listed *all)
+{
+        const char *search = operand(arguments, 0), *state = argument_text(arguments, "state"), *cursor = argument_text(arguments, "cursor");
+        MSG_OWN(user_list) request = {.search = search ? text_copy(search) : NULL,
+                                      .state = state ? text_copy(state) : NULL,
+                                      .cursor = cursor ? text_copy(cursor) : NULL};
+        bool one_page = cursor || argument_text(arguments, "limit");
+
+        TRY(argument_number(arguments, "limit", PAGE_MOST, PAGE, &request.limit));
+        for (;;) {
+                MSG_OWN(user_listed) page = {0};
+                TRY(server_call(&session->server, user_list, &request, user_listed, &page));
+                LIST_MOVE(all->users, page.users);
+                free(request.cursor);
+                request.cursor = TAKE(page.cursor);
+                if (one_page)
+                        all->cursor = TAKE(request.cursor);
+                if (!*msg_text(request.cursor))
+                        return 0;
+        }
+}
+
+static int list(struct arguments *arguments)
+{
+        CLEANUP(session_done) struct session session = {0};
+        MSG_OWN(user_listed) all = {0};
+        CLEANUP(table_freep) struct table *table =
+                table_new((const char *const[]){"~Name", "Address", "State", "Token", "Enrolled", "Until", NULL});
+
+        TRY(session_operator(arguments, &session));
+        TRY(fetch_users(&session, arguments, &all));
+        if (argument_json(arguments))
+                return PASS(show_json_of(user_listed, &all));
+        for (size_t i = 0; i < all.users.count; i++) {
+                const struct msg_user_item *user = &all.users.at[i];
+                char since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+                table_row(table, (const char *const[]){user->name, user->addresses.count ? user->addresses.at[0] : "", user->state, user->token,
+                                                       time_short(user->activated, since), time_short(user->expires, until)});
+        }
+        table_print(table, "No users.");
+        if (all.cursor && *all.cursor)
+                tell("There are more: --cursor %s", all.cursor);
+        return 0;
+}
+
+static void show_user(const struct msg_user_item *user)
+{
+        char *addresses CLEANUP(mem_freep) = texts_joined(&user->addresses);
+        char time[TIME_TEXT_SIZE];
+
+        say_pair("Name", "%s", msg_text(user->name));
+        say_pair("Addresses", "%s", addresses);
+        say_pair("Unit", "%s", msg_text(user->unit));
+        say_pair("Directory id", "%s", msg_text(user->user));
+        say_pair("State", "%s", msg_text(user->state));
+        if (*msg_text(user->token))
+                say_pair("Token", "%s, until %s", user->token, time_short(user->token_expires, time));
+}
+
+static int show(struct arguments *arguments)
+{
+        CLEANUP(session_done) struct session session = {0};
+        MSG_OWN(user_show) request = {.user = text_copy(operand(arguments, 0))};
+        MSG_OWN(user_shown) reply = {0};
+
+        TRY(session_operator(arguments, &session));
+        TRY(server_call(&session.server, user_show, &request, user_shown, &reply));
+        if (argument_json(arguments))
+                return PASS(show_json_of(user_shown, &reply));
+        if (reply.user.count)
+                show_user(&reply.user.at[0]);
+        say("%s", "");
+        show_certificates(reply.certificates.at, reply.certificates.count);
+        return 0;
+}
+
+/* ---- revoke ----------------------------------------------------------------------------------------------- */
+
+/* RFC 5280 5.3.1, those that mean something for a person's mail. */
+static const char *const reasons[] = {"unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"};
+
+static int check_reason(const char *reason)
+{
+        const char *near;
+
+        for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+                if (strcmp(reason, reasons[i]) == 0)
+                        return 0;
+        near = help_nearest(reason, reasons, ARRAY_LEN(reasons));
+        return refuse(PROBLEM_USAGE, "\"%s\" is no reason%s%s%s; there are unspecified, keyCompromise, affiliationChanged, superseded, "
+                      "cessationOfOperation, privilegeWithdrawn. Put words of your own into --note.", reason, near ? ". Did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static int revoke_user(struct arguments *arguments)
+{
+        CLEANUP(session_done) struct session session = {0};
+        MSG_OWN(user_revoke) request = {.user = text_copy(operand(arguments, 0))};
+        MSG_OWN(user_revoked) reply = {0};
+        const char *reason, *note = argument_text(arguments, "note");
+
+        TRY(argument_needed(arguments, "reason", &reason));
+        TRY(check_reason(reason));
+        request.reason = text_copy(reason);
+        request.note = note ? text_copy(note) : NULL;
+        TRY(session_operator(arguments, &session));
+        TRY(server_call(&session.server, user_revoke, &request, user_revoked, &reply));
+        if (argument_json(arguments))
+                return PASS(show_json_of(user_revoked, &reply));
+        say("%zu certificates of %s are revoked (%s), from revocation list %llu on.", reply.serials.count, operand(arguments, 0), reason,
+            (unsigned long long)reply.crl_number);
+        for (size_t i = 0; i < reply.serials.count; i++)
+                say_pair("Serial", "%s", msg_text(reply.serials.at[i]));
+        return 0;
+}
+
+static const struct command_option enroll_options[] = {
+        {"dry-run", NULL, "say who would get a token, and make none", 'n', false},
+        {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, separated by tabs", 'o', false},
+        OPTIONS_OPERATOR,
+        OPTIONS_END,
+};
+static const struct command_option list_options[] = {
+        {"state", "STATE", "only users in that state: undefined, new, enrolled, recovery, revoked", 0, false},
+        {"limit", "N", "one page of N users", 0, false},
+        {"cursor", "CURSOR", "the page that begins there", 0, false},
+        OPTIONS_OPERATOR,
+        OPTIONS_END,
+};
+static const struct command_option show_options[] = {OPTIONS_OPERATOR, OPTIONS_END};
+static const struct command_option revoke_options[] = {
+        {"reason", "REASON", "keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", 0, false},
+        {"note", "TEXT", "for the audit record", 0, false},
+        OPTIONS_OPERATOR,
+        OPTIONS_END,
+};
+
+const struct command command_user_enroll = {
+        .noun = "user", .verb = "enroll",
+        .summary = "Give one-time tokens to people of the address book",
+        .operands = "SELECTOR…", .least = 1, .most = 1000,
+        .options = enroll_options,
+        .about = "A selector is an address, unit:PATH (with all below it), group:NAME, server:NAME, or all. Who is enrolled\n"
+                 "already is left alone; a new token cancels an older one. Tokens are shown once.\n",
+        .examples = "  vouchsafe user enroll bob@example.org\n"
+                    "  vouchsafe user enroll unit:Sales/Berlin group:Board --dry-run\n"
+                    "  vouchsafe user enroll all --out tokens.tsv\n",
+        .run = enroll,
+};
+
+const struct command command_user_list = {
+        .noun = "user", .verb = "list",
+        .summary = "List users and what state they are in",
+        .operands = "[SEARCH]", .most = 1,
+        .options = list_options,
+        .examples = "  vouchsafe user list --state recovery\n",
+        .run = list,
+};
+
+const struct command command_user_show = {
+        .noun = "user", .verb = "show",
+        .summary = "Show a user with all certificates",
+        .operands = "USER", .least = 1, .most = 1,
+        .options = show_options,
+        .examples = "  vouchsafe user show bob@example.org\n",
+        .run = show,
+};
+
+const struct command command_user_revoke = {
+        .noun = "user", .verb = "revoke",
+        .summary = "Revoke a user's certificates; the list shows it within seconds",
+        .operands = "USER", .least = 1, .most = 1,
+        .options = revoke_options,
+        .examples = "  vouchsafe user revoke bob@example.org --reason affiliationChanged\n",
+        .run = revoke_user,
+};

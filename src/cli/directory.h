@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Other people's certificates and revocation lists, as mail needs them: asked of the server, kept in cache/, and good from there while the
+ * server is away. What is kept is public; its age is told.
+ */
+#include "cli/session.h"
+#include "crypto/certificate.h"
+
+enum { CERTIFICATES_FRESH_S = 24 * 3600, CRL_FRESH_S = 3600 };
+
+struct found_certificates {
+        struct msg_address_certificates found; /* of one address */
+        int64_t fetched;                       /* when it was asked of the server */
+        bool from_cache;
+};
+void found_certificates_done(struct found_certificates *found);
+
+/*
+ * The encryption certificates of addresses (keys of address_parse()), in their order; without any for an address none was known. What is in the cache and
+ * fresh is not asked again unless `refresh`. When the server cannot be reached, what the cache has serves, however old.
+ */
+int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh, struct found_certificates *ret_found) must_check;
+
+/*
+ * The revocation list at a URL, as DER, and when it was fetched. Fetched again when it is over an hour old or has passed its next update; an older one serves
+ * when it cannot be. PROBLEM_UNREACHABLE when there is none at all.
+ */
+int directory_crl(struct http *http, const char *url, struct buf *ret_der, int64_t *ret_fetched) must_check;
