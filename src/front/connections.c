@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "front/front.h"
+
+enum {
+        ACCEPT_BATCH = 32,      /* so that a flood of connections does not starve requests */
+        SWEEP_MS = 250,
+        PAUSE_MS = 200,
+        DESCRIPTORS_OWN = 64,   /* for everything but connections */
+        METRICS_CONNECTIONS = 32,
+};
+
+static int sweep_expired(void *context);
+static int pause_expired(void *context);
+
+int connections_init(struct front *front)
+{
+        struct connections *connections = &front->connections;
+        struct rlimit limit;
+
+        list_init(&connections->all);
+        list_init(&connections->acceptors);
+        peers_init(&connections->peers);
+        loop_timer_init(&connections->sweep, &front->loop, sweep_expired, front);
+        loop_timer_init(&connections->pause, &front->loop, pause_expired, front);
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return fault(errno, "cannot learn the limit of descriptors");
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return fault(errno, "cannot raise the limit of descriptors");
+        connections->descriptor_limit = (size_t)MAX(limit.rlim_max, (rlim_t)2 * DESCRIPTORS_OWN) - DESCRIPTORS_OWN;
+        return 0;
+}
+
+static void acceptor_free(struct acceptor *acceptor)
+{
+        loop_source_done(&acceptor->source);
+        list_remove(&acceptor->link);
+        fd_closep(&acceptor->fd);
+        free(acceptor);
+}
+
+void connections_stop_listening(struct front *front)
+{
+        LIST_EACH(acceptor, &front->connections.acceptors, struct acceptor, link)
+                acceptor_free(acceptor);
+}
+
+static void connection_free(struct connection *connection)
+{
+        if (connection->request)
+                request_end(connection->request);
+        connection->front->connections.by_fd[connection->fd] = NULL;
+        connection->front->connections.count--;
+        list_remove(&connection->link);
+        if (connection->peer)
+                peers_leave(connection->peer);
+        free(connection);
+}
+
+void connections_done(struct front *front)
+{
+        struct connections *connections = &front->connections;
+
+        connections_stop_listening(front);
+        LIST_EACH(connection, &connections->all, struct connection, link)
+                connection_free(connection);
+        peers_done(&connections->peers);
+        loop_timer_done(&connections->sweep);
+        loop_timer_done(&connections->pause);
+        free(connections->by_fd);
+}
+
+struct connection *connection_of_fd(struct front *front, int fd)
+{
+        return fd >= 0 && (size_t)fd < front->connections.by_fd_count ? front->connections.by_fd[fd] : NULL;
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------- */
+
+static size_t connection_limit(const struct front *front)
+{
+        return MIN((size_t)front->config.limits.connections, front->connections.descriptor_limit);
+}
+
+/* At the limit new connections wait in the kernel; those for metrics, which come from our own side, have room of their own. */
+static bool is_full(const struct front *front, enum purpose purpose)
+{
+        return front->connections.count >= connection_limit(front) + (purpose == PURPOSE_METRICS ? METRICS_CONNECTIONS : 0);
+}
+
+/* A level-triggered listening socket that is not accepted from would turn the loop without end. */
+static void acceptors_watch(struct front *front)
+{
+        LIST_EACH(acceptor, &front->connections.acceptors, struct acceptor, link) {
+                bool wanted = !front->connections.paused && !is_full(front, acceptor->purpose);
+
+                if (loop_source_events(&acceptor->source, wanted ? EPOLLIN : 0))
+                        log_report(-1, "a listening socket is lost");
+        }
+}
+
+static int pause_expired(void *context)
+{
+        struct front *front = context;
+
+        front->connections.paused = false;
+        acceptors_watch(front);
+        return 0;
+}
+
+static void pause_accepting(struct front *front)
+{
+        if (!front->metrics.connections_refused[REFUSED_DESCRIPTORS]++)
+                log_warning("no descriptor is left for connections; new ones wait (%s)", strerror(errno));
+        front->connections.paused = true;
+        loop_timer_arm(&front->connections.pause, PAUSE_MS);
+        acceptors_watch(front);
+}
+
+/* ---- accepting ---------------------------------------------------------------------------------------------- */
+
+static void by_fd_set(struct connections *connections, int fd, struct connection *connection)
+{
+        size_t need = (size_t)fd + 1;
+
+        if (need > connections->by_fd_count) {
+                size_t count = MAX(need, connections->by_fd_count * 2);
+
+                connections->by_fd = mem_resize(connections->by_fd, count, sizeof(connections->by_fd[0]));
+                memset(connections->by_fd + connections->by_fd_count, 0,
+                       (count - connections->by_fd_count) * sizeof(connections->by_fd[0]));
+                connections->by_fd_count = count;
+        }
+        connections->by_fd[fd] = connection;
+}
+
+static void connection_admit(struct front *front, enum purpose purpose, int fd, const struct sockaddr *address, socklen_t len)
+{
+        size_t limit = purpose == PURPOSE_METRICS ? SIZE_MAX : (size_t)front->config.limits.connections_address;
+        struct peer *peer = peers_enter(&front->connections.peers, address, limit);
+        struct connection *connection;
+
+        if (!peer) {
+                front->metrics.connections_refused[REFUSED_ADDRESS]++;
+                close(fd);
+                return;
+        }
+        connection = NEW(struct connection);
+        *connection = (struct connection){.front = front, .purpose = purpose, .fd = fd, .peer = peer,
+                                          .opened_ms = clock_monotonic_ms()};
+        peer_text(address, connection->address);
+        list_append(&front->connections.all, &connection->link);
+        by_fd_set(&front->connections, fd, connection);
+        front->connections.count++;
+        front->metrics.connections_total++;
+        connection_deadline(connection, (uint64_t)front->config.limits.request_deadline * 1000);
+        if (!front->connections.sweep.due_ms)
+                loop_timer_arm(&front->connections.sweep, SWEEP_MS);
+        http_add(purpose == PURPOSE_HTTPS ? &front->https : &front->plain, connection, address, len);
+}
+
+static int acceptor_ready(void *context, uint32_t events)
+{
+        struct acceptor *acceptor = context;
+        struct front *front = acceptor->front;
+
+        for (int i = 0; i < ACCEPT_BATCH && !is_full(front, acceptor->purpose); i++) {
+                struct sockaddr_storage address = {0};
+                socklen_t len = sizeof(address);
+                int fd = accept4(acceptor->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+                if (fd >= 0) {
+                        connection_admit(front, acceptor->purpose, fd, (struct sockaddr *)&address, len);
+                        continue;
+                }
+                if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                        pause_accepting(front);
+                if (errno != EINTR && errno != ECONNABORTED)
+                        break;
+        }
+        acceptors_watch(front);
+        return 0;
+}
+
+int connections_listen(struct front *front, enum purpose purpose, int fd)
+{
+        struct acceptor *acceptor = NEW(struct acceptor);
+        int flags = fcntl(fd, F_GETFL);
+        int r = 0;
+
+        *acceptor = (struct acceptor){.front = front, .purpose = purpose, .fd = fd};
+        list_append(&front->connections.acceptors, &acceptor->link);
+        /* Other fronts accept from it too, and may be quicker. */
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+                r = fault(errno, "cannot prepare a listening socket");
+        if (!r)
+                r = loop_source_init(&acceptor->source, &front->loop, fd, EPOLLIN, acceptor_ready, acceptor);
+        if (r)
+                acceptor_free(acceptor);
+        return PASS(r);
+}
+
+/* ---- deadlines ---------------------------------------------------------------------------------------------- */
+
+void connection_deadline(struct connection *connection, uint64_t in_ms)
+{
+        connection->due_ms = clock_monotonic_ms() + in_ms;
+}
+
+bool connection_is_last_answer(const struct connection *connection)
+{
+        uint64_t lifetime = (uint64_t)connection->front->config.limits.connection_lifetime * 1000;
+
+        return connection->front->stopping || clock_monotonic_ms() - connection->opened_ms >= lifetime;
+}
+
+/* libmicrohttpd sees the end of the socket and closes it. */
+static void connection_cut(struct connection *connection)
+{
+        connection->due_ms = UINT64_MAX;
+        (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+static int sweep_expired(void *context)
+{
+        struct front *front = context;
+        uint64_t now = clock_monotonic_ms();
+
+        LIST_EACH(connection, &front->connections.all, struct connection, link) {
+                if (connection->due_ms > now)
+                        continue;
+                if (connection->request && connection->request->stage == STAGE_WAITING) {
+                        request_expired(connection->request);
+                        continue;
+                }
+                front->metrics.connections_cut++;
+                connection_cut(connection);
+        }
+        if (front->connections.count)
+                loop_timer_arm(&front->connections.sweep, SWEEP_MS);
+        return 0;
+}
+
+void connections_close_idle(struct front *front)
+{
+        LIST_EACH(connection, &front->connections.all, struct connection, link)
+                if (!connection->request)
+                        connection_cut(connection);
+}
+
+void connection_ended(struct connection *connection)
+{
+        struct front *front = connection->front;
+
+        connection_free(connection);
+        acceptors_watch(front);
+        if (front->stopping && !front->connections.count)
+                loop_stop(&front->loop);
+}

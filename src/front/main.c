@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vouchsafe-front: TLS, HTTP, JSON. Started by vouchsafed, which it hears on descriptor 3; opens no files. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "front/front.h"
+#include "protocol/json.h"
+
+static int on_configure(void *context, struct msg_configure *configure)
+{
+        struct front *front = context;
+        struct config fresh;
+
+        TRY(config_decode(buf_view(&configure->content), &fresh));
+        config_done(&front->config);
+        front->config = fresh;
+        config_log_setup(&front->config, "front");
+        int r = tls_load(&front->tls, buf_view(&configure->tls_chain), &configure->tls_key);
+
+        if (r)
+                log_report(r, front->tls.loaded ? "the old TLS certificate is kept" : "there is no HTTPS");
+        if (front->configured)
+                return 0;
+        front->configured = true;
+        TRY(http_start(&front->plain, front, false));
+        TRY(http_start(&front->https, front, true));
+        return PASS(control_ready(&front->control, "serving"));
+}
+
+static int on_peer(void *context, const struct msg_peer *peer, int fd)
+{
+        if (strcmp(msg_text(peer->role), "engine") == 0)
+                return PASS(engine_connect(context, fd));
+        close(fd);
+        return 0;
+}
+
+static int on_listen(void *context, const struct msg_listen *listen, int fd)
+{
+        static const char *const names[] = {[PURPOSE_HTTPS] = "https", [PURPOSE_HTTP] = "http", [PURPOSE_METRICS] = "metrics"};
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                if (strcmp(msg_text(listen->purpose), names[i]) == 0)
+                        return PASS(connections_listen(context, (enum purpose)i, fd));
+        close(fd);
+        return 0;
+}
+
+/* What is being answered is answered; what waits for a request is closed. */
+static int on_stop(void *context)
+{
+        struct front *front = context;
+
+        front->stopping = true;
+        connections_stop_listening(front);
+        connections_close_idle(front);
+        if (!front->connections.count)
+                loop_stop(&front->loop);
+        return 0;
+}
+
+static int front_run(struct front *front)
+{
+        static const struct control_handler handler = {on_configure, on_peer, on_listen, on_stop};
+
+        TRY(loop_init(&front->loop));
+        TRY(connections_init(front));
+        documents_init(&front->documents);
+        config_init(&front->config);
+        pages_init(front);
+        TRY(control_init(&front->control, &front->loop, CONTROL_FD, &handler, front));
+        return PASS(loop_run(&front->loop));
+}
+
+static void front_done(struct front *front)
+{
+        connections_stop_listening(front);
+        http_stop(&front->https);
+        http_stop(&front->plain);
+        engine_done(front);
+        connections_done(front);
+        control_done(&front->control);
+        documents_done(&front->documents);
+        config_done(&front->config);
+        tls_done(&front->tls);
+        loop_done(&front->loop);
+}
+
+int main(void)
+{
+        static struct front front;
+
+        log_setup("front", LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
+        prctl(PR_SET_DUMPABLE, 0);
+        signal(SIGPIPE, SIG_IGN);
+        signal(SIGINT, SIG_IGN); /* of a terminal: the supervisor decides */
+        json_setup();
+        int r = front_run(&front);
+
+        if (r)
+                log_report(r, "stops");
+        front_done(&front);
+        return result_exit_code(r);
+}
