@@ -17,6 +17,7 @@ struct signing {
         struct signer_digest digest;
         EVP_MD_CTX *md;
         char boundary[48];
+        uint8_t last; /* byte of the entity */
         struct sink entity; /* copies what comes: to the output and to the digest */
         struct sink hash;   /* into the digest */
         struct line_filter lines;
@@ -85,6 +86,7 @@ static int clear_write(struct sink *sink, const uint8_t *data, size_t len)
 {
         struct signing *signing = CONTAINER_OF(sink, struct signing, entity);
 
+        signing->last = data[len - 1];
         TRY(sink_write(&signing->writer.out.sink, data, len));
         return PASS(sink_write(&signing->lines.sink, data, len));
 }
@@ -99,7 +101,8 @@ static int clear_finish(struct sink *sink)
 
         TRY(sink_finish(&signing->lines.sink));
         TRY(tail_make(signing, &tail));
-        buf_add_format(&text, "%s--%s%s", eol, signing->boundary, eol);
+        /* A CR at the end must not become part of the line end before the boundary. */
+        buf_add_format(&text, "%s--%s%s", signing->last == '\r' ? "\r\n" : eol, signing->boundary, eol);
         buf_add_format(&text, "Content-Type: application/pkcs7-signature; name=\"smime.p7s\"%s", eol);
         buf_add_format(&text, "Content-Transfer-Encoding: base64%s", eol);
         buf_add_format(&text, "Content-Disposition: attachment; filename=\"smime.p7s\"%s%s", eol, eol);
