@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import pwd
 import re
 import shutil
 import signal
@@ -39,13 +38,6 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def unprivileged() -> list[str]:
-    """A prefix that runs a program as a user without rights, when this is root: nothing of the server needs them."""
-    if os.geteuid() != 0:
-        return []
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
-
-
 class Server:
     """One server: folder, processes, and the homes of those who use it."""
 
@@ -77,6 +69,8 @@ class Server:
             "process": {"keepers": 2, "fronts": 2},
             "enroll": {"pool-size": 4},
         }
+        if os.geteuid() == 0:
+            sections["process"]["user"] = "nobody"  # the server gives up root by itself
         if self.startup == "file":
             sections["startup"]["secret-file"] = self.startup_secret
         for section, values in options.items():
@@ -89,7 +83,7 @@ class Server:
 
     # ---- commands ----
 
-    def run(self, *arguments, home="admin", status=0, stdin=None, password=True, timeout=120, build=BUILD) -> str:
+    def run(self, *arguments, home="admin", status=0, stdin=None, password=True, timeout=120) -> str:
         """Run `vouchsafe …` as somebody with a home of his own; the text it printed."""
         return self.result(*arguments, home=home, status=status, stdin=stdin, password=password, timeout=timeout).stdout
 
@@ -121,11 +115,6 @@ class Server:
         for officer in self.officers:
             arguments += ["--officer", officer]
         self.run(*arguments, password=False)
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            (self.folder / "run").mkdir(exist_ok=True)
-            for path in [self.folder, *self.data.rglob("*"), self.data, self.folder / "run", self.startup_secret]:
-                os.chown(path, nobody.pw_uid, nobody.pw_gid)
         self.start()
         for name in [*self.officers, "rita"]:
             code = (codes / name).read_text().strip()
@@ -135,7 +124,7 @@ class Server:
 
     def start(self, wait="unsealed"):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*unprivileged(), str(DAEMON), "--config", str(self.config)],
+            self.process = subprocess.Popen([str(DAEMON), "--config", str(self.config)],
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
             self.wait(wait)
@@ -188,7 +177,7 @@ class Server:
     def people(self, count: int, unit="Load", first=0) -> pathlib.Path:
         """A CSV file of that many people with addresses load0@example.org and so on."""
         path = self.folder / f"people-{unit}-{first}.csv"
-        lines = ["guid,name,surname,mail,unit"]
+        lines = ["guid,name,surname,address,unit"]
         lines += [f"{unit}-{n:07d},Person {n},Person,load{n}@example.org,{unit}" for n in range(first, first + count)]
         path.write_text("\n".join(lines) + "\n")
         return path
