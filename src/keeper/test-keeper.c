@@ -13,6 +13,7 @@
 #include "crypto/pkcs12.h"
 #include "crypto/statement.h"
 #include "keeper/fixture.h"
+#include "keeper/internal.h"
 #include "model/audit.h"
 
 static const struct msg_done nothing = {0};
@@ -306,6 +307,55 @@ static void only_the_share_admits_an_officer(void **state)
         assert_int_equal(admit_try(&f, "ada", &f.archive_shares[0], &f.signing[1]), PROBLEM_EXISTS);
 }
 
+/* Two keepers each admit an officer to the same record: the engine can store one of the two, and no keeper takes
+ * both. */
+static void the_trust_record_does_not_fork(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        CLEANUP(buf_done) struct buf other = BUF_NONE;
+        MSG_OWN(trust_public) forked = {0};
+        struct msg_keeper_records records;
+        struct msg_keeper_load load = {{&records, 1}, 0};
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        fixture_admit(&f);
+        assert_int_equal(msg_decode(trust_public,
+                                    bytes_of(f.keeper.records.trust.data + 33, f.keeper.records.trust.len - 33),
+                                    &forked),
+                         0);
+        buf_clear(&forked.officers.at[2].public_key);
+        assert_int_equal(trust_write(&forked, &f.keeper.keys.trust, &other), 0);
+        records = f.setup.records.at[0];
+        records.trust = other;
+        assert_int_equal(fixture_ask(&f, MSG_keeper_load, &load, &answer), PROBLEM_STALE);
+        assert_true(trust_officer(&f.keeper.trust, "cyd")->admitted);
+}
+
+static void the_cas_keys_are_those_of_the_trust_record(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f;
+        CLEANUP(authority_done) struct authority opened = {0};
+        CLEANUP(buf_done) struct buf sealed = BUF_NONE;
+        MSG_OWN(authority_keys) keys = {0};
+        EVP_PKEY *kept;
+
+        fixture_init(&f);
+        fixture_unseal(&f);
+        for (unsigned round = 0; round < 3; round++) {
+                msg_done(authority_keys, &keys);
+                buf_clear(&sealed);
+                kept = round == 1 ? f.keeper.authority.audit_key : f.keeper.authority.issuer_key;
+                assert_int_equal(pkey_to_pkcs8(kept, &keys.issuer), 0);
+                kept = round == 2 ? f.keeper.authority.issuer_key : f.keeper.authority.audit_key;
+                assert_int_equal(pkey_to_pkcs8(kept, &keys.audit), 0);
+                assert_int_equal(authority_seal(&f.keeper.keys, &keys, &sealed), 0);
+                assert_int_equal(authority_open(&f.keeper.keys, &f.keeper.trust, buf_view(&sealed), &opened),
+                                 round ? PROBLEM_TAMPERED : 0);
+        }
+}
+
 /* ---- issuing ---------------------------------------------------------------------------------------------- */
 
 struct enrollment {
@@ -532,6 +582,8 @@ int main(void)
                 cmocka_unit_test(siblings_share_their_state),
                 cmocka_unit_test(older_trust_records_are_refused),
                 cmocka_unit_test(only_the_share_admits_an_officer),
+                cmocka_unit_test(the_trust_record_does_not_fork),
+                cmocka_unit_test(the_cas_keys_are_those_of_the_trust_record),
                 cmocka_unit_test(enrollment_gives_both_certificates_and_the_key),
                 cmocka_unit_test(pool_keys_serve_their_profile_only),
                 cmocka_unit_test(enrollments_are_checked_again),
