@@ -236,17 +236,23 @@ static int prepare_folders(const struct setup *setup)
 static int set_up(const struct arguments *arguments, struct setup *setup)
 {
         struct password_source root = {"root-password-file", "root-password-fd", "Password for the root CA's file", true};
+        int r;
 
         TRY(collect_people(arguments, &setup->request));
         setup->request.organisation = text_copy(setup->config.server.organisation);
         TRY(password_get(arguments, &root, &setup->request.root_password));
         tell("Making keys …");
         TRY(setup_make_keys(setup));
-        TRY(setup_write(setup));
-        TRY(setup_database(setup));
-        TRY(show_secrets(setup));
-        TRY(setup_commit(setup));
-        return 0;
+        r = setup_write(setup);
+        if (!r)
+                r = setup_database(setup);
+        if (!r)
+                r = show_secrets(setup);
+        if (r) {
+                setup_discard(setup);
+                return PASS(r);
+        }
+        return PASS(setup_commit(setup));
 }
 
 static int init(struct arguments *arguments)

@@ -160,9 +160,9 @@ static int find_crl(void *context, const struct certificate *certificate, const 
 
         if (!certificate->crl_url)
                 return refuse(PROBLEM_NOT_FOUND, "The certificate does not say where its revocation list is.");
-        TRY(directory_crl(work->session.server.http, certificate->crl_url, ret_der, &fetched));
+        TRY(directory_crl(&(struct crl_query){work->session.server.http, certificate->crl_url, argument_flag(work->arguments, "offline")}, ret_der, &fetched));
         if (argument_flag(work->arguments, "verbose") && crl_parse(buf_view(ret_der), &crl) == 0)
-                tell("Revocation list %llu with %zu entries, fetched %s.", (unsigned long long)crl.number, crl.entry_count, time_short(fetched, time));
+                tell("Revocation list %llu with %zu entries, last found to be the newest %s.", (unsigned long long)crl.number, crl.entry_count, time_short(fetched, time));
         return 0;
 }
 
@@ -235,7 +235,11 @@ static int conclude(struct work *work, int result)
                 show_findings_json(work);
         else if (!argument_flag(work->arguments, "quiet"))
                 show_findings(work);
-        return r ? PASS(r) : PASS(result);
+        if (r)
+                return PASS(r);
+        if (work->report.worst == result)
+                terminal_reported();
+        return PASS(result);
 }
 
 /* ---- the filters ------------------------------------------------------------------------------------------ */
@@ -298,6 +302,7 @@ static int verify(struct arguments *arguments)
         {"out", "FILE", "write to FILE instead of standard output; it appears when it is complete", 'o', false}, \
         {"quiet", NULL, "no findings, only the exit code", 'q', false}
 #define OPTION_TRUST   {"trust", "FILE", "also trust the root certificates in FILE", 0, true}
+#define OPTION_OFFLINE {"offline", NULL, "ask nobody for revocation lists; use what is kept", 0, false}
 #define OPTION_VERBOSE {"verbose", NULL, "also say which revocation lists were used", 'v', false}
 
 static const struct command_option sign_options[] = {
@@ -315,13 +320,13 @@ static const struct command_option encrypt_options[] = {
 static const struct command_option decrypt_options[] = {
         {"verify", NULL, "also check and take off signatures inside", 0, false},
         {"entity", NULL, "leave the outer header fields out", 0, false},
-        OPTION_TRUST, OPTION_VERBOSE, OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
+        OPTION_TRUST, OPTION_OFFLINE, OPTION_VERBOSE, OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
 };
 static const struct command_option verify_options[] = {
         {"decrypt", NULL, "also decrypt what is encrypted", 0, false},
         {"header", NULL, "put the outer header fields, which no signature covers, in front", 0, false},
         {"check", NULL, "only check, write no message", 0, false},
-        OPTION_TRUST, OPTION_VERBOSE, OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
+        OPTION_TRUST, OPTION_OFFLINE, OPTION_VERBOSE, OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
 };
 
 #define CODES "Findings are sentences on standard error; the exit code is that of the worst: 40 not signed, 41 not encrypted, 42 no key,\n" \
@@ -343,7 +348,8 @@ const struct command command_mail_decrypt = {
 };
 const struct command command_mail_verify = {
         .noun = "mail", .verb = "verify", .summary = "Check who signed a message, and that it is whole", .operands = "[FILE]", .most = 1, .options = verify_options,
-        .about = "Checks the chain, validity, revocation (with a list at most an hour old when the server of the list can be reached),\n"
+        .about = "Checks the chain, validity, revocation (whoever serves the list is asked for a newer one; what is kept serves when\n"
+                 "he cannot be reached),\n"
                  "and that the signer is the sender.\n" CODES,
         .examples = "  vouchsafe mail verify <in.eml >content.eml\n", .run = verify,
 };

@@ -205,8 +205,8 @@ static int check_reason(const char *reason)
                 if (strcmp(reason, reasons[i]) == 0)
                         return 0;
         near = help_nearest(reason, reasons, ARRAY_LEN(reasons));
-        return refuse(PROBLEM_USAGE, "\"%s\" is no reason%s%s%s; there are unspecified, keyCompromise, affiliationChanged, superseded, "
-                      "cessationOfOperation, privilegeWithdrawn. Put words of your own into --note.", reason, near ? ". Did you mean " : "", near ? near : "", near ? "?" : "");
+        return refuse(PROBLEM_USAGE, "\"%s\" is no reason%s%s%s. There are unspecified, keyCompromise, affiliationChanged, superseded, "
+                      "cessationOfOperation, privilegeWithdrawn. Put words of your own into --note.", reason, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
 static int revoke_user(struct arguments *arguments)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/directory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,7 +13,7 @@
 #include "cli/home.h"
 #include "crypto/crl.h"
 
-enum { BATCH = 100 };
+enum { BATCH = 100, CONNECT_SECONDS = 4, SETTLED_SECONDS = 3 };
 
 void found_certificates_done(struct found_certificates *found)
 {
@@ -126,14 +128,37 @@ static int crl_path(const char *url, char **ret_path)
         return PASS(home_path(ret_path, "cache/crl/%s", buf_text(&name)));
 }
 
-static int crl_fetch(struct http *http, const char *url, const char *path, struct buf *ret_der)
+/* The file's time is when it was last known to be the newest. */
+static int note_checked(const char *path)
 {
-        CLEANUP(http_answer_done) struct http_answer answer = {0};
+        if (utimensat(AT_FDCWD, path, NULL, 0) < 0)
+                return fault(errno, "cannot note the age of %s", path);
+        return 0;
+}
+
+/* Servers count modification in seconds, so "not modified since" is asked only of a list that was seen to stand for longer than that. */
+static int64_t unless_since(const struct buf *kept, int64_t checked)
+{
         struct crl crl;
 
-        TRY(http_call(http, &(struct http_request){.url = url, .method = "GET", .repeatable = true, .limit = CRL_MOST}, &answer));
+        if (!kept->len || crl_parse(buf_view(kept), &crl) != 0 || checked < crl.this_update + SETTLED_SECONDS)
+                return 0;
+        return crl.this_update;
+}
+
+/* *ret_der stays empty when what is kept is the newest. */
+static int crl_fetch(const struct crl_query *query, const char *path, const struct buf *kept, int64_t checked, struct buf *ret_der)
+{
+        CLEANUP(http_answer_done) struct http_answer answer = {0};
+        int64_t since = unless_since(kept, checked);
+        struct crl crl;
+
+        TRY(http_call(query->http, &(struct http_request){.url = query->url, .method = "GET", .repeatable = !kept->len, .limit = CRL_MOST,
+                                                          .connect_s = kept->len ? CONNECT_SECONDS : 0, .unless_since = since}, &answer));
+        if (answer.status == 304 && since)
+                return PASS(note_checked(path));
         if (answer.status != 200)
-                return refuse(PROBLEM_UNREACHABLE, "The revocation list at %s cannot be had (HTTP status %ld).", url, answer.status);
+                return refuse(PROBLEM_UNREACHABLE, "The revocation list at %s cannot be had (HTTP status %ld).", query->url, answer.status);
         TRY(crl_parse(buf_view(&answer.body), &crl));
         TRY(home_make_parent(path));
         TRY(file_write(path, buf_view(&answer.body), 0600));
@@ -141,31 +166,22 @@ static int crl_fetch(struct http *http, const char *url, const char *path, struc
         return 0;
 }
 
-static bool crl_fresh(const struct buf *der, int64_t fetched)
+int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *ret_checked)
 {
-        struct crl crl;
-        int64_t now = clock_now();
-
-        return crl_parse(buf_view(der), &crl) == 0 && fetched <= now && now - fetched < CRL_FRESH_S && now < crl.next_update;
-}
-
-int directory_crl(struct http *http, const char *url, struct buf *ret_der, int64_t *ret_fetched)
-{
-        CLEANUP(buf_done) struct buf kept = BUF_NONE;
+        CLEANUP(buf_done) struct buf kept = BUF_NONE, new = BUF_NONE;
         char *path CLEANUP(mem_freep) = NULL;
-        struct stat st;
+        struct stat st = {0};
+        bool have;
         int r;
 
-        TRY(crl_path(url, &path));
-        bool have = stat(path, &st) == 0 && file_read(path, CRL_MOST, &kept) == 0;
-        if (!have || !crl_fresh(&kept, st.st_mtime)) {
-                r = crl_fetch(http, url, path, ret_der);
-                if (r == 0)
-                        *ret_fetched = clock_now();
-                if (r == 0 || !have)
-                        return PASS(r);
-        }
-        *ret_der = buf_take(&kept);
-        *ret_fetched = st.st_mtime;
+        TRY(crl_path(query->url, &path));
+        have = stat(path, &st) == 0 && file_read(path, CRL_MOST, &kept) == 0;
+        if (query->offline && !have)
+                return refuse(PROBLEM_UNREACHABLE, "No revocation list of %s is kept here.", query->url);
+        r = query->offline ? PROBLEM_UNREACHABLE : crl_fetch(query, path, &kept, st.st_mtime, &new);
+        if (r && !have)
+                return PASS(r);
+        *ret_checked = r ? st.st_mtime : clock_now();
+        *ret_der = new.len ? buf_take(&new) : buf_take(&kept);
         return 0;
 }

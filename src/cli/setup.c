@@ -324,6 +324,26 @@ int setup_database(struct setup *setup)
         return PASS(give_to_server(setup, new));
 }
 
+void setup_discard(const struct setup *setup)
+{
+        struct bytes list = secret_view(&setup->pending);
+        const char *database = database_path(setup);
+        char *new CLEANUP(mem_freep) = database ? text_format("%s.new", database) : NULL;
+        char *pending CLEANUP(mem_freep) = list_path(setup);
+
+        for (unsigned i = 0; list.len; i++) {
+                const uint8_t *end = memchr(list.data, '\n', list.len);
+                size_t len = end ? (size_t)(end - list.data) : list.len;
+                char *name CLEANUP(mem_freep) = text_copy_n((const char *)list.data, len);
+                if (i % 2 == 0)
+                        unlink(name);
+                list = bytes_of(list.data + len + (end != NULL), list.len - len - (end != NULL));
+        }
+        if (new)
+                unlink(new);
+        unlink(pending);
+}
+
 int setup_commit(struct setup *setup)
 {
         const char *database = database_path(setup);

@@ -35,6 +35,7 @@ int setup_make_keys(struct setup *setup) must_check;   /* TLS key, and what the 
 int setup_write(struct setup *setup) must_check;       /* everything but the database, under new names */
 int setup_database(struct setup *setup) must_check;    /* the database, under its new name */
 int setup_commit(struct setup *setup) must_check;      /* names */
+void setup_discard(const struct setup *setup);         /* what was written, after a failure before setup_commit() */
 
 /* program.c: a helper of the server, with a connection on its descriptor 3. */
 struct program {

@@ -104,13 +104,20 @@ static void json_text(FILE *out, const char *text)
         fputc('"', out);
 }
 
+static bool reported;
+
+void terminal_reported(void)
+{
+        reported = true;
+}
+
 void terminal_report(int result, bool json)
 {
         const struct problem_info *info = problem_info(result);
         const char *text = *report_text() ? report_text() : info->title;
 
-        if (*report_text() == 0 && result == PROBLEM_USAGE)
-                return; /* usage was shown instead */
+        if ((reported && result > 0) || (*report_text() == 0 && result == PROBLEM_USAGE /* usage was shown instead */))
+                return;
         if (json) {
                 fputs("{\"code\":", stderr);
                 json_text(stderr, info->code);

@@ -26,6 +26,8 @@ void say_pair(const char *label, const char *format, ...) __attribute__((format(
 
 /* What became of the command, on standard error: one sentence; with `json` an object like an RFC 9457 problem. */
 void terminal_report(int result, bool json);
+/* The command has said it all itself: terminal_report() says nothing of a problem. */
+void terminal_reported(void);
 
 /* Ask on the terminal of the process. PROBLEM_USAGE when it has none: `instead` names the option that would have served. */
 int ask(const char *question, const char *instead, char **ret_answer) must_check;
