@@ -206,6 +206,22 @@ void config_restart_needed(const struct config *old, const struct config *new, s
         }
 }
 
+void config_keep_fixed(struct config *config, const struct config *old)
+{
+        for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+                const struct config *from = options[i].live ? config : old;
+
+                /* Also what is live and not given, since a default may depend on what stays. */
+                if (value_set(config, &options[i], from->given[i] ? from->given[i] : options[i].value))
+                        abort(); /* it was set once */
+                if (options[i].live)
+                        continue;
+                free(config->given[i]);
+                config->given[i] = old->given[i] ? text_copy(old->given[i]) : NULL;
+        }
+        config_complete(config);
+}
+
 void config_log_setup(const struct config *config, const char *process)
 {
         static const struct {

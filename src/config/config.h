@@ -56,6 +56,8 @@ int config_decode(struct bytes encoded, struct config *ret_config) must_check;
 
 /* Append the keys that differ and are not taken live, separated by blanks. */
 void config_restart_needed(const struct config *old, const struct config *new, struct buf *ret_keys);
+/* Set what is not taken live as it is in `old`. */
+void config_keep_fixed(struct config *config, const struct config *old);
 /* log_setup() after [log]; `process` is kept, not copied. */
 void config_log_setup(const struct config *config, const char *process);
 /* The path of a file in the data or in the run folder; free() it. */

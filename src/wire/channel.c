@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-enum { READ_SIZE = 64 << 10, BUCKETS = 64, QUEUE_FRAMES = 4 };
+enum { READ_SIZE = 64 << 10, BUCKETS = 64, QUEUE_FRAMES = 4, QUEUE_DESCRIPTORS = 1024 };
 
 /* A descriptor that leaves with the byte at `position` of all that was ever queued. */
 struct outgoing_descriptor {
@@ -33,7 +33,7 @@ struct channel {
         struct buf out;
         size_t out_sent;       /* bytes at the start of `out` that are gone, and wiped */
         uint64_t out_position; /* of all that was ever queued, at the start of what is not sent */
-        struct outgoing_descriptor out_descriptors[CHANNEL_DESCRIPTORS_MAX];
+        struct outgoing_descriptor *out_descriptors;
         size_t out_descriptor_count;
         int in_descriptors[CHANNEL_DESCRIPTORS_MAX];
         size_t in_descriptor_count;
@@ -118,6 +118,7 @@ static void channel_release(struct channel *channel)
         if (channel->references || channel->holds)
                 return;
         buffer_wipe(&channel->in);
+        free(channel->out_descriptors);
         free(channel);
 }
 
@@ -285,9 +286,10 @@ int channel_send_descriptor(struct channel *channel, uint16_t kind, struct bytes
         CLEANUP(fd_closep) int mine = fd;
         uint64_t position = channel->out_position + channel_queued(channel);
 
-        if (channel->out_descriptor_count == CHANNEL_DESCRIPTORS_MAX)
+        if (channel->out_descriptor_count == QUEUE_DESCRIPTORS)
                 return refuse(PROBLEM_BUSY, "The process on the other side does not take its descriptors; try again.");
         TRY(channel_queue(channel, kind, CHANNEL_DESCRIPTOR, payload));
+        channel->out_descriptors = mem_resize(channel->out_descriptors, channel->out_descriptor_count + 1, sizeof(struct outgoing_descriptor));
         channel->out_descriptors[channel->out_descriptor_count++] = (struct outgoing_descriptor){position, mine};
         mine = -1;
         return 0;

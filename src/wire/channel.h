@@ -37,7 +37,7 @@ enum {
         CHANNEL_HEADER_SIZE = 14,          /* length, kind, id */
         CHANNEL_FRAME_LIMIT = 16 << 20,    /* default for the whole frame, its length field included */
         CHANNEL_HIGH_WATER = 1 << 20,      /* bytes waiting to be sent at which channel_congested() begins to be true */
-        CHANNEL_DESCRIPTORS_MAX = 16,      /* that wait for their message */
+        CHANNEL_DESCRIPTORS_MAX = 16,      /* received ones that wait for their message */
 };
 
 struct channel;

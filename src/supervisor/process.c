@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { DESCRIPTORS_MOST = 524288 }; /* a hard limit of a thousand million, as containers have, helps nobody */
+
+static int limit_raise(int resource, rlim_t most)
+{
+        struct rlimit limit;
+
+        if (getrlimit(resource, &limit) < 0)
+                return fault(errno, "cannot read a resource limit");
+        limit.rlim_cur = MIN(limit.rlim_max, most);
+        if (setrlimit(resource, &limit) < 0)
+                return fault(errno, "cannot set a resource limit");
+        return 0;
+}
+
+/* All of it is inherited by the children. */
+int process_limits(void)
+{
+        struct rlimit none = {0, 0};
+
+        if (setrlimit(RLIMIT_CORE, &none) < 0)
+                return fault(errno, "cannot forbid core dumps");
+        TRY(limit_raise(RLIMIT_NOFILE, DESCRIPTORS_MOST));
+        TRY(limit_raise(RLIMIT_MEMLOCK, RLIM_INFINITY));
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return fault(errno, "cannot give up new privileges");
+        umask(0077);
+        return 0;
+}
+
+static int user_find(const struct config *config, struct passwd **ret_user)
+{
+        struct passwd *user = getpwnam(config->process.user);
+
+        if (!user)
+                return refuse(PROBLEM_CONFIGURATION, "[process] user: there is no user \"%s\". Make one (adduser --system --group %s), or start "
+                              "vouchsafed as the user that is to run it.", config->process.user, config->process.user);
+        if (user->pw_uid == 0)
+                return refuse(PROBLEM_CONFIGURATION, "[process] user: the server does not run as root. Name another user.");
+        *ret_user = user;
+        return 0;
+}
+
+/* Made by root for the user that the server is to run as; what exists keeps its owner. */
+static int folder_prepare(const char *path, const struct passwd *user)
+{
+        struct stat info;
+
+        if (stat(path, &info) == 0)
+                return 0;
+        TRY(folder_make(path, 0700));
+        if (user && chown(path, user->pw_uid, user->pw_gid) < 0)
+                return fault(errno, "cannot give %s to %s", path, user->pw_name);
+        return 0;
+}
+
+int process_folders(const struct config *config)
+{
+        struct passwd *user = NULL;
+
+        if (geteuid() == 0)
+                TRY(user_find(config, &user));
+        TRY(folder_prepare(config->server.data, user));
+        return PASS(folder_prepare(config->server.run, user));
+}
+
+int process_privileges_drop(const struct config *config)
+{
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct none[2] = {0};
+        struct passwd *user;
+
+        if (geteuid() == 0) {
+                TRY(user_find(config, &user));
+                if (initgroups(user->pw_name, user->pw_gid) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+                    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
+                        return fault(errno, "cannot become %s", user->pw_name);
+        }
+        /* What systemd gave for binding to a low port is needed no longer. */
+        (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* there are kernels without */
+        if (syscall(SYS_capset, &header, none) < 0)
+                return fault(errno, "cannot give up capabilities");
+        return 0;
+}
+
+int process_lock(const struct config *config, int *ret_fd)
+{
+        CLEANUP(mem_freep) char *path = config_data_path(config, "vouchsafed.lock");
+        CLEANUP(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        CLEANUP(mem_freep) char *number = text_format("%d\n", (int)getpid());
+        char holder[16] = "";
+
+        if (fd < 0 && (errno == EACCES || errno == EPERM))
+                return refuse(PROBLEM_CONFIGURATION, "[server] data: the user that runs vouchsafed may not write in %s.", config->server.data);
+        if (fd < 0)
+                return fault(errno, "cannot open %s", path);
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                if (read(fd, holder, sizeof(holder) - 1) < 0)
+                        holder[0] = 0;
+                holder[strcspn(holder, "\n")] = 0;
+                return refuse(PROBLEM_STATE, "A server already runs on %s (process %s). Stop it first.", config->server.data, holder);
+        }
+        /* The number is for people; a full disk does not keep the server from starting. */
+        if (ftruncate(fd, 0) < 0 || write(fd, number, strlen(number)) < 0)
+                log_warning("the number of this process could not be written to %s", path);
+        *ret_fd = fd;
+        fd = -1;
+        return 0;
+}
