@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vouchsafe-front: TLS, HTTP, JSON. Started by vouchsafed, which it hears on descriptor 3; opens no files. */
+#include <seccomp.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "front/front.h"
 #include "protocol/json.h"
 
@@ -61,16 +62,24 @@ static int on_stop(void *context)
         return 0;
 }
 
+/* Beside the common calls: accepting and tuning connections, and what libmicrohttpd and GnuTLS ask for. */
+static const int calls[] = {
+        SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(epoll_create1),
+        SCMP_SYS(eventfd2), SCMP_SYS(getrusage), SCMP_SYS(uname), SCMP_SYS(sendmmsg),
+};
+
 static int front_run(struct front *front)
 {
         static const struct control_handler handler = {on_configure, on_peer, on_listen, on_stop};
 
+        TRY(sandbox_hide());
         TRY(loop_init(&front->loop));
         TRY(connections_init(front));
         documents_init(&front->documents);
         config_init(&front->config);
         pages_init(front);
         TRY(control_init(&front->control, &front->loop, CONTROL_FD, &handler, front));
+        TRY(sandbox_restrict(calls, ARRAY_LEN(calls)));
         return PASS(loop_run(&front->loop));
 }
 
@@ -93,7 +102,6 @@ int main(void)
         static struct front front;
 
         log_setup("front", LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
-        prctl(PR_SET_DUMPABLE, 0);
         signal(SIGPIPE, SIG_IGN);
         signal(SIGINT, SIG_IGN); /* of a terminal: the supervisor decides */
         json_setup();

@@ -114,9 +114,10 @@ static void what_does_not_fit_its_bytes_is_refused(void **state)
 /* As 0.9 makes of "X: a CR LF b": the name grows by what is folded. */
 static void folded_lines_are_refused(void **state)
 {
+        static const char text[] = "GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b:\r\n\r\n";
         struct lines lines;
 
-        parse(&lines, "GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b:\r\n\r\n", 40);
+        parse(&lines, text, sizeof(text) - 1);
         lines.request.header_count = 2;
         memcpy((char *)(uintptr_t)lines.request.headers[1].name, "Xb", 3);
         lines.request.headers[1].name_len = 2;

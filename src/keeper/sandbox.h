@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/*
- * What a keeper gives up before it hears its first request: dumps and debuggers, swapping, new privileges, the file
- * system (Landlock, where the kernel has it) and every system call but those of memory and of the sockets that it
- * has.
- */
+/* What a keeper gives up before it hears its first request: swapping, and all of base/sandbox.h. */
 #include <stdbool.h>
 
 #include "base/fault.h"

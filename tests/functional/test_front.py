@@ -151,6 +151,13 @@ def test_old_versions_of_tls_are_refused(front):
         context.wrap_socket(sock)
 
 
+def test_it_has_given_up_what_it_does_not_need(front):
+    status = dict(line.split(":", 1) for line in open(f"/proc/{front.process.pid}/status"))
+    if "libasan" in open(f"/proc/{front.process.pid}/maps").read():
+        pytest.skip("sanitizers need files")
+    assert status["Seccomp"].strip() == "2" and status["NoNewPrivs"].strip() == "1"
+
+
 # ---- documents, health, metrics ----
 
 def test_documents_are_served_with_what_caches_need(front):
