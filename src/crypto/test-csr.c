@@ -46,7 +46,11 @@ static void requests_of_openssl_are_read(void **state)
         X509_REQ_set_version(theirs, 0);
         X509_REQ_set_pubkey(theirs, key);
         X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(theirs), "CN", MBSTRING_UTF8, (const unsigned char *)"é", -1, -1, 0);
-        X509v3_add_ext(&extensions, X509_EXTENSION_create_by_NID(NULL, NID_key_usage, 1, ASN1_OCTET_STRING_new()), -1);
+        ASN1_OCTET_STRING *nothing = ASN1_OCTET_STRING_new();
+        X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(NULL, NID_key_usage, 1, nothing);
+        X509v3_add_ext(&extensions, extension, -1);
+        X509_EXTENSION_free(extension);
+        ASN1_OCTET_STRING_free(nothing);
         X509_REQ_add_extensions(theirs, extensions);
         assert_true(X509_REQ_sign(theirs, key, EVP_sha512()) > 0);
         int len = i2d_X509_REQ(theirs, &der);

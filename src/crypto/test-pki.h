@@ -62,7 +62,7 @@ static inline struct test_ca test_ca_new(enum pkey_type type)
                   &(struct cert_template){.profile = CERT_ISSUING, .subject = buf_view(&name), .issuer = buf_view(&root_name),
                                           .issuer_key_id = root_id, .crl_url = TEST_CRL, .ca_issuers_url = TEST_CA},
                   ca.key, ca.root_key, &ca.issuing);
-        buf_clear(&spki);
+        buf_done(&spki);
         test_must(pkey_to_spki(ca.key, &spki));
         test_must(spki_key_id(buf_view(&spki), ca.key_id));
         return ca;
