@@ -80,10 +80,11 @@ static void expect_whole(struct store *store, unsigned users)
 
 static void a_full_database_goes_on_once_there_is_room(void **state)
 {
-        unsigned put, again;
-
         if (help_pgsql())
                 skip();
+
+        unsigned put, again;
+
         must(db_run(&STORE->db, "PRAGMA max_page_count = 120"));
         put = put_until(STORE, 0, PROBLEM_STORAGE);
         assert_non_null(strstr(report_text(), "disk is full"));
@@ -98,12 +99,13 @@ static void a_full_database_goes_on_once_there_is_room(void **state)
 /* As when the file system refuses to let a file grow. */
 static void a_file_that_may_not_grow_is_a_full_disk(void **state)
 {
+        if (help_pgsql())
+                skip();
+
         struct rlimit before, limit;
         struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
         unsigned put;
 
-        if (help_pgsql())
-                skip();
         assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
         limit = before;
         limit.rlim_cur = 1 << 20;
@@ -126,12 +128,13 @@ static void a_file_that_may_not_grow_is_a_full_disk(void **state)
  * all of them. */
 static void a_batch_that_met_the_full_disk_is_undone_whole(void **state)
 {
+        if (help_pgsql())
+                skip();
+
         CLEANUP(user_row_done) struct user_row a = help_user(1), b = help_user(2);
         CLEANUP(setting_row_done)
         struct setting_row big = {.name = text_copy("big"), .value = help_bytes(1, 3000000)};
 
-        if (help_pgsql())
-                skip();
         must(db_run(&STORE->db, "PRAGMA max_page_count = 200"));
         must(store_begin(STORE));
         must(store_savepoint(STORE));
@@ -192,13 +195,14 @@ static void a_database_that_turns_read_only_is_said_to(void **state)
 
 static void a_damaged_file_is_said_to_be(void **state)
 {
+        if (help_pgsql())
+                skip();
+
         struct help *help = *state;
         struct store *store = NULL;
         FILE *file;
         int r;
 
-        if (help_pgsql())
-                skip();
         store_free(help->store);
         help->store = NULL;
         file = fopen(help->location, "r+");
@@ -217,12 +221,13 @@ static void a_damaged_file_is_said_to_be(void **state)
 /* PostgreSQL ends the connection: what was open is lost, what comes next is done on a new one. */
 static void a_lost_connection_is_made_again(void **state)
 {
+        if (!help_pgsql())
+                skip();
+
         static const char end_others[] = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid "
                                          "<> pg_backend_pid() AND application_name = 'vouchsafe'";
         CLEANUP(user_row_done) struct user_row a = help_user(1), b = help_user(2), found = {0};
 
-        if (!help_pgsql())
-                skip();
         CHANGE(must(store_user_add(STORE, &a)));
         help_raw(*state, end_others);
         must(store_user_find(STORE, &a.id, &found)); /* a read is repeated */

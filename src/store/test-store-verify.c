@@ -158,7 +158,6 @@ static void expect(struct store *store, enum store_finding_kind kind, size_t cou
 static void raw(void **state, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void raw(void **state, const char *format, ...)
 {
-        CLEANUP(buf_done) struct buf sql = BUF_NONE;
         char text[4000];
         va_list arguments;
 
@@ -423,8 +422,6 @@ static void false_heads_are_named(void **state)
 
 static void false_chain_ends_and_counts_are_named(void **state)
 {
-        CLEANUP(entry_row_done) struct entry_row entry = {0};
-
         save(state, "chain", "saved");
         raw(state, "UPDATE chain SET revocations = 0");
         {
