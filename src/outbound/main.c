@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes one job after another from the engine and answers each. */
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "outbound/job.h"
+#include "wire/control.h"
+
+enum { FRAME_LIMIT = 128 << 20 /* a revocation list with a million entries and more */ };
+
+struct outbound {
+        struct loop loop;
+        struct control control;
+        struct config config;
+        struct channel *engine;
+        bool ready;
+};
+
+static int job_received(void *context, struct channel *channel, struct channel_message *message)
+{
+        struct outbound *outbound = context;
+        MSG_OWN(job) job = {0};
+        MSG_OWN(job_done) done = {0};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+
+        if (message->kind != MSG_job || !message->id)
+                return refuse(PROBLEM_MALFORMED, "The engine sent a message of kind %u.", message->kind);
+        TRY(msg_decode(job, message->payload, &job));
+        job_run(&outbound->config, &job, &done);
+        if (!done.success)
+                log_warning("job %llu (%s %s) failed: %s", (unsigned long long)job.id, msg_text(job.kind), msg_text(job.subject), done.detail);
+        TRY(msg_encode(job_done, &done, &encoded));
+        return PASS(channel_reply(channel, message->id, MSG_job_done, buf_view(&encoded)));
+}
+
+/* Another comes when the engine is started again. */
+static int engine_closed(void *context, struct channel *channel, int result)
+{
+        if (result)
+                log_report(result, "the connection to the engine was cut");
+        return 0;
+}
+
+static int on_peer(void *context, const struct msg_peer *peer, int fd)
+{
+        static const struct channel_handler handler = {job_received, engine_closed, .frame_limit = FRAME_LIMIT};
+        struct outbound *outbound = context;
+
+        if (strcmp(msg_text(peer->role), "engine") != 0) {
+                close(fd);
+                return 0;
+        }
+        channel_unref(TAKE(outbound->engine));
+        return PASS(channel_new(&outbound->loop, fd, &handler, outbound, &outbound->engine));
+}
+
+static int on_configure(void *context, struct msg_configure *configure)
+{
+        struct outbound *outbound = context;
+        struct config config;
+
+        TRY(config_decode(buf_view(&configure->content), &config));
+        config_done(&outbound->config);
+        outbound->config = config;
+        config_log_setup(&outbound->config, "vouchsafe-outbound");
+        if (outbound->ready)
+                return 0;
+        outbound->ready = true;
+        return PASS(control_ready(&outbound->control, "serving"));
+}
+
+static int outbound_run(struct outbound *outbound)
+{
+        static const struct control_handler handler = {.configure = on_configure, .peer = on_peer};
+
+        TRY(loop_init(&outbound->loop));
+        config_init(&outbound->config);
+        TRY(control_init(&outbound->control, &outbound->loop, CONTROL_FD, &handler, outbound));
+        return PASS(loop_run(&outbound->loop));
+}
+
+int main(void)
+{
+        static struct outbound outbound;
+
+        log_setup("vouchsafe-outbound", LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
+        signal(SIGPIPE, SIG_IGN);
+        signal(SIGINT, SIG_IGN); /* of a terminal: the supervisor decides */
+        umask(0022);             /* what is published is public */
+        int r = outbound_run(&outbound);
+
+        if (r)
+                log_report(r, "stops");
+        channel_unref(TAKE(outbound.engine));
+        control_done(&outbound.control);
+        config_done(&outbound.config);
+        loop_done(&outbound.loop);
+        return result_exit_code(r);
+}
