@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Showing users: user_list, user_show; and revoking their certificates. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "engine/people.h"
+
+struct listing {
+        struct engine *engine;
+        struct msg_user_listed *reply;
+        int state; /* 0: any */
+        size_t seen;
+        struct id last;
+};
+
+static int list_entry(void *context, struct entry_row *entry)
+{
+        struct listing *listing = context;
+        CLEANUP(user_row_done) struct user_row user = {0};
+        int r = store_user_find_guid(listing->engine->store, &entry->guid, &user);
+
+        listing->seen++;
+        listing->last = entry->guid;
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        if (listing->state && listing->state != (r ? USER_UNDEFINED : user.state))
+                return 0;
+        return PASS(user_item_fill(listing->engine, r ? NULL : &user, entry, MSG_LIST_ADD(listing->reply->users)));
+}
+
+static int list_user(void *context, struct user_row *user)
+{
+        struct listing *listing = context;
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
+        int r = store_entry_find(listing->engine->store, &user->guid, &entry);
+
+        listing->seen++;
+        listing->last = user->id;
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        return PASS(user_item_fill(listing->engine, user, r ? NULL : &entry, MSG_LIST_ADD(listing->reply->users)));
+}
+
+int user_list_handle(struct request *request)
+{
+        const struct msg_user_list *ask = request->message;
+        struct listing listing = {.engine = request->engine, .reply = request->reply};
+        struct store_entry_filter filter = {.text = ask->search, .kind = ENTRY_PERSON};
+        size_t limit = ask->limit ? (size_t)ask->limit : 100;
+        struct id after = ID_NONE;
+        char text[ID_TEXT_SIZE];
+
+        if (ask->cursor)
+                TRY(id_parse(bytes_text(ask->cursor), &after));
+        if (ask->state)
+                TRY(state_parse(&user_states, bytes_text(ask->state), &listing.state));
+        /* Those who are only in the directory have no row: they, and searches, go by the directory. */
+        if (listing.state && listing.state != USER_UNDEFINED && !ask->search)
+                TRY(store_user_list(request->engine->store, listing.state, ask->cursor ? &after : NULL, limit,
+                                    &listing, list_user));
+        else
+                TRY(store_entry_list(request->engine->store, &filter, ask->cursor ? &after : NULL, limit, &listing,
+                                     list_entry));
+        if (listing.seen == limit)
+                listing.reply->cursor = text_copy(id_text(&listing.last, text));
+        return 0;
+}
+
+static int shown_undefined(struct request *request, const char *name)
+{
+        struct msg_user_shown *reply = request->reply;
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
+        CLEANUP(buf_done) struct buf address = BUF_NONE;
+        struct id guid;
+        int r;
+
+        if (strchr(name, '@')) {
+                TRY(address_parse(bytes_text(name), &address));
+                r = store_entry_find_address(request->engine->store, buf_text(&address), &entry);
+        } else {
+                TRY(id_parse(bytes_text(name), &guid));
+                r = store_entry_find(request->engine->store, &guid, &entry);
+        }
+        if (r == PROBLEM_NOT_FOUND)
+                return refuse(PROBLEM_NOT_FOUND, "Neither the users nor the directory know %s.", name);
+        TRY(r);
+        return PASS(user_item_fill(request->engine, NULL, &entry, MSG_LIST_ADD(reply->user)));
+}
+
+int user_show_handle(struct request *request)
+{
+        const struct msg_user_show *ask = request->message;
+        struct msg_user_shown *reply = request->reply;
+        CLEANUP(user_row_done) struct user_row user = {0};
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+        int r = user_named(request->engine, msg_text(ask->user), &user);
+
+        request_subject(request, "%s", msg_text(ask->user));
+        if (r == PROBLEM_NOT_FOUND)
+                return PASS(shown_undefined(request, msg_text(ask->user)));
+        TRY(r);
+        r = store_entry_find(request->engine->store, &user.guid, &entry);
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        TRY(user_item_fill(request->engine, &user, r ? NULL : &entry, MSG_LIST_ADD(reply->user)));
+        TRY(certificates_of(request->engine, &user.id, 0, 0, &rows));
+        for (size_t i = 0; i < rows.count && i < 4096; i++)
+                TRY(certificate_item_fill(&rows.items[i], true, MSG_LIST_ADD(reply->certificates)));
+        return 0;
+}
+
+/* ---- revocation */
+
+int certificate_revoke(struct engine *engine, struct certificate_row *row, int64_t reason)
+{
+        struct revocation_row revocation = {
+            .time = engine_now(engine), .reason = reason, .not_after = row->not_after};
+
+        TRY(row_advance(&certificate_states, &row->state, CERTIFICATE_REVOKE));
+        row->revoked = revocation.time;
+        row->reason = reason;
+        memcpy(revocation.serial, row->serial, SERIAL_SIZE);
+        TRY(store_certificate_put(engine->store, row));
+        return PASS(store_revocation_add(engine->store, &revocation));
+}
+
+int token_cancel(struct engine *engine, const struct id *user, int kind)
+{
+        CLEANUP(token_row_done) struct token_row token = {0};
+        int r = store_token_find_issued(engine->store, user, kind, &token);
+
+        if (r == PROBLEM_NOT_FOUND)
+                return 0;
+        TRY(r);
+        TRY(row_advance(&token_states, &token.state, TOKEN_CANCEL));
+        return PASS(store_token_put(engine->store, &token));
+}
+
+/* All that are not revoked and still in time: a superseded one could be used as well. */
+static int revoke_all(struct request *request, const struct user_row *user, int64_t reason, size_t *ret_count)
+{
+        struct msg_user_revoked *reply = request->reply;
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+
+        *ret_count = 0;
+        TRY(certificates_of(request->engine, &user->id, 0, 0, &rows));
+        for (size_t i = 0; i < rows.count; i++) {
+                CLEANUP(buf_done) struct buf serial = BUF_NONE;
+
+                if (rows.items[i].state == CERTIFICATE_REVOKED ||
+                    rows.items[i].not_after < engine_now(request->engine))
+                        continue;
+                TRY(certificate_revoke(request->engine, &rows.items[i], reason));
+                hex_add(&serial, bytes_of(rows.items[i].serial, SERIAL_SIZE));
+                if (reply->serials.count < 16)
+                        msg_texts_add(&reply->serials, buf_text(&serial));
+                (*ret_count)++;
+        }
+        return 0;
+}
+
+int user_revoke_handle(struct request *request)
+{
+        const struct msg_user_revoke *ask = request->message;
+        struct msg_user_revoked *reply = request->reply;
+        CLEANUP(user_row_done) struct user_row user = {0};
+        int64_t reason = 0;
+        size_t count = 0;
+
+        request_subject(request, "%s", msg_text(ask->user));
+        TRY(reason_parse(ask->reason ? ask->reason : "unspecified", &reason));
+        TRY(user_named(request->engine, msg_text(ask->user), &user));
+        TRY(row_advance(&user_states, &user.state, USER_REVOKE));
+        TRY(revoke_all(request, &user, reason, &count));
+        TRY(token_cancel(request->engine, &user.id, TOKEN_ENROLL));
+        TRY(token_cancel(request->engine, &user.id, TOKEN_RECOVER));
+        user.revoked = engine_now(request->engine);
+        TRY(store_user_put(request->engine->store, &user));
+        reply->crl_number = request->engine->crl.number + 1;
+        request_details(request, "%zu certificates revoked, %s; %s", count, reason_name(reason), msg_text(ask->note));
+        return 0;
+}
