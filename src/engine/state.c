@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What state the server is in: for who asks, for readiness, and as metrics; and what happens every second. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+
+static const char *state_text(const struct engine *engine)
+{
+        return engine->state == ENGINE_UNSEALED ? "unsealed" : engine->state == ENGINE_SEALED ? "sealed" : "starting";
+}
+
+int status_handle(struct request *request)
+{
+        struct engine *engine = request->engine;
+        struct msg_status_reply *reply = request->reply;
+        struct store_counts counts = {0};
+
+        reply->server_id = text_copy(msg_text(engine->trust.server_id));
+        reply->organisation = text_copy(msg_text(engine->trust.organisation));
+        reply->state = text_copy(state_text(engine));
+        reply->version = text_copy(VOUCHSAFE_VERSION);
+        reply->time = engine_now(engine);
+        reply->keepers = engine->keepers.count;
+        reply->quorum = engine->trust.quorum;
+        reply->crl_next_update = engine->crl.next_update;
+        if (engine->state != ENGINE_UNSEALED) {
+                reply->detail = text_copy(msg_text(engine->sealed_why));
+                return 0;
+        }
+        store_counts(engine->store, &counts);
+        reply->users = (uint64_t)counts.users[USER_ENROLLED];
+        reply->pool = (uint64_t)counts.pool;
+        reply->queue = (uint64_t)(counts.jobs[JOB_WAITING] + counts.jobs[JOB_RUNNING]);
+        return 0;
+}
+
+int authority_handle(struct request *request)
+{
+        struct engine *engine = request->engine;
+        struct msg_authority_reply *reply = request->reply;
+
+        if (!engine->trust_known)
+                return refuse(PROBLEM_SEALED,
+                              "The server was never unsealed, so it does not know its authority yet.");
+        buf_add_bytes(&reply->root, buf_view(&engine->trust.root));
+        buf_add_bytes(&reply->issuer, buf_view(&engine->trust.issuer));
+        buf_add_bytes(&reply->audit_certificate, buf_view(&engine->trust.audit_certificate));
+        return 0;
+}
+
+/* ---- metrics */
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, long long value)
+{
+        buf_add_format(out, "# HELP vouchsafe_%s %s\n# TYPE vouchsafe_%s %s\nvouchsafe_%s %lld\n", name, help, name,
+                       type, name, value);
+}
+
+static void metric_states(struct buf *out, const char *name, const char *help, const struct state_table *table,
+                          const int64_t *counts)
+{
+        buf_add_format(out, "# HELP vouchsafe_%s %s\n# TYPE vouchsafe_%s gauge\n", name, help, name);
+        for (int state = 1; state < table->state_count; state++)
+                buf_add_format(out, "vouchsafe_%s{state=\"%s\"} %lld\n", name, state_name(table, state),
+                               (long long)counts[state]);
+}
+
+static void metrics_stored(struct engine *engine, struct buf *out)
+{
+        struct store_counts counts = {0};
+
+        store_counts(engine->store, &counts);
+        metric(out, "directory_entries", "gauge", "People and groups in the address book.", counts.entries);
+        metric_states(out, "users", "Users by state.", &user_states, counts.users);
+        metric_states(out, "tokens", "Tokens by state.", &token_states, counts.tokens);
+        metric_states(out, "certificates", "Certificates by state.", &certificate_states, counts.certificates);
+        metric_states(out, "requests", "Requests by state.", &request_states, counts.requests);
+        metric(out, "archived_keys", "gauge", "Archived private keys.",
+               counts.archives[ARCHIVE_CURRENT] + counts.archives[ARCHIVE_FORMER]);
+        metric(out, "pool_keys", "gauge", "Encryption keys made ahead.", counts.pool);
+        metric(out, "revocations", "gauge", "Entries of the revocation list.", counts.revocations);
+        metric(out, "audit_records", "counter", "Records of the audit chain.", counts.audit);
+        metric(out, "queue_jobs", "gauge", "Jobs that wait for the outbound process.",
+               counts.jobs[JOB_WAITING] + counts.jobs[JOB_RUNNING]);
+        metric(out, "queue_failed_jobs", "gauge", "Jobs that were given up.", counts.jobs[JOB_FAILED]);
+}
+
+int engine_metrics(struct engine *engine, struct buf *out)
+{
+        metric(out, "unsealed", "gauge", "1 while the server is unsealed.", engine->state == ENGINE_UNSEALED);
+        metric(out, "keepers", "gauge", "Keepers that are connected.", (long long)engine->keepers.count);
+        metric(out, "keeper_calls_waiting", "gauge", "Calls that wait for a keeper.",
+               (long long)engine->keepers.waiting_count);
+        metric(out, "requests_total", "counter", "API requests.", (long long)engine->asked);
+        metric(out, "requests_refused_total", "counter", "API requests that were refused.",
+               (long long)engine->refused);
+        metric(out, "faults_total", "counter", "API requests that failed by the server's own fault.",
+               (long long)engine->faults);
+        metric(out, "enrollments_total", "counter", "Enrollments.", (long long)engine->enrolled);
+        metric(out, "commits_total", "counter", "Commits of the database.", (long long)engine->commits);
+        metric(out, "commit_failures_total", "counter", "Commits that failed.", (long long)engine->commit_failures);
+        metric(out, "crl_number", "gauge", "Number of the revocation list.", (long long)engine->crl.number);
+        metric(out, "crl_next_update_seconds", "gauge", "When the revocation list ends, in seconds since 1970.",
+               engine->crl.next_update);
+        if (engine->state == ENGINE_UNSEALED)
+                metrics_stored(engine, out);
+        return 0;
+}
+
+/* ---- every second */
+
+static int limited_record(struct engine *engine)
+{
+        CLEANUP(mem_freep) char *details = NULL;
+        int r;
+
+        if (!engine->refused_unrecorded || engine->state != ENGINE_UNSEALED)
+                return 0;
+        details = text_format("%llu refusals of strangers beyond the limit were not recorded one by one",
+                              (unsigned long long)engine->refused_unrecorded);
+        TRY(round_savepoint(engine));
+        r = engine_audit_server(engine, "server.limit", "", problem_info(PROBLEM_TOO_MANY)->code, details);
+        if (!r)
+                r = round_release(engine);
+        if (r)
+                round_undo(engine);
+        else
+                engine->refused_unrecorded = 0;
+        return PASS(r);
+}
+
+int second_tick(void *context)
+{
+        struct engine *engine = context;
+        int r;
+
+        loop_timer_arm(&engine->second, 1000);
+        TRY(round_commit(engine));
+        heads_pump(engine, false);
+        fronts_state(engine, false);
+        sweep_pump(engine);
+        r = limited_record(engine);
+        if (r)
+                log_report(r, "refusals could not be recorded");
+        return 0;
+}
