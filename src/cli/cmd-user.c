@@ -8,12 +8,13 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "cli/help.h"
 
-enum { PAGE = 500, PAGE_MOST = 1000, TOKEN_WIDTH = 31 };
+enum { PAGE = 500, PAGE_MOST = 1000 };
 
 /* ---- enroll ----------------------------------------------------------------------------------------------- */
 
@@ -40,19 +41,38 @@ static int fetch_tokens(struct session *session, struct arguments *arguments, st
 }
 
 /* Tokens go to the descriptor themselves, not through tables: they are secrets. */
-static int show_token_row(const struct msg_token_item *row)
+static int show_tokens(const struct msg_user_enroll_reply *all)
 {
-        char time[TIME_TEXT_SIZE];
+        size_t width = 0;
 
-        if (row->token.len) {
+        for (size_t i = 0; i < all->rows.count; i++)
+                if (all->rows.at[i].token.len)
+                        width = MAX(width, text_columns(msg_text(all->rows.at[i].address)));
+        for (size_t i = 0; i < all->rows.count; i++) {
+                const struct msg_token_item *row = &all->rows.at[i];
+                CLEANUP(buf_done) struct buf name = BUF_NONE;
+                char time[TIME_TEXT_SIZE];
+                if (!row->token.len)
+                        continue;
+                text_add_cut(&name, msg_text(row->name), CELL_COLUMNS);
                 fflush(stdout);
                 TRY(secret_write(STDOUT_FILENO, &row->token));
-                say("  %s  %s  (until %s)", msg_text(row->address), msg_text(row->name), time_short(row->expires, time));
-        } else {
-                say("%-*s  %s  %s%s%s", TOKEN_WIDTH, msg_text(row->outcome), msg_text(row->address), msg_text(row->name),
-                    *msg_text(row->detail) ? ": " : "", msg_text(row->detail));
+                say("  %s  %s%*s  %s", time_short(row->expires, time), msg_text(row->address),
+                    (int)(width - text_columns(msg_text(row->address))), "", buf_text(&name));
         }
         return 0;
+}
+
+static void show_others(const struct msg_user_enroll_reply *all)
+{
+        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"Outcome", "Address", "~Name", "~Detail", NULL});
+
+        for (size_t i = 0; i < all->rows.count; i++) {
+                const struct msg_token_item *row = &all->rows.at[i];
+                if (!row->token.len)
+                        table_row(table, (const char *const[]){row->outcome, row->address, row->name, row->detail});
+        }
+        table_print(table, NULL);
 }
 
 /* A line each: token, address, name, separated by tabs. */
@@ -106,10 +126,10 @@ static int enroll(struct arguments *arguments)
                 TRY(write_tokens(out, &all));
         if (argument_json(arguments) && !out)
                 return PASS(show_json_of(user_enroll_reply, &all));
-        for (size_t i = 0; i < all.rows.count; i++)
-                if (!out || dry || !all.rows.at[i].token.len)
-                        TRY(show_token_row(&all.rows.at[i]));
-        tell("%zu selected, %zu tokens%s%s%s.", all.rows.count, count_tokens(&all), dry ? " (dry run: nothing was written)" : "",
+        if (!out)
+                TRY(show_tokens(&all));
+        show_others(&all);
+        tell("%zu selected, %zu with a token%s%s%s.", all.rows.count, count_tokens(&all), dry ? " (dry run: nothing was written)" : "",
              out && !dry ? ", written to " : "", out && !dry ? out : "");
         return 0;
 }

@@ -315,6 +315,8 @@ int command_main(int argc, char **argv)
         bool json = false;
         int r;
 
+        /* What is said about results stands where it was said, also in a file. */
+        setvbuf(stdout, NULL, _IOLBF, 0);
         /* Widths of characters only; nothing else depends on it. */
         if (!setlocale(LC_CTYPE, "C.UTF-8"))
                 setlocale(LC_CTYPE, "");

@@ -10,12 +10,32 @@
 #include "cli/terminal.h"
 #include "wire/message.h"
 
-enum { CELL_MOST = 4096 };
+enum { CELL_MOST = 4096, COLUMNS_MOST = 16 };
 
 struct table {
         struct libscols_table *table;
         size_t columns, rows;
+        bool free_text[COLUMNS_MOST];
 };
+
+void text_add_cut(struct buf *out, const char *text, size_t columns)
+{
+        CLEANUP(buf_done) struct buf clean = BUF_NONE;
+        size_t len;
+
+        text_add_printable(&clean, bytes_text(text), CELL_MOST);
+        if (text_columns(buf_text(&clean)) <= columns) {
+                buf_add_bytes(out, buf_view(&clean));
+                return;
+        }
+        /* A character off the end until the rest and the mark fit. */
+        for (len = clean.len; len && text_columns(buf_text(&clean)) >= columns; clean.data[clean.len = len] = 0)
+                do
+                        len--;
+                while (len && (clean.data[len] & 0xc0) == 0x80);
+        buf_add_bytes(out, buf_view(&clean));
+        buf_add_text(out, "…");
+}
 
 struct table *table_new(const char *const *columns)
 {
@@ -26,9 +46,10 @@ struct table *table_new(const char *const *columns)
                 abort();
         scols_table_set_column_separator(table->table, "  ");
         scols_table_enable_maxout(table->table, 0);
-        for (; columns[table->columns]; table->columns++) {
+        for (; columns[table->columns] && table->columns < COLUMNS_MOST; table->columns++) {
                 const char *title = columns[table->columns];
                 int flags = 0;
+                table->free_text[table->columns] = *title == '~';
                 for (; *title == '>' || *title == '~'; title++)
                         flags |= *title == '>' ? SCOLS_FL_RIGHT : SCOLS_FL_TRUNC;
                 if (!scols_table_new_column(table->table, title, 0, flags))
@@ -51,7 +72,10 @@ void table_row(struct table *table, const char *const *cells)
                 abort();
         for (size_t i = 0; i < table->columns; i++) {
                 CLEANUP(buf_done) struct buf clean = BUF_NONE;
-                text_add_printable(&clean, bytes_text(cells[i] ? cells[i] : ""), CELL_MOST);
+                if (table->free_text[i])
+                        text_add_cut(&clean, cells[i] ? cells[i] : "", CELL_COLUMNS);
+                else
+                        text_add_printable(&clean, bytes_text(cells[i] ? cells[i] : ""), CELL_MOST);
                 scols_line_set_data(line, i, buf_text(&clean));
         }
         table->rows++;

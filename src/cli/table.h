@@ -8,7 +8,9 @@
 
 struct table;
 
-/* `columns`: titles ended by NULL. A title that begins with ">" is aligned to the right, with "~" may be cut first. */
+/* `columns`: titles ended by NULL. A title that begins with ">" is aligned to the right; with "~" it is for free text, which is cut to CELL_COLUMNS
+ * everywhere (JSON and "show" have it whole), and first of all on a narrow terminal. */
+enum { CELL_COLUMNS = 48 };
 struct table *table_new(const char *const *columns);
 void table_free(struct table *table);
 DEFINE_CLEANUP(struct table *, table_free)
@@ -17,6 +19,8 @@ void table_row(struct table *table, const char *const *cells);
 /* Print and forget the rows; without rows, `empty` as a sentence on standard error. */
 void table_print(struct table *table, const char *empty);
 
+/* Append the text, printable, in at most so many columns; what is left out shows as "…". */
+void text_add_cut(struct buf *out, const char *text, size_t columns);
 /* Joined with ", ". */
 struct msg_texts;
 char *texts_joined(const struct msg_texts *texts);
