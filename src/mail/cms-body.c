@@ -38,8 +38,6 @@ static int signed_begin(struct cms_body *body)
 {
         struct reading *reading = body->layer->reading;
 
-        if (!reading->verifies && body->layer->depth == 0)
-                return refuse(PROBLEM_MAIL_UNENCRYPTED, "The message is signed, but it is not encrypted.");
         TRY(digests_prepare(body));
         body->inner = layer_new(reading, body->layer->depth + 1, LAYER_SIGNED, true);
         body->hashing = (struct sink){hashing_write, NULL};
@@ -64,18 +62,62 @@ static int signed_finish(struct cms_body *body)
 
 /* ---- both */
 
+/* Is this kind of layer one that was asked to be taken off? */
+static bool kind_is_wanted(const struct cms_body *body)
+{
+        const struct reading *reading = body->layer->reading;
+
+        return body->cms.kind == CMS_SIGNED ? reading->verifies : reading->decrypts;
+}
+
+/* A layer inside others that is not wanted, or cannot be opened, is content. On the outside there is nothing else to give. */
 static int cms_head(void *context)
 {
         struct cms_body *body = context;
+        unsigned depth = body->layer->depth;
+        struct mail_report *report = body->layer->reading->report;
+        int result;
 
-        return body->cms.kind == CMS_SIGNED ? PASS(signed_begin(body)) : PASS(sealed_begin(body));
+        if (!kind_is_wanted(body)) {
+                body->leaf = leaf_new(body->layer);
+                return PROBLEM_STATE; /* ends the reading of CMS; cms_body_write() knows */
+        }
+        result = body->cms.kind == CMS_SIGNED ? signed_begin(body) : sealed_begin(body);
+        if (depth > 0 && (result == PROBLEM_MAIL_NO_KEY || result == PROBLEM_UNSUPPORTED)) {
+                TRY(finding_add_result(report, depth, result));
+                body->leaf = leaf_new(body->layer);
+                return PROBLEM_STATE;
+        }
+        body->decided = result == 0;
+        return PASS(result);
+}
+
+static int cms_feed(struct cms_body *body, const uint8_t *data, size_t len)
+{
+        return body->is_base64 ? PASS(sink_write(&body->base64.sink, data, len)) : PASS(sink_write(&body->cms.sink, data, len));
+}
+
+static int leaf_start(struct cms_body *body)
+{
+        TRY(body->leaf->begin(body->leaf, buf_view(&body->layer->cutter.separator)));
+        return PASS(sink_write_bytes(&body->leaf->sink, buf_view(&body->raw)));
 }
 
 static int cms_body_write(struct sink *sink, const uint8_t *data, size_t len)
 {
         struct cms_body *body = cms_body_of(sink);
+        int result;
 
-        return body->is_base64 ? PASS(sink_write(&body->base64.sink, data, len)) : PASS(sink_write(&body->cms.sink, data, len));
+        if (body->leaf)
+                return PASS(sink_write(&body->leaf->sink, data, len));
+        if (!body->decided)
+                buf_add(&body->raw, data, len);
+        result = cms_feed(body, data, len);
+        if (body->leaf)
+                return PASS(leaf_start(body));
+        if (body->decided)
+                buf_done(&body->raw);
+        return PASS(result);
 }
 
 static int cms_body_finish(struct sink *sink)
@@ -83,6 +125,8 @@ static int cms_body_finish(struct sink *sink)
         struct cms_body *body = cms_body_of(sink);
         struct mail_report *report = body->layer->reading->report;
 
+        if (body->leaf)
+                return PASS(sink_finish(&body->leaf->sink));
         if (body->is_base64)
                 TRY(sink_finish(&body->base64.sink));
         TRY(cms_reader_check(&body->cms));
@@ -114,6 +158,9 @@ static void cms_body_free(struct body *base)
         sealed_done(body);
         if (body->inner)
                 layer_free(body->inner);
+        if (body->leaf)
+                body->leaf->free(body->leaf);
+        buf_done(&body->raw);
         free(body);
 }
 

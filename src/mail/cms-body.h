@@ -13,6 +13,9 @@ struct cms_body {
         bool is_base64;
         struct cms_reader cms;
         struct layer *inner;
+        bool decided;         /* it is known that this layer is taken off … */
+        struct buf raw;       /* … until then, what came so far */
+        struct body *leaf;    /* or that it is left as it is */
         /* signed */
         struct sink hashing;
         struct digest_set digests;

@@ -75,9 +75,11 @@ static int octets_write(struct sink *sink, const uint8_t *data, size_t len)
 {
         struct octet_writer *writer = CONTAINER_OF(sink, struct octet_writer, sink);
 
-        if (writer->buffer.len + len > OCTETS_AT_ONCE)
+        bool large = len >= OCTETS_AT_ONCE / 2;
+
+        if (large || writer->buffer.len + len > OCTETS_AT_ONCE)
                 TRY(octets_flush(writer));
-        if (len >= OCTETS_AT_ONCE / 2)
+        if (large)
                 return PASS(octets_put(writer, data, len));
         buf_add(&writer->buffer, data, len);
         return 0;

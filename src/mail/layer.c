@@ -55,12 +55,13 @@ static int layer_begin(struct layer *layer)
                 finding_add(reading->report, PROBLEM_MAIL_DECEPTIVE, layer->depth,
                             "The header says more than once what the content is: programs disagree about which of them counts.");
         layer->body = body_choose(layer);
+        if (layer->depth == 0 && (content_is_signed(&layer->content) || content_is_pkcs7(&layer->content)))
+                reading->other_kind = true; /* unless a layer comes off */
         return layer->body->begin ? PASS(layer->body->begin(layer->body, buf_view(&layer->cutter.separator))) : 0;
 }
 
-static int layer_write(struct sink *sink, const uint8_t *data, size_t len)
+static int layer_feed(struct layer *layer, const uint8_t *data, size_t len)
 {
-        struct layer *layer = CONTAINER_OF(sink, struct layer, entity);
         size_t used = 0;
 
         if (!layer->begun) {
@@ -72,13 +73,35 @@ static int layer_write(struct sink *sink, const uint8_t *data, size_t len)
         return PASS(sink_write(&layer->body->sink, data + used, len - used));
 }
 
-static int layer_finish(struct sink *sink)
+/* The innermost layer that ends the reading is the one that it failed in. */
+static int layer_outcome(struct layer *layer, int result)
+{
+        struct reading *reading = layer->reading;
+
+        if (result > 0 && !reading->failed) {
+                reading->failed = true;
+                reading->failed_layer = layer->depth;
+        }
+        return PASS(result);
+}
+
+static int layer_write(struct sink *sink, const uint8_t *data, size_t len)
 {
         struct layer *layer = CONTAINER_OF(sink, struct layer, entity);
 
+        return layer_outcome(layer, layer_feed(layer, data, len));
+}
+
+static int layer_finish(struct sink *sink)
+{
+        struct layer *layer = CONTAINER_OF(sink, struct layer, entity);
+        int result = 0;
+
         if (!layer->begun)
-                TRY(layer_begin(layer));
-        return PASS(sink_finish(&layer->body->sink));
+                result = layer_begin(layer);
+        if (result == 0)
+                result = sink_finish(&layer->body->sink);
+        return layer_outcome(layer, result);
 }
 
 /* ---- line ends of what comes out of CMS */

@@ -14,7 +14,7 @@
  * message was altered or deceives.
  *
  * Results: a negative fault; 0 when the message was handled and no finding speaks against it; else the worst problem
- * found (the greatest exit code), with its sentence as the report of fault.h. Each finding is in the report, good news too
+ * found (of PROBLEM_MAIL_… the one with the greatest exit code; others stopped the reading), with its sentence as the report of fault.h. Each finding is in the report, good news too
  * (PROBLEM_NONE). Without a signature or encryption where it was asked for: PROBLEM_MAIL_UNSIGNED, PROBLEM_MAIL_UNENCRYPTED.
  *
  * Everything in the structures below is borrowed for the time of the call.

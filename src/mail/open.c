@@ -9,20 +9,18 @@ static void reading_done(struct reading *reading)
         spool_done(&reading->output);
 }
 
-/* Findings after which nothing is given out: what is there is not what somebody sent. */
+/* Findings after which nothing is given out: what is there is not what somebody sent, or was not reached. */
 static bool is_withheld(const struct mail_report *report)
 {
-        switch (report->worst) {
-        case PROBLEM_MAIL_ALTERED:
-        case PROBLEM_MAIL_DECEPTIVE:
-        case PROBLEM_MAIL_NO_KEY:
-        case PROBLEM_MALFORMED:
-        case PROBLEM_TOO_LARGE:
-        case PROBLEM_UNSUPPORTED:
-                return true;
-        default:
-                return false;
+        for (size_t i = 0; i < report->finding_count; i++) {
+                int problem = report->findings[i].problem;
+
+                if (problem == PROBLEM_MAIL_ALTERED || problem == PROBLEM_MAIL_DECEPTIVE)
+                        return true;
+                if (problem == PROBLEM_MAIL_NO_KEY && report->findings[i].layer == 0)
+                        return true;
         }
+        return false;
 }
 
 static int give_out(struct reading *reading, int output)
@@ -36,19 +34,27 @@ static int give_out(struct reading *reading, int output)
         return 0;
 }
 
-/* What was asked for and is not there. */
+static void lack_add(struct mail_report *report, int problem, const char *sentence)
+{
+        if (problem_is_worse(problem, report->worst))
+                finding_add(report, problem, 0, "%s", sentence);
+}
+
+/* What was asked for and is not there: nothing is given out without it. */
 static bool lacks_layers(struct reading *reading, bool needs_encryption)
 {
         struct mail_report *report = reading->report;
 
         if (needs_encryption && report->encrypted_layers == 0) {
-                if (!problem_is_worse(report->worst, PROBLEM_MAIL_UNENCRYPTED) && report->worst != PROBLEM_MAIL_UNENCRYPTED)
-                        finding_add(report, PROBLEM_MAIL_UNENCRYPTED, 0, "The message is not encrypted.");
+                lack_add(report, PROBLEM_MAIL_UNENCRYPTED,
+                         reading->other_kind ? "The message is signed, but it is not encrypted on the outside."
+                                             : "The message is not encrypted.");
                 return true;
         }
         if (reading->verifies && report->signed_layers == 0) {
-                if (!problem_is_worse(report->worst, PROBLEM_MAIL_UNSIGNED) && report->worst != PROBLEM_MAIL_UNSIGNED)
-                        finding_add(report, PROBLEM_MAIL_UNSIGNED, 0, "The message is not signed.");
+                lack_add(report, PROBLEM_MAIL_UNSIGNED,
+                         reading->other_kind ? "The message is encrypted, not signed on the outside; decrypt it first."
+                                             : "The message is not signed.");
                 return !needs_encryption;
         }
         return false;
@@ -71,7 +77,7 @@ static int message_open(struct reading *reading, int input, int output, bool nee
         result = stream_pump(input, &layer->sink);
         if (result == PROBLEM_MAIL_ALTERED)
                 findings_forget(report, 0);
-        TRY(finding_add_result(report, 0, result));
+        TRY(finding_add_result(report, result == PROBLEM_MAIL_ALTERED ? 0 : reading->failed_layer, result));
         lacks = lacks_layers(reading, needs_encryption);
         if (result == 0 && !lacks && !is_withheld(report))
                 TRY(give_out(reading, output));

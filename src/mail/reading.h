@@ -32,6 +32,9 @@ struct reading {
         bool with_header;        /* the outer header fields go to the output */
         bool lf;                 /* the message came with LF alone */
         unsigned layers_left;
+        bool failed;             /* a layer ended the reading, … */
+        unsigned failed_layer;   /* … this one */
+        bool other_kind;         /* the message is S/MIME, but not of the kind that was asked for */
         struct identity identity;
         const struct header *outer;
         struct spool output;

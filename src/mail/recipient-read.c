@@ -246,6 +246,9 @@ static int wrap_find(struct bytes oid, const EVP_CIPHER **ret_cipher, size_t *re
         } else if (bytes_equal(oid, oid_aes192_wrap)) {
                 *ret_cipher = EVP_aes_192_wrap();
                 *ret_key_len = 24;
+        } else if (bytes_equal(oid, oid_des_ede3_wrap)) {
+                *ret_cipher = EVP_des_ede3_wrap();
+                *ret_key_len = 24;
         } else {
                 return refuse(PROBLEM_UNSUPPORTED, "The message's key is wrapped with an algorithm that is not supported.");
         }

@@ -7,11 +7,21 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+/* Findings about mail by their exit code; what stopped the reading is only less bad than an alteration or a deception. */
+static int severity(int problem)
+{
+        int code = problem_info(problem)->exit_code;
+
+        if (problem == PROBLEM_NONE)
+                return 0;
+        if (problem < PROBLEM_MAIL_WEAK)
+                return 2 * problem_info(PROBLEM_MAIL_DECEPTIVE)->exit_code - 1;
+        return 2 * code;
+}
+
 bool problem_is_worse(int a, int b)
 {
-        if (a == PROBLEM_NONE || b == PROBLEM_NONE)
-                return a != PROBLEM_NONE && b == PROBLEM_NONE;
-        return problem_info(a)->exit_code > problem_info(b)->exit_code;
+        return severity(a) > severity(b);
 }
 
 static void finding_put(struct mail_report *report, int problem, unsigned layer, const char *sentence)

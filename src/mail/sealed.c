@@ -17,7 +17,7 @@ static int sealed_wrong(void)
 /* Behind CBC what is wrong inside is no news about the message but about the ciphertext, and all of it is the same news. */
 static int sealed_outcome(int result)
 {
-        if (result == PROBLEM_MALFORMED || result == PROBLEM_TOO_LARGE || result == PROBLEM_UNSUPPORTED)
+        if (result == PROBLEM_MALFORMED || result == PROBLEM_TOO_LARGE)
                 return sealed_wrong();
         return PASS(result);
 }
@@ -233,8 +233,6 @@ int sealed_begin(struct cms_body *body)
         struct cms_reader *cms = &body->cms;
         const struct mail_own_key *own;
 
-        if (!reading->decrypts)
-                return refuse(PROBLEM_MAIL_UNSIGNED, "The message is encrypted, not signed on the outside; decrypt it first.");
         TRY(cms_cipher_read(buf_view(&cms->fields[CMS_ALGORITHM]), &body->cipher));
         if (body->cipher.authenticated != (cms->kind == CMS_AUTH_ENVELOPED))
                 return refuse(PROBLEM_UNSUPPORTED, "The message is encrypted with a cipher that does not belong in this kind of envelope.");

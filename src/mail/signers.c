@@ -108,6 +108,8 @@ static int signer_judge(struct reading *reading, unsigned layer, const struct si
         TRY(certificate_parse(buf_view(&certificate->der), &signer.certificate));
         report->worst = PROBLEM_NONE;
         result = signature_check(info, certificate, digests);
+        if (result == PROBLEM_UNSUPPORTED || result == PROBLEM_MALFORMED)
+                result = refuse(PROBLEM_MAIL_UNVERIFIED, "%s", report_text());
         if (result == 0)
                 result = signer_trust(reading, layer, info, certificate, along);
         else
@@ -135,7 +137,7 @@ int signers_judge(struct reading *reading, unsigned layer, const struct cms_read
 
                 if (result > 0) /* what follows cannot be told apart any more */
                         return finding_add_result(reading->report, layer,
-                                                  result == PROBLEM_UNSUPPORTED ? result : refuse(PROBLEM_MAIL_ALTERED, "%s", report_text()));
+                                                  refuse(result == PROBLEM_UNSUPPORTED ? PROBLEM_MAIL_UNVERIFIED : PROBLEM_MAIL_ALTERED, "%s", report_text()));
                 TRY(result);
                 if (++count > SIGNERS_MOST) {
                         finding_add(reading->report, PROBLEM_MAIL_UNVERIFIED, layer, "The message has more than %d signatures.", SIGNERS_MOST);
