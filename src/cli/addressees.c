@@ -40,7 +40,8 @@ static const struct msg_certificate_item *best_of(const struct msg_address_certi
 
         for (size_t i = 0; i < found->certificates.count; i++) {
                 const struct msg_certificate_item *item = &found->certificates.at[i];
-                if (item->not_before <= now && now <= item->not_after && (!best || item->not_before > best->not_before))
+                if (item->not_before <= now && now <= item->not_after &&
+                    (!best || item->not_before > best->not_before))
                         best = item;
         }
         return best;
@@ -55,7 +56,8 @@ static int take_found(struct addressees *addressees, const struct found_certific
                         continue;
                 }
                 TRY(cert_list_add(&addressees->certificates, buf_view(&item->der)));
-                addressees->fetched = mem_resize(addressees->fetched, addressees->certificates.count, sizeof(int64_t));
+                addressees->fetched =
+                    mem_resize(addressees->fetched, addressees->certificates.count, sizeof(int64_t));
                 addressees->fetched[addressees->certificates.count - 1] = found[i].from_cache ? found[i].fetched : 0;
         }
         return 0;
@@ -63,7 +65,8 @@ static int take_found(struct addressees *addressees, const struct found_certific
 
 static int look_up(const struct arguments *arguments, struct session *session, struct addressees *addressees)
 {
-        struct found_certificates *found CLEANUP(mem_freep) = mem_array(addressees->addresses.count + 1, sizeof(*found));
+        struct found_certificates *found CLEANUP(mem_freep) =
+            mem_array(addressees->addresses.count + 1, sizeof(*found));
         CLEANUP(buf_done) struct buf missing = BUF_NONE;
         int r;
 
@@ -73,7 +76,8 @@ static int look_up(const struct arguments *arguments, struct session *session, s
                 found_certificates_done(&found[i]);
         TRY(r);
         if (missing.len)
-                return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: there is no valid certificate for %s.", buf_text(&missing));
+                return refuse(PROBLEM_MAIL_NO_RECIPIENT,
+                              "Nothing was encrypted: there is no valid certificate for %s.", buf_text(&missing));
         return 0;
 }
 
@@ -85,7 +89,8 @@ static int add_file(struct cert_list *list, const char *path)
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
         TRY(r);
-        r = memmem(file.data, file.len, "-----BEGIN", 10) ? cert_list_add_pem(list, buf_view(&file)) : cert_list_add(list, buf_view(&file));
+        r = memmem(file.data, file.len, "-----BEGIN", 10) ? cert_list_add_pem(list, buf_view(&file))
+                                                          : cert_list_add(list, buf_view(&file));
         return r > 0 ? report_prefix(r, "%s: ", path) : PASS(r);
 }
 
@@ -95,8 +100,8 @@ static void make_recipients(struct addressees *addressees)
         addressees->recipients = mem_array(addressees->count + 1, sizeof(*addressees->recipients));
         for (size_t i = 0; i < addressees->count; i++)
                 addressees->recipients[i] = (struct mail_recipient){
-                        .address = i < addressees->addresses.count ? addressees->addresses.at[i] : NULL,
-                        .certificate = &addressees->certificates.items[i],
+                    .address = i < addressees->addresses.count ? addressees->addresses.at[i] : NULL,
+                    .certificate = &addressees->certificates.items[i],
                 };
 }
 
@@ -119,22 +124,32 @@ int addressees_collect(const struct arguments *arguments, struct session *sessio
         return 0;
 }
 
-int addressees_check(const struct addressees *addressees, const struct cert_list *roots, const struct cert_list *intermediates)
+int addressees_check(const struct addressees *addressees, const struct cert_list *roots,
+                     const struct cert_list *intermediates)
 {
         for (size_t i = 0; i < addressees->addresses.count; i++) {
                 const char *address = addressees->addresses.at[i];
                 const struct certificate *certificate = &addressees->certificates.items[i];
-                int r = chain_verify(&(struct chain_query){.leaf = certificate, .intermediates = intermediates, .roots = roots, .at = clock_now(),
-                                                           .purpose = CHAIN_MAIL_RECIPIENT}, NULL);
+                int r = chain_verify(&(struct chain_query){.leaf = certificate,
+                                                           .intermediates = intermediates,
+                                                           .roots = roots,
+                                                           .at = clock_now(),
+                                                           .purpose = CHAIN_MAIL_RECIPIENT},
+                                     NULL);
                 if (r < 0)
                         return PASS(r);
                 if (r > 0) {
                         char why[512];
                         snprintf(why, sizeof(why), "%s", report_text());
-                        return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: the certificate of %s cannot be used: %s", address, why);
+                        return refuse(PROBLEM_MAIL_NO_RECIPIENT,
+                                      "Nothing was encrypted: the certificate of %s cannot be used: %s", address,
+                                      why);
                 }
                 if (!certificate_has_address(certificate, address))
-                        return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: the certificate that the server gives for %s is for somebody else.", address);
+                        return refuse(PROBLEM_MAIL_NO_RECIPIENT,
+                                      "Nothing was encrypted: the certificate that the server gives for %s is for "
+                                      "somebody else.",
+                                      address);
         }
         return 0;
 }

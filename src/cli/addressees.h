@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * For whom a message is encrypted: addresses (certificates from the server or the cache), certificate files, and oneself. Whoever has no certificate that can
- * be used is named, all at once, and nobody is left out silently.
+ * For whom a message is encrypted: addresses (certificates from the server or the cache), certificate files, and
+ * oneself. Whoever has no certificate that can be used is named, all at once, and nobody is left out silently.
  */
 #include "cli/directory.h"
 #include "mail/mail.h"
@@ -16,7 +16,11 @@ struct addressees {
 };
 void addressees_done(struct addressees *addressees);
 
-/* Of --to, --certificate and the user himself. PROBLEM_USAGE when there is nobody, PROBLEM_MAIL_NO_RECIPIENT names those without a certificate. */
-int addressees_collect(const struct arguments *arguments, struct session *session, struct addressees *ret_addressees) must_check;
-/* Do all lead to a trusted root, now? PROBLEM_MAIL_NO_RECIPIENT names the first that does not and why. Files given by hand are taken as they are. */
-int addressees_check(const struct addressees *addressees, const struct cert_list *roots, const struct cert_list *intermediates) must_check;
+/* Of --to, --certificate and the user himself. PROBLEM_USAGE when there is nobody, PROBLEM_MAIL_NO_RECIPIENT names
+ * those without a certificate. */
+int addressees_collect(const struct arguments *arguments, struct session *session,
+                       struct addressees *ret_addressees) must_check;
+/* Do all lead to a trusted root, now? PROBLEM_MAIL_NO_RECIPIENT names the first that does not and why. Files given by
+ * hand are taken as they are. */
+int addressees_check(const struct addressees *addressees, const struct cert_list *roots,
+                     const struct cert_list *intermediates) must_check;

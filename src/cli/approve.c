@@ -15,16 +15,24 @@ static bool is_startup(const struct msg_terms *terms)
         return strcmp(msg_text(terms->kind), "startup") == 0;
 }
 
-int approval_check(const struct msg_terms *terms, const char *request, const struct msg_operator_envelope *envelope, const struct msg_trust_public *pinned)
+int approval_check(const struct msg_terms *terms, const char *request, const struct msg_operator_envelope *envelope,
+                   const struct msg_trust_public *pinned)
 {
         if (strcmp(msg_text(terms->request), request) != 0)
-                return refuse(PROBLEM_TAMPERED, "The server shows request %s in place of %s; nothing was approved.", msg_text(terms->request), request);
+                return refuse(PROBLEM_TAMPERED, "The server shows request %s in place of %s; nothing was approved.",
+                              msg_text(terms->request), request);
         if (strcmp(msg_text(terms->server_id), msg_text(pinned->server_id)) != 0)
-                return refuse(PROBLEM_TAMPERED, "The request is of another server (%s) than the one whose officer you are; nothing was approved.", msg_text(terms->server_id));
+                return refuse(
+                    PROBLEM_TAMPERED,
+                    "The request is of another server (%s) than the one whose officer you are; nothing was approved.",
+                    msg_text(terms->server_id));
         if (!is_startup(terms) && strcmp(msg_text(terms->kind), "recover") != 0)
-                return refuse(PROBLEM_UNSUPPORTED, "Requests of the kind \"%s\" are not known here; use a newer version.", msg_text(terms->kind));
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "Requests of the kind \"%s\" are not known here; use a newer version.",
+                              msg_text(terms->kind));
         if (!is_startup(terms) && !bytes_equal(buf_view(&terms->transport), buf_view(&pinned->transport_key)))
-                return refuse(PROBLEM_TAMPERED, "The keeper's key is not the one of the trust record that you accepted; nothing was approved. Tell the other officers.");
+                return refuse(PROBLEM_TAMPERED, "The keeper's key is not the one of the trust record that you "
+                                                "accepted; nothing was approved. Tell the other officers.");
         if (!envelope->index)
                 return refuse(PROBLEM_FORBIDDEN, "%s is no officer and has no share.", msg_text(envelope->operator));
         if (terms->expires && terms->expires < clock_now())
@@ -40,13 +48,15 @@ struct making {
         struct msg_partials partials;
 };
 
-static int making_init(struct making *making, const struct msg_terms *terms, const struct msg_operator_envelope *envelope)
+static int making_init(struct making *making, const struct msg_terms *terms,
+                       const struct msg_operator_envelope *envelope)
 {
         MSG_OWN(trust_public) pinned = {0};
         struct commitments commitments;
 
         TRY(msg_decode(trust_public, buf_view(&envelope->trust), &pinned));
-        TRY(commitments_parse(buf_view(is_startup(terms) ? &pinned.startup_commitments : &pinned.archive_commitments), &commitments));
+        TRY(commitments_parse(buf_view(is_startup(terms) ? &pinned.startup_commitments : &pinned.archive_commitments),
+                              &commitments));
         making->share = is_startup(terms) ? &envelope->startup_share : &envelope->archive_share;
         making->context.index = (unsigned)envelope->index;
         return PASS(share_public(&commitments, making->context.index, &making->context.public_share));
@@ -63,7 +73,8 @@ static int add_partial(struct making *making, const struct msg_recovery_item *it
         return 0;
 }
 
-static int box_and_sign(struct making *making, const struct msg_terms *terms, const struct msg_operator_envelope *envelope, struct msg_approval_item *approval)
+static int box_and_sign(struct making *making, const struct msg_terms *terms,
+                        const struct msg_operator_envelope *envelope, struct msg_approval_item *approval)
 {
         CLEANUP(buf_done) struct buf encoded = BUF_NONE, statement = BUF_NONE;
         CLEANUP(secret_done) struct secret signing = SECRET_NONE;
@@ -82,8 +93,9 @@ static int box_and_sign(struct making *making, const struct msg_terms *terms, co
         return 0;
 }
 
-int approval_make(struct bytes terms_encoded, const struct msg_terms *terms, const struct msg_operator_envelope *envelope,
-                  void (*progress)(void *context, size_t done), void *context, struct msg_approval_item *ret_approval)
+int approval_make(struct bytes terms_encoded, const struct msg_terms *terms,
+                  const struct msg_operator_envelope *envelope, void (*progress)(void *context, size_t done),
+                  void *context, struct msg_approval_item *ret_approval)
 {
         struct making making = {.context.context = terms_digest(terms_encoded)};
         MSG_OWN(approval_item) approval = {.officer = text_copy(msg_text(envelope->operator)), .time = clock_now()};

@@ -58,8 +58,12 @@ static int find_key(struct audit_trust *trust, struct bytes certificates)
 
         TRY(split(certificates, &list));
         if (trust->roots.count)
-                TRY(chain_verify(&(struct chain_query){.leaf = &list.items[0], .intermediates = &list, .roots = &trust->roots,
-                                                       .at = list.items[0].not_before, .purpose = CHAIN_ANY}, NULL));
+                TRY(chain_verify(&(struct chain_query){.leaf = &list.items[0],
+                                                       .intermediates = &list,
+                                                       .roots = &trust->roots,
+                                                       .at = list.items[0].not_before,
+                                                       .purpose = CHAIN_ANY},
+                                 NULL));
         return PASS(pkey_from_spki(list.items[0].spki, &trust->key));
 }
 
@@ -76,13 +80,16 @@ static int check(void *context, struct bytes certificates, struct bytes message,
 
 static void show_records(const struct msg_audit_listed *listed)
 {
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){">Number", "Time", "Who", "What", "~Subject", "Outcome", "~Detail", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new(
+            (const char *const[]){">Number", "Time", "Who", "What", "~Subject", "Outcome", "~Detail", NULL});
 
         for (size_t i = 0; i < listed->records.count; i++) {
                 const struct msg_audit_item *item = &listed->records.at[i];
                 char number[24], time[TIME_TEXT_SIZE];
                 snprintf(number, sizeof(number), "%llu", (unsigned long long)item->sequence);
-                table_row(table, (const char *const[]){number, time_short(item->time, time), item->actor, item->action, item->subject, item->outcome, item->detail});
+                table_row(table, (const char *const[]){number, time_short(item->time, time), item->actor,
+                                                       item->action, item->subject, item->outcome, item->detail});
         }
         table_print(table, "No records.");
 }
@@ -142,8 +149,9 @@ static int export_record(struct exporting *exporting, const struct msg_audit_ite
 
         TRY(audit_record_parse(buf_view(&item->encoded), &record));
         if (record.seq != exporting->last.seq + 1)
-                return refuse(PROBLEM_TAMPERED, "The server gives audit record %lld where %lld must follow; the chain has a gap.", (long long)record.seq,
-                              (long long)exporting->last.seq + 1);
+                return refuse(PROBLEM_TAMPERED,
+                              "The server gives audit record %lld where %lld must follow; the chain has a gap.",
+                              (long long)record.seq, (long long)exporting->last.seq + 1);
         audit_record_hash(&exporting->crypto, exporting->last.hash, buf_view(&item->encoded), next);
         memcpy(exporting->last.hash, next, HASH_SIZE);
         exporting->last.seq = record.seq;
@@ -198,7 +206,8 @@ static int export(struct arguments *arguments)
         TRY(export_pages(&exporting));
         TRY(file_write(path, buf_view(&exporting.file), 0600));
         if (!argument_json(arguments))
-                say("%llu audit records were written to %s; \"vouchsafe audit verify %s\" checks them anywhere.", (unsigned long long)exporting.records, path, path);
+                say("%llu audit records were written to %s; \"vouchsafe audit verify %s\" checks them anywhere.",
+                    (unsigned long long)exporting.records, path, path);
         return 0;
 }
 
@@ -224,16 +233,19 @@ static void show_summary(const struct audit_summary *summary, bool rooted)
 {
         char time[TIME_TEXT_SIZE];
 
-        say_styled(STYLE_GREEN, "The audit file is whole: %lld records in one chain, %lld signed heads.", (long long)summary->records, (long long)summary->heads);
+        say_styled(STYLE_GREEN, "The audit file is whole: %lld records in one chain, %lld signed heads.",
+                   (long long)summary->records, (long long)summary->heads);
         say_pair("Server id", "%.*s", (int)summary->server_id.len, (const char *)summary->server_id.data);
         say_pair("First", "%lld, %s", (long long)summary->first.seq, time_short(summary->first.time, time));
         say_pair("Last", "%lld, %s", (long long)summary->last.seq, time_short(summary->last.time, time));
         if (summary->heads)
                 say_pair("Signed up to", "%lld", (long long)summary->signed_head.seq);
         if (!rooted)
-                tell("The signatures were checked with the certificate in the file itself; give --root FILE to check that as well.");
+                tell("The signatures were checked with the certificate in the file itself; give --root FILE to check "
+                     "that as well.");
         if (summary->signed_head.seq < summary->last.seq)
-                tell("The last %lld records are chained, but no head was signed after them yet.", (long long)(summary->last.seq - summary->signed_head.seq));
+                tell("The last %lld records are chained, but no head was signed after them yet.",
+                     (long long)(summary->last.seq - summary->signed_head.seq));
 }
 
 static int verify(struct arguments *arguments)
@@ -251,50 +263,61 @@ static int verify(struct arguments *arguments)
                 return report_prefix(r, "%s: ", operand(arguments, 0));
         TRY(r);
         if (argument_json(arguments))
-                say("{\"records\":%lld,\"heads\":%lld,\"last\":%lld,\"signed\":%lld,\"root_checked\":%s}", (long long)summary.records, (long long)summary.heads,
-                    (long long)summary.last.seq, (long long)summary.signed_head.seq, trust.roots.count ? "true" : "false");
+                say("{\"records\":%lld,\"heads\":%lld,\"last\":%lld,\"signed\":%lld,\"root_checked\":%s}",
+                    (long long)summary.records, (long long)summary.heads, (long long)summary.last.seq,
+                    (long long)summary.signed_head.seq, trust.roots.count ? "true" : "false");
         else
                 show_summary(&summary, trust.roots.count > 0);
         return 0;
 }
 
 static const struct command_option list_options[] = {
-        {"from", "N", "from record N on, the oldest first (default: the newest)", 0, false},
-        {"limit", "N", "at most N records, 50 if not given", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"from", "N", "from record N on, the oldest first (default: the newest)", 0, false},
+    {"limit", "N", "at most N records, 50 if not given", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
-static const struct command_option export_options[] = {{"force", NULL, "write over a file that is there", 'f', false}, OPTIONS_OPERATOR, OPTIONS_END};
+static const struct command_option export_options[] = {
+    {"force", NULL, "write over a file that is there", 'f', false}, OPTIONS_OPERATOR, OPTIONS_END};
 static const struct command_option verify_options[] = {
-        {"root", "FILE", "the root certificate to trust, PEM or DER (default: that of the folder's operator or user)", 0, false},
-        OPTIONS_END,
+    {"root", "FILE", "the root certificate to trust, PEM or DER (default: that of the folder's operator or user)", 0,
+     false},
+    OPTIONS_END,
 };
 
 const struct command command_audit_list = {
-        .noun = "audit", .verb = "list",
-        .summary = "Show what was done, and what was refused",
-        .operands = "",
-        .options = list_options,
-        .examples = "  vouchsafe audit list\n  vouchsafe audit list --from 1 --limit 1000\n",
-        .run = list,
+    .noun = "audit",
+    .verb = "list",
+    .summary = "Show what was done, and what was refused",
+    .operands = "",
+    .options = list_options,
+    .examples = "  vouchsafe audit list\n  vouchsafe audit list --from 1 --limit 1000\n",
+    .run = list,
 };
 
 const struct command command_audit_export = {
-        .noun = "audit", .verb = "export",
-        .summary = "Write the whole audit chain with its signed heads to a file",
-        .operands = "FILE", .least = 1, .most = 1,
-        .options = export_options,
-        .examples = "  vouchsafe audit export audit-2026.vaf\n",
-        .run = export,
+    .noun = "audit",
+    .verb = "export",
+    .summary = "Write the whole audit chain with its signed heads to a file",
+    .operands = "FILE",
+    .least = 1,
+    .most = 1,
+    .options = export_options,
+    .examples = "  vouchsafe audit export audit-2026.vaf\n",
+    .run = export,
 };
 
 const struct command command_audit_verify = {
-        .noun = "audit", .verb = "verify",
-        .summary = "Verify an exported file, without any server",
-        .operands = "FILE", .least = 1, .most = 1,
-        .options = verify_options,
-        .about = "Every record must follow from the one before it, and signed heads must fit. Exit code 28 names the first record\n"
-                 "that was altered, removed or put elsewhere.\n",
-        .examples = "  vouchsafe audit verify audit-2026.vaf --root root.pem\n",
-        .run = verify,
+    .noun = "audit",
+    .verb = "verify",
+    .summary = "Verify an exported file, without any server",
+    .operands = "FILE",
+    .least = 1,
+    .most = 1,
+    .options = verify_options,
+    .about = "Every record must follow from the one before it, and signed heads must fit. Exit code 28 names the "
+             "first record\n"
+             "that was altered, removed or put elsewhere.\n",
+    .examples = "  vouchsafe audit verify audit-2026.vaf --root root.pem\n",
+    .run = verify,
 };

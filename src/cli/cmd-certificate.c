@@ -43,7 +43,8 @@ static int find_all(const struct arguments *arguments, struct finding *finding)
                         msg_texts_add(&finding->addresses, buf_text(&key));
         }
         finding->found = mem_array(finding->addresses.count + 1, sizeof(*finding->found));
-        return PASS(directory_find(&finding->session, &finding->addresses, argument_flag(arguments, "refresh"), finding->found));
+        return PASS(directory_find(&finding->session, &finding->addresses, argument_flag(arguments, "refresh"),
+                                   finding->found));
 }
 
 static int write_pem(const char *path, const struct finding *finding)
@@ -58,7 +59,8 @@ static int write_pem(const char *path, const struct finding *finding)
 
 static int show_found(const struct arguments *arguments, struct finding *finding)
 {
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"Address", "Until", "Asked", "Serial", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"Address", "Until", "Asked", "Serial", NULL});
         MSG_OWN(certificate_found) all = {0};
         size_t missing = 0;
 
@@ -67,8 +69,10 @@ static int show_found(const struct arguments *arguments, struct finding *finding
                 char until[TIME_TEXT_SIZE], asked[TIME_TEXT_SIZE];
                 missing += one->found.certificates.count == 0;
                 for (size_t j = 0; j < one->found.certificates.count; j++)
-                        table_row(table, (const char *const[]){finding->addresses.at[i], time_short(one->found.certificates.at[j].not_after, until),
-                                                               time_short(one->fetched, asked), one->found.certificates.at[j].serial});
+                        table_row(table, (const char *const[]){
+                                             finding->addresses.at[i],
+                                             time_short(one->found.certificates.at[j].not_after, until),
+                                             time_short(one->fetched, asked), one->found.certificates.at[j].serial});
                 if (!one->found.certificates.count && !argument_json(arguments))
                         tell("%s has no certificate.", finding->addresses.at[i]);
                 *MSG_LIST_ADD(all.found) = finding->found[i].found;
@@ -79,7 +83,8 @@ static int show_found(const struct arguments *arguments, struct finding *finding
         else
                 table_print(table, NULL);
         if (missing)
-                return refuse(PROBLEM_NOT_FOUND, "%zu of %zu addresses have no valid certificate.", missing, finding->addresses.count);
+                return refuse(PROBLEM_NOT_FOUND, "%zu of %zu addresses have no valid certificate.", missing,
+                              finding->addresses.count);
         return 0;
 }
 
@@ -101,8 +106,9 @@ static void show_usage(const struct certificate *certificate)
         static const struct {
                 unsigned bit;
                 const char *name;
-        } usages[] = {{USAGE_DIGITAL_SIGNATURE, "digitalSignature"}, {USAGE_NON_REPUDIATION, "nonRepudiation"}, {USAGE_KEY_ENCIPHERMENT, "keyEncipherment"},
-                      {USAGE_KEY_AGREEMENT, "keyAgreement"}, {USAGE_KEY_CERT_SIGN, "keyCertSign"}, {USAGE_CRL_SIGN, "cRLSign"}};
+        } usages[] = {{USAGE_DIGITAL_SIGNATURE, "digitalSignature"}, {USAGE_NON_REPUDIATION, "nonRepudiation"},
+                      {USAGE_KEY_ENCIPHERMENT, "keyEncipherment"},   {USAGE_KEY_AGREEMENT, "keyAgreement"},
+                      {USAGE_KEY_CERT_SIGN, "keyCertSign"},          {USAGE_CRL_SIGN, "cRLSign"}};
         CLEANUP(buf_done) struct buf text = BUF_NONE;
 
         for (size_t i = 0; i < ARRAY_LEN(usages); i++)
@@ -130,7 +136,9 @@ static int show_certificate(const struct certificate *certificate)
                 say_pair("Address", "%s", certificate_address(certificate, i));
         say_pair("From", "%s", time_short(certificate->not_before, time));
         say_pair("Until", "%s", time_short(certificate->not_after, time));
-        say_pair("Key", "%s", spki_type(certificate->spki, &type) == 0 ? pkey_type_name(type) : "of a type that is not known here");
+        say_pair("Key", "%s",
+                 spki_type(certificate->spki, &type) == 0 ? pkey_type_name(type)
+                                                          : "of a type that is not known here");
         show_usage(certificate);
         if (certificate->crl_url)
                 say_pair("CRL", "%s", certificate->crl_url);
@@ -158,30 +166,37 @@ static int show(struct arguments *arguments)
 }
 
 static const struct command_option find_options[] = {
-        OPTION_USER,
-        {"refresh", NULL, "ask the server even for what the cache has", 0, false},
-        {"out", "FILE", "also write them to FILE as PEM", 'o', false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    OPTION_USER,
+    {"refresh", NULL, "ask the server even for what the cache has", 0, false},
+    {"out", "FILE", "also write them to FILE as PEM", 'o', false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option show_options[] = {OPTIONS_END};
 
 const struct command command_certificate_find = {
-        .noun = "certificate", .verb = "find",
-        .summary = "Look up the encryption certificates of mail addresses",
-        .operands = "ADDRESS…", .least = 1, .most = 1000,
-        .options = find_options,
-        .about = "With the ticket that you got when you enrolled; no password. Answers are kept for a day, and serve while the server\n"
-                 "cannot be reached. Exit code 15 when somebody has none.\n",
-        .examples = "  vouchsafe certificate find bob@example.org --out bob.pem\n",
-        .run = find,
+    .noun = "certificate",
+    .verb = "find",
+    .summary = "Look up the encryption certificates of mail addresses",
+    .operands = "ADDRESS…",
+    .least = 1,
+    .most = 1000,
+    .options = find_options,
+    .about = "With the ticket that you got when you enrolled; no password. Answers are kept for a day, and serve "
+             "while the server\n"
+             "cannot be reached. Exit code 15 when somebody has none.\n",
+    .examples = "  vouchsafe certificate find bob@example.org --out bob.pem\n",
+    .run = find,
 };
 
 const struct command command_certificate_show = {
-        .noun = "certificate", .verb = "show",
-        .summary = "Show what is in a certificate file, PEM or DER",
-        .operands = "FILE", .least = 1, .most = 1,
-        .options = show_options,
-        .examples = "  vouchsafe certificate show bob.pem\n",
-        .run = show,
+    .noun = "certificate",
+    .verb = "show",
+    .summary = "Show what is in a certificate file, PEM or DER",
+    .operands = "FILE",
+    .least = 1,
+    .most = 1,
+    .options = show_options,
+    .examples = "  vouchsafe certificate show bob.pem\n",
+    .run = show,
 };

@@ -9,9 +9,9 @@ static int completion(struct arguments *arguments)
 }
 
 const struct command command_completion = {
-        .noun = "completion",
-        .summary = "Print a completion script for bash",
-        .operands = "",
-        .examples = "  vouchsafe completion >/etc/bash_completion.d/vouchsafe\n",
-        .run = completion,
+    .noun = "completion",
+    .summary = "Print a completion script for bash",
+    .operands = "",
+    .examples = "  vouchsafe completion >/etc/bash_completion.d/vouchsafe\n",
+    .run = completion,
 };

@@ -34,7 +34,8 @@ static int read_people(const struct arguments *arguments, struct people *ret_peo
         if (format && !csv && strcmp(format, "ldif") != 0)
                 return refuse(PROBLEM_USAGE, "--format takes ldif or csv, not \"%s\".", format);
         if (!format && !csv && !ends_in(path, ".ldif") && !ends_in(path, ".ldf"))
-                return refuse(PROBLEM_USAGE, "The name %s does not say what the file is; add --format ldif or --format csv.", path);
+                return refuse(PROBLEM_USAGE,
+                              "The name %s does not say what the file is; add --format ldif or --format csv.", path);
         r = file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, FILE_MOST, &file);
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
@@ -69,7 +70,8 @@ static size_t person_size(const struct msg_person *person)
         return message_encode(msg_record_person(), person, &encoded) == 0 ? encoded.len : 0;
 }
 
-static int send_people(struct session *session, struct people *people, bool dry, struct totals *totals, struct msg_directory_imported *all)
+static int send_people(struct session *session, struct people *people, bool dry, struct totals *totals,
+                       struct msg_directory_imported *all)
 {
         struct progress progress;
         size_t at = 0;
@@ -102,7 +104,8 @@ static int import(struct arguments *arguments)
         for (size_t i = 0; i < people.notes.count; i++)
                 tell("%s: line %u: %s", operand(arguments, 0), people.notes.at[i].line, people.notes.at[i].text);
         if (!people.list.count)
-                return refuse(PROBLEM_MALFORMED, "The file %s has nobody with a mail address.", operand(arguments, 0));
+                return refuse(PROBLEM_MALFORMED, "The file %s has nobody with a mail address.",
+                              operand(arguments, 0));
         TRY(session_operator(arguments, &session));
         TRY(send_people(&session, &people, dry, &totals, &all));
         all.added = totals.added;
@@ -113,7 +116,8 @@ static int import(struct arguments *arguments)
         for (size_t i = 0; i < all.findings.count; i++)
                 tell("%s: %s", msg_text(all.findings.at[i].subject), msg_text(all.findings.at[i].detail));
         say("%s%llu added, %llu changed, %llu unchanged%s.", dry ? "Dry run: " : "", (unsigned long long)totals.added,
-            (unsigned long long)totals.changed, (unsigned long long)totals.unchanged, dry ? "; nothing was written" : "");
+            (unsigned long long)totals.changed, (unsigned long long)totals.unchanged,
+            dry ? "; nothing was written" : "");
         return 0;
 }
 
@@ -121,7 +125,8 @@ static int import(struct arguments *arguments)
 
 static void show_people(const struct msg_directory_listed *listed)
 {
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"~Name", "Address", "~Unit", "~Groups", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"~Name", "Address", "~Unit", "~Groups", NULL});
 
         for (size_t i = 0; i < listed->people.count; i++) {
                 const struct msg_person *person = &listed->people.at[i];
@@ -198,41 +203,52 @@ static int show(struct arguments *arguments)
 }
 
 static const struct command_option import_options[] = {
-        {"dry-run", NULL, "say what would change, and change nothing", 'n', false},
-        {"format", "ldif|csv", "what the file is, when its name does not end so", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"dry-run", NULL, "say what would change, and change nothing", 'n', false},
+    {"format", "ldif|csv", "what the file is, when its name does not end so", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option list_options[] = {OPTIONS_OPERATOR, OPTIONS_END};
 
 const struct command command_directory_import = {
-        .noun = "directory", .verb = "import",
-        .summary = "Fill the address book from a file; can be repeated",
-        .operands = "FILE", .least = 1, .most = 1,
-        .options = import_options,
-        .about = "LDIF (RFC 2849): persons with a mail address; entryUUID or objectGUID is the stable id, units come from the\n"
-                 "DN, groups from memberOf and from the groups in the file. CSV: the first line names the columns: address,\n"
-                 "name, given_name, surname, unit, groups, server, guid, disabled.\n"
-                 "What cannot be taken is left out and named with its line.\n",
-        .examples = "  vouchsafe directory import people.ldif --dry-run\n"
-                    "  ldapsearch -LLL -o ldif-wrap=no '(mail=*)' '*' entryUUID memberOf | vouchsafe directory import --format ldif -\n",
-        .run = import,
+    .noun = "directory",
+    .verb = "import",
+    .summary = "Fill the address book from a file; can be repeated",
+    .operands = "FILE",
+    .least = 1,
+    .most = 1,
+    .options = import_options,
+    .about =
+        "LDIF (RFC 2849): persons with a mail address; entryUUID or objectGUID is the stable id, units come from "
+        "the\n"
+        "DN, groups from memberOf and from the groups in the file. CSV: the first line names the columns: address,\n"
+        "name, given_name, surname, unit, groups, server, guid, disabled.\n"
+        "What cannot be taken is left out and named with its line.\n",
+    .examples = "  vouchsafe directory import people.ldif --dry-run\n"
+                "  ldapsearch -LLL -o ldif-wrap=no '(mail=*)' '*' entryUUID memberOf | vouchsafe directory import "
+                "--format ldif -\n",
+    .run = import,
 };
 
 const struct command command_directory_list = {
-        .noun = "directory", .verb = "list",
-        .summary = "List people of the address book",
-        .operands = "[SEARCH]", .most = 1,
-        .options = list_options,
-        .examples = "  vouchsafe directory list miller\n",
-        .run = list,
+    .noun = "directory",
+    .verb = "list",
+    .summary = "List people of the address book",
+    .operands = "[SEARCH]",
+    .most = 1,
+    .options = list_options,
+    .examples = "  vouchsafe directory list miller\n",
+    .run = list,
 };
 
 const struct command command_directory_show = {
-        .noun = "directory", .verb = "show",
-        .summary = "Show all that the address book says of somebody",
-        .operands = "ADDRESS", .least = 1, .most = 1,
-        .options = list_options,
-        .examples = "  vouchsafe directory show bob@example.org\n",
-        .run = show,
+    .noun = "directory",
+    .verb = "show",
+    .summary = "Show all that the address book says of somebody",
+    .operands = "ADDRESS",
+    .least = 1,
+    .most = 1,
+    .options = list_options,
+    .examples = "  vouchsafe directory show bob@example.org\n",
+    .run = show,
 };

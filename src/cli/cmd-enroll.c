@@ -28,7 +28,8 @@ static int find_used(const struct token *token, struct msg_client_config *ret_co
         for (size_t i = 0; i < entries.count; i++) {
                 MSG_OWN(client_config) config = {0};
                 char *path CLEANUP(mem_freep) = text_format("%s/%s/config", folder, entries.names[i]);
-                if (home_record_read(path, msg_record_client_config(), &config) != 0 || !msg_texts_have(&config.selectors, token->selector))
+                if (home_record_read(path, msg_record_client_config(), &config) != 0 ||
+                    !msg_texts_have(&config.selectors, token->selector))
                         continue;
                 *ret_config = config;
                 config = (struct msg_client_config){0};
@@ -37,10 +38,11 @@ static int find_used(const struct token *token, struct msg_client_config *ret_co
         return refuse(PROBLEM_NOT_FOUND, "The token was not used here.");
 }
 
-static int pending_begin(const struct arguments *arguments, const char *purpose, const struct token *token, const char *path,
-                         struct secret *ret_password, struct msg_pending_exchange *ret_pending)
+static int pending_begin(const struct arguments *arguments, const char *purpose, const struct token *token,
+                         const char *path, struct secret *ret_password, struct msg_pending_exchange *ret_pending)
 {
-        struct password_source again = {"password-file", "password-fd", "Password of the key store that was begun", false};
+        struct password_source again = {"password-file", "password-fd", "Password of the key store that was begun",
+                                        false};
         struct password_source first = {"password-file", "password-fd", "Password for your key store", true};
         const char *url, *type = argument_text(arguments, "key-type");
 
@@ -66,8 +68,9 @@ static void show_keys(const struct enrolled *enrolled)
                 if (certificate_parse(buf_view(&key->certificate), &certificate) != 0)
                         continue;
                 hex_add(&serial, certificate.serial);
-                say_pair(strcmp(key->kind, "signature") == 0 ? "Signature" : "Encryption", "%s, %s to %s", buf_text(&serial),
-                         time_short(certificate.not_before, from), time_short(certificate.not_after, until));
+                say_pair(strcmp(key->kind, "signature") == 0 ? "Signature" : "Encryption", "%s, %s to %s",
+                         buf_text(&serial), time_short(certificate.not_before, from),
+                         time_short(certificate.not_after, until));
         }
 }
 
@@ -78,7 +81,8 @@ static void show_enrolled(const char *purpose, const struct enrolled *enrolled)
         CLEANUP(certificate_done) struct certificate root = {0};
         CLEANUP(buf_done) struct buf fingerprint = BUF_NONE;
 
-        say_styled(STYLE_GREEN, "%s %s at %s.", strcmp(purpose, "enroll") == 0 ? "Enrolled" : "Recovered", msg_text(answer->name), msg_text(answer->organisation));
+        say_styled(STYLE_GREEN, "%s %s at %s.", strcmp(purpose, "enroll") == 0 ? "Enrolled" : "Recovered",
+                   msg_text(answer->name), msg_text(answer->organisation));
         say_pair("Addresses", "%s", addresses);
         show_keys(enrolled);
         if (certificate_parse(buf_view(&answer->root), &root) == 0) {
@@ -86,7 +90,8 @@ static void show_enrolled(const char *purpose, const struct enrolled *enrolled)
                 say_pair("Root CA", "SHA-256 %s", buf_text(&fingerprint));
         }
         if (enrolled->unchained)
-                tell("%zu of the recovered certificates are of an earlier CA; their keys were kept all the same.", enrolled->unchained);
+                tell("%zu of the recovered certificates are of an earlier CA; their keys were kept all the same.",
+                     enrolled->unchained);
 }
 
 static int show_result(const struct arguments *arguments, const char *purpose, const struct enrolled *enrolled)
@@ -98,8 +103,10 @@ static int show_result(const struct arguments *arguments, const char *purpose, c
                 show_enrolled(purpose, enrolled);
                 return 0;
         }
-        shown = (struct msg_client_config){.server_id = text_copy(msg_text(answer->server_id)), .organisation = text_copy(msg_text(answer->organisation)),
-                                           .user = text_copy(msg_text(answer->user)), .name = text_copy(msg_text(answer->name))};
+        shown = (struct msg_client_config){.server_id = text_copy(msg_text(answer->server_id)),
+                                           .organisation = text_copy(msg_text(answer->organisation)),
+                                           .user = text_copy(msg_text(answer->user)),
+                                           .name = text_copy(msg_text(answer->name))};
         msg_texts_copy(&shown.addresses, &answer->addresses);
         return PASS(show_json_of(client_config, &shown));
 }
@@ -117,7 +124,8 @@ static int use_token(const struct arguments *arguments, const char *purpose, con
         TRY(home_path(&path, "pending/%s", token->selector));
         TRY(pending_begin(arguments, purpose, token, path, &password, &pending));
         if (strcmp(msg_text(pending.purpose), purpose) != 0)
-                return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".", pending.purpose, purpose);
+                return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".",
+                              pending.purpose, purpose);
         /* The CA is not known yet: the token authenticates the exchange, both ways. */
         server_init(&server, url ? url : pending.server, BYTES_NONE, BYTES_NONE);
         TRY(exchange_send(&server, token, buf_view(&pending.request), &answer));
@@ -159,32 +167,35 @@ static int recover(struct arguments *arguments)
 }
 
 static const struct command_option options[] = {
-        {"server", "URL", "the server", 's', false},
-        OPTIONS_TOKEN("token", "the token"),
-        {"key-type", "TYPE", "of the signature key: p256 (default), p384, rsa3072, rsa4096", 0, false},
-        OPTIONS_PASSWORD,
-        OPTIONS_END,
+    {"server", "URL", "the server", 's', false},
+    OPTIONS_TOKEN("token", "the token"),
+    {"key-type", "TYPE", "of the signature key: p256 (default), p384, rsa3072, rsa4096", 0, false},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 
 const struct command command_enroll = {
-        .noun = "enroll",
-        .summary = "Use a token: make your signature key, get certificates and your encryption key",
-        .operands = "",
-        .options = options,
-        .about = "The signature key is made here and stays here. The password is that of your key store; you set it now.\n"
-                 "Cut off at any point, the same command completes what was begun.\n",
-        .examples = "  vouchsafe enroll --server https://keys.example.org:8443\n"
-                    "  vouchsafe enroll --server https://keys.example.org:8443 --token-file token --password-file password\n",
-        .run = enroll,
+    .noun = "enroll",
+    .summary = "Use a token: make your signature key, get certificates and your encryption key",
+    .operands = "",
+    .options = options,
+    .about =
+        "The signature key is made here and stays here. The password is that of your key store; you set it now.\n"
+        "Cut off at any point, the same command completes what was begun.\n",
+    .examples =
+        "  vouchsafe enroll --server https://keys.example.org:8443\n"
+        "  vouchsafe enroll --server https://keys.example.org:8443 --token-file token --password-file password\n",
+    .run = enroll,
 };
 
 const struct command command_recover = {
-        .noun = "recover",
-        .summary = "Use a recovery token: a new signature key, and all your former encryption keys",
-        .operands = "",
-        .options = options,
-        .about = "The officers must have approved. Keys that are here already stay; a key store with another password is kept\n"
-                 "beside the new one. Cut off at any point, the same command completes what was begun.\n",
-        .examples = "  vouchsafe recover --server https://keys.example.org:8443\n",
-        .run = recover,
+    .noun = "recover",
+    .summary = "Use a recovery token: a new signature key, and all your former encryption keys",
+    .operands = "",
+    .options = options,
+    .about = "The officers must have approved. Keys that are here already stay; a key store with another password is "
+             "kept\n"
+             "beside the new one. Cut off at any point, the same command completes what was begun.\n",
+    .examples = "  vouchsafe recover --server https://keys.example.org:8443\n",
+    .run = recover,
 };

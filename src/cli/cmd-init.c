@@ -70,7 +70,8 @@ static int add_hosts(const struct arguments *arguments, struct buf *out)
 /* A configuration for a server that has none yet; with --data everything is within that folder. */
 static int compose(const struct arguments *arguments, struct buf *out)
 {
-        char *organisation CLEANUP(mem_freep) = NULL, *data CLEANUP(mem_freep) = NULL, *secret CLEANUP(mem_freep) = NULL;
+        char *organisation CLEANUP(mem_freep) = NULL, *data CLEANUP(mem_freep) = NULL,
+                           *secret CLEANUP(mem_freep) = NULL;
 
         TRY(wanted(arguments, "organisation", "Organisation, as certificates will name it:", &organisation));
         buf_add_text(out, "# Made by \"vouchsafe init\"; all options: man 5 vouchsafe.conf\n[server]\n");
@@ -142,7 +143,8 @@ static int add_operator(struct msg_keeper_init *request, const char *name, const
 static int ask_names(struct msg_keeper_init *request, const char *role)
 {
         for (unsigned i = 1;; i++) {
-                char *question CLEANUP(mem_freep) = text_format("Name of %s %u (empty when there are no more):", role, i);
+                char *question CLEANUP(mem_freep) =
+                    text_format("Name of %s %u (empty when there are no more):", role, i);
                 char *name CLEANUP(mem_freep) = NULL;
                 TRY(ask(question, strcmp(role, "officer") == 0 ? "--officer" : "--registrar", &name));
                 if (!*name)
@@ -168,8 +170,9 @@ static int collect_people(const struct arguments *arguments, struct msg_keeper_i
         }
         TRY(argument_number(arguments, "quorum", 64, officers / 2 + 1, &request->quorum));
         if (!request->quorum || request->quorum > officers)
-                return refuse(PROBLEM_USAGE, "A quorum of %llu of %llu officers is not possible; --quorum takes 1 to %llu.", (unsigned long long)request->quorum,
-                              (unsigned long long)officers, (unsigned long long)officers);
+                return refuse(
+                    PROBLEM_USAGE, "A quorum of %llu of %llu officers is not possible; --quorum takes 1 to %llu.",
+                    (unsigned long long)request->quorum, (unsigned long long)officers, (unsigned long long)officers);
         return 0;
 }
 
@@ -188,7 +191,8 @@ static int show_secret(const char *label, const struct secret *secret)
 static int show_secrets(const struct setup *setup)
 {
         if (!setup->startup_out) {
-                tell("The startup secret is shown this once. Without it, or a quorum of officers, the server never opens again:");
+                tell("The startup secret is shown this once. Without it, or a quorum of officers, the server never "
+                     "opens again:");
                 TRY(show_secret("Startup secret", &setup->done.startup_secret));
         }
         if (setup->codes_folder)
@@ -201,7 +205,8 @@ static int show_secrets(const struct setup *setup)
 
 static void show_next(const struct setup *setup)
 {
-        const char *host = setup->config.server.host_names.count ? setup->config.server.host_names.at[0] : "localhost";
+        const char *host =
+            setup->config.server.host_names.count ? setup->config.server.host_names.at[0] : "localhost";
         const char *https = setup->config.listen.https.count ? strrchr(setup->config.listen.https.at[0], ':') : NULL;
 
         say_styled(STYLE_GREEN, "The server of %s is set up.", setup->config.server.organisation);
@@ -213,7 +218,8 @@ static void show_next(const struct setup *setup)
         if (setup->codes_folder)
                 say_pair("Codes", "%s, one file an operator", setup->codes_folder);
         tell("Start it with: vouchsafed --config %s", setup->config_path);
-        tell("Each operator then accepts on his own machine: vouchsafe operator accept --server https://%s%s", host, https ? https : "");
+        tell("Each operator then accepts on his own machine: vouchsafe operator accept --server https://%s%s", host,
+             https ? https : "");
 }
 
 /* ---- init ------------------------------------------------------------------------------------------------- */
@@ -230,12 +236,15 @@ static int prepare_folders(const struct setup *setup)
                 if (made && user && chown(folders[i], user->pw_uid, user->pw_gid) < 0)
                         return fault(errno, "cannot give %s to the user %s", folders[i], setup->config.process.user);
         }
-        return chmod(setup->config.server.data, 0700) < 0 ? fault(errno, "cannot protect %s", setup->config.server.data) : 0;
+        return chmod(setup->config.server.data, 0700) < 0
+                   ? fault(errno, "cannot protect %s", setup->config.server.data)
+                   : 0;
 }
 
 static int set_up(const struct arguments *arguments, struct setup *setup)
 {
-        struct password_source root = {"root-password-file", "root-password-fd", "Password for the root CA's file", true};
+        struct password_source root = {"root-password-file", "root-password-fd", "Password for the root CA's file",
+                                       true};
         int r;
 
         TRY(collect_people(arguments, &setup->request));
@@ -263,7 +272,8 @@ static int init(struct arguments *arguments)
         bool completed = false;
 
         TRY(find_config(arguments, &setup));
-        root_out = argument_text(arguments, "root-out") ? text_copy(argument_text(arguments, "root-out")) : config_data_path(&setup.config, "root.p12");
+        root_out = argument_text(arguments, "root-out") ? text_copy(argument_text(arguments, "root-out"))
+                                                        : config_data_path(&setup.config, "root.p12");
         setup.root_out = root_out;
         setup.startup_out = argument_text(arguments, "startup-secret-file");
         setup.codes_folder = argument_text(arguments, "codes-dir");
@@ -283,37 +293,44 @@ static int init(struct arguments *arguments)
 }
 
 static const struct command_option options[] = {
-        {"config", "FILE", "the configuration; made when it is not there (default /etc/vouchsafe/vouchsafe.conf)", 'c', false},
-        {"data", "DIR", "keep everything in DIR, the configuration too", 'd', false},
-        {"organisation", "NAME", "as certificates name it", 0, false},
-        {"officer", "NAME", "an officer, who holds a share of the archive key; repeat for each", 0, true},
-        {"quorum", "M", "how many officers it takes (default: the majority)", 0, false},
-        {"registrar", "NAME", "a registrar, who enrolls and revokes; may be repeated", 0, true},
-        {"auditor", "NAME", "an auditor, who reads all; may be repeated", 0, true},
-        {"hostname", "NAME", "under which clients reach the server; may be repeated", 0, true},
-        {"url", "URL", "base of the addresses of the revocation list in certificates (default http:// and the host name)", 0, false},
-        {"https", "ADDRESS", "where to listen for the API (default [::]:8443)", 0, false},
-        {"http", "ADDRESS", "where to serve revocation lists (default [::]:8080)", 0, false},
-        {"metrics", "ADDRESS", "where to serve health and metrics (default 127.0.0.1:9464)", 0, false},
-        {"user", "NAME", "the user that the server runs as when it is started as root (default vouchsafe)", 0, false},
-        {"startup-secret-file", "FILE", "write the startup secret there and start from it, instead of showing it once", 0, false},
-        {"codes-dir", "DIR", "write each invitation code to a file there, instead of showing them once", 0, false},
-        {"root-out", "FILE", "the root CA's key and certificate as PKCS#12 (default root.p12 in the data folder)", 0, false},
-        {"root-password-file", "FILE", "read the password of that file from the first line of FILE", 0, false},
-        {"root-password-fd", "N", "read it from file descriptor N", 0, false},
-        OPTIONS_END,
+    {"config", "FILE", "the configuration; made when it is not there (default /etc/vouchsafe/vouchsafe.conf)", 'c',
+     false},
+    {"data", "DIR", "keep everything in DIR, the configuration too", 'd', false},
+    {"organisation", "NAME", "as certificates name it", 0, false},
+    {"officer", "NAME", "an officer, who holds a share of the archive key; repeat for each", 0, true},
+    {"quorum", "M", "how many officers it takes (default: the majority)", 0, false},
+    {"registrar", "NAME", "a registrar, who enrolls and revokes; may be repeated", 0, true},
+    {"auditor", "NAME", "an auditor, who reads all; may be repeated", 0, true},
+    {"hostname", "NAME", "under which clients reach the server; may be repeated", 0, true},
+    {"url", "URL", "base of the addresses of the revocation list in certificates (default http:// and the host name)",
+     0, false},
+    {"https", "ADDRESS", "where to listen for the API (default [::]:8443)", 0, false},
+    {"http", "ADDRESS", "where to serve revocation lists (default [::]:8080)", 0, false},
+    {"metrics", "ADDRESS", "where to serve health and metrics (default 127.0.0.1:9464)", 0, false},
+    {"user", "NAME", "the user that the server runs as when it is started as root (default vouchsafe)", 0, false},
+    {"startup-secret-file", "FILE", "write the startup secret there and start from it, instead of showing it once", 0,
+     false},
+    {"codes-dir", "DIR", "write each invitation code to a file there, instead of showing them once", 0, false},
+    {"root-out", "FILE", "the root CA's key and certificate as PKCS#12 (default root.p12 in the data folder)", 0,
+     false},
+    {"root-password-file", "FILE", "read the password of that file from the first line of FILE", 0, false},
+    {"root-password-fd", "N", "read it from file descriptor N", 0, false},
+    OPTIONS_END,
 };
 
 const struct command command_init = {
-        .noun = "init",
-        .summary = "Set up a new server on this machine",
-        .operands = "",
-        .options = options,
-        .about = "Makes the CA, the startup secret, the archive key (split among the officers, and never in one place again), the\n"
-                 "server's TLS key and the database. Asks for what is not given. Cut off at any point it can be run again; a server\n"
-                 "that is there is never touched.\n",
-        .examples = "  vouchsafe init\n"
-                    "  vouchsafe init --data ./server --organisation 'Example & Söhne' --officer olga --officer omar --officer otto \\\n"
-                    "      --quorum 2 --registrar rita --hostname localhost --startup-secret-file ./startup-secret\n",
-        .run = init,
+    .noun = "init",
+    .summary = "Set up a new server on this machine",
+    .operands = "",
+    .options = options,
+    .about = "Makes the CA, the startup secret, the archive key (split among the officers, and never in one place "
+             "again), the\n"
+             "server's TLS key and the database. Asks for what is not given. Cut off at any point it can be run "
+             "again; a server\n"
+             "that is there is never touched.\n",
+    .examples = "  vouchsafe init\n"
+                "  vouchsafe init --data ./server --organisation 'Example & Söhne' --officer olga --officer omar "
+                "--officer otto \\\n"
+                "      --quorum 2 --registrar rita --hostname localhost --startup-secret-file ./startup-secret\n",
+    .run = init,
 };

@@ -35,25 +35,29 @@ static int open_store(const struct arguments *arguments, struct opened *opened)
         TRY(user_chosen(arguments, &opened->folder));
         opened->path = text_format("%s/keys", opened->folder);
         if (access(opened->path, F_OK) < 0)
-                return refuse(PROBLEM_NOT_FOUND, "There is no key store %s; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.", opened->path);
+                return refuse(
+                    PROBLEM_NOT_FOUND,
+                    "There is no key store %s; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.",
+                    opened->path);
         TRY(password_get(arguments, &source, &opened->password));
         return PASS(keystore_read(opened->path, &opened->password, &opened->store));
 }
 
 /* ---- list ------------------------------------------------------------------------------------------------- */
 
-static void item_of(const struct msg_own_key *key, const struct certificate *certificate, struct msg_certificate_item *ret_item)
+static void item_of(const struct msg_own_key *key, const struct certificate *certificate,
+                    struct msg_certificate_item *ret_item)
 {
         CLEANUP(buf_done) struct buf serial = BUF_NONE;
 
         hex_add(&serial, certificate->serial);
         *ret_item = (struct msg_certificate_item){
-                .serial = text_copy(buf_text(&serial)),
-                .kind = text_copy(msg_text(key->kind)),
-                .state = text_copy(certificate->not_after < clock_now() ? "expired" : "valid"),
-                .not_before = certificate->not_before,
-                .not_after = certificate->not_after,
-                .der = buf_copy_of(buf_view(&key->certificate)),
+            .serial = text_copy(buf_text(&serial)),
+            .kind = text_copy(msg_text(key->kind)),
+            .state = text_copy(certificate->not_after < clock_now() ? "expired" : "valid"),
+            .not_before = certificate->not_before,
+            .not_after = certificate->not_after,
+            .der = buf_copy_of(buf_view(&key->certificate)),
         };
 }
 
@@ -61,7 +65,9 @@ static int list(struct arguments *arguments)
 {
         CLEANUP(opened_done) struct opened opened = {0};
         MSG_OWN(user_shown) shown = {0};
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"Kind", "Type", "From", "Until", "Address", "Serial", NULL});
+        CLEANUP(table_freep)
+        struct table *table =
+            table_new((const char *const[]){"Kind", "Type", "From", "Until", "Address", "Serial", NULL});
 
         TRY(open_store(arguments, &opened));
         for (size_t i = 0; i < opened.store.keys.count; i++) {
@@ -73,8 +79,11 @@ static int list(struct arguments *arguments)
                 TRY(spki_type(certificate.spki, &type));
                 item = MSG_LIST_ADD(shown.certificates);
                 item_of(&opened.store.keys.at[i], &certificate, item);
-                table_row(table, (const char *const[]){item->kind, pkey_type_name(type), time_short(item->not_before, from), time_short(item->not_after, until),
-                                                       certificate.address_count ? certificate_address(&certificate, 0) : "", item->serial});
+                table_row(table,
+                          (const char *const[]){item->kind, pkey_type_name(type), time_short(item->not_before, from),
+                                                time_short(item->not_after, until),
+                                                certificate.address_count ? certificate_address(&certificate, 0) : "",
+                                                item->serial});
         }
         if (argument_json(arguments))
                 return PASS(show_json_of(user_shown, &shown));
@@ -102,7 +111,8 @@ static void add_entry(struct entries *entries, EVP_PKEY *key, struct bytes certi
         entries->at[entries->count++] = (struct pkcs12_entry){key, certificate, name};
 }
 
-static int collect(const struct opened *opened, const struct msg_client_config *config, bool current_only, struct entries *entries)
+static int collect(const struct opened *opened, const struct msg_client_config *config, bool current_only,
+                   struct entries *entries)
 {
         bool seen_signature = false, seen_encryption = false;
 
@@ -159,7 +169,8 @@ static int export(struct arguments *arguments)
         TRY(pkcs12_write(entries.at, entries.count, profile, &password, &der));
         TRY(file_write(out, buf_view(&der), 0600));
         if (!argument_json(arguments))
-                say("%zu keys of %s were written to %s.", entries.count - (config.issuer.len > 0) - (config.root.len > 0), msg_text(config.name), out);
+                say("%zu keys of %s were written to %s.",
+                    entries.count - (config.issuer.len > 0) - (config.root.len > 0), msg_text(config.name), out);
         return 0;
 }
 
@@ -185,46 +196,52 @@ static int password(struct arguments *arguments)
 
 static const struct command_option list_options[] = {OPTION_USER, OPTIONS_PASSWORD, OPTIONS_END};
 static const struct command_option export_options[] = {
-        OPTION_USER,
-        {"profile", "modern|legacy", "modern (default): AES-256, for all of today; legacy: 3DES, for old Apple and gpgsm 2.2", 0, false},
-        {"current", NULL, "only the newest key of each kind, not the history", 0, false},
-        {"force", NULL, "write over a file that is there", 'f', false},
-        {"export-password-file", "FILE", "read the password for the file from the first line of FILE", 0, false},
-        {"export-password-fd", "N", "read it from file descriptor N", 0, false},
-        OPTIONS_PASSWORD,
-        OPTIONS_END,
+    OPTION_USER,
+    {"profile", "modern|legacy",
+     "modern (default): AES-256, for all of today; legacy: 3DES, for old Apple and gpgsm 2.2", 0, false},
+    {"current", NULL, "only the newest key of each kind, not the history", 0, false},
+    {"force", NULL, "write over a file that is there", 'f', false},
+    {"export-password-file", "FILE", "read the password for the file from the first line of FILE", 0, false},
+    {"export-password-fd", "N", "read it from file descriptor N", 0, false},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 static const struct command_option password_options[] = {
-        OPTION_USER,
-        {"new-password-file", "FILE", "read the new password from the first line of FILE", 0, false},
-        {"new-password-fd", "N", "read it from file descriptor N", 0, false},
-        OPTIONS_PASSWORD,
-        OPTIONS_END,
+    OPTION_USER,
+    {"new-password-file", "FILE", "read the new password from the first line of FILE", 0, false},
+    {"new-password-fd", "N", "read it from file descriptor N", 0, false},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 
 const struct command command_keys_list = {
-        .noun = "keys", .verb = "list",
-        .summary = "List the keys of your key store, the newest first",
-        .operands = "",
-        .options = list_options,
-        .examples = "  vouchsafe keys list\n",
-        .run = list,
+    .noun = "keys",
+    .verb = "list",
+    .summary = "List the keys of your key store, the newest first",
+    .operands = "",
+    .options = list_options,
+    .examples = "  vouchsafe keys list\n",
+    .run = list,
 };
 
 const struct command command_keys_export = {
-        .noun = "keys", .verb = "export",
-        .summary = "Write keys and certificates to a PKCS#12 file, for other mail programs",
-        .operands = "FILE", .least = 1, .most = 1,
-        .options = export_options,
-        .examples = "  vouchsafe keys export me.p12\n  vouchsafe keys export me.p12 --profile legacy --current\n",
-        .run = export,
+    .noun = "keys",
+    .verb = "export",
+    .summary = "Write keys and certificates to a PKCS#12 file, for other mail programs",
+    .operands = "FILE",
+    .least = 1,
+    .most = 1,
+    .options = export_options,
+    .examples = "  vouchsafe keys export me.p12\n  vouchsafe keys export me.p12 --profile legacy --current\n",
+    .run = export,
 };
 
 const struct command command_keys_password = {
-        .noun = "keys", .verb = "password",
-        .summary = "Change the password of your key store",
-        .operands = "",
-        .options = password_options,
-        .examples = "  vouchsafe keys password\n",
-        .run = password,
+    .noun = "keys",
+    .verb = "password",
+    .summary = "Change the password of your key store",
+    .operands = "",
+    .options = password_options,
+    .examples = "  vouchsafe keys password\n",
+    .run = password,
 };

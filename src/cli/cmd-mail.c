@@ -119,7 +119,10 @@ static int open_keys(struct work *work)
         TRY(user_chosen(work->arguments, &folder));
         path = text_format("%s/keys", folder);
         if (access(path, F_OK) < 0)
-                return refuse(PROBLEM_NOT_FOUND, "There is no key store %s; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.", path);
+                return refuse(
+                    PROBLEM_NOT_FOUND,
+                    "There is no key store %s; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.",
+                    path);
         TRY(password_get(work->arguments, &source, &password));
         TRY(keystore_read(path, &password, &store));
         work->certificates = mem_array(store.keys.count + 1, sizeof(*work->certificates));
@@ -151,7 +154,8 @@ static int choose_signer(struct work *work)
 
 /* ---- trust and revocation --------------------------------------------------------------------------------- */
 
-static int find_crl(void *context, const struct certificate *certificate, const struct certificate *issuer, struct buf *ret_der)
+static int find_crl(void *context, const struct certificate *certificate, const struct certificate *issuer,
+                    struct buf *ret_der)
 {
         struct work *work = context;
         int64_t fetched = 0;
@@ -160,9 +164,12 @@ static int find_crl(void *context, const struct certificate *certificate, const 
 
         if (!certificate->crl_url)
                 return refuse(PROBLEM_NOT_FOUND, "The certificate does not say where its revocation list is.");
-        TRY(directory_crl(&(struct crl_query){work->session.server.http, certificate->crl_url, argument_flag(work->arguments, "offline")}, ret_der, &fetched));
+        TRY(directory_crl(&(struct crl_query){work->session.server.http, certificate->crl_url,
+                                              argument_flag(work->arguments, "offline")},
+                          ret_der, &fetched));
         if (argument_flag(work->arguments, "verbose") && crl_parse(buf_view(ret_der), &crl) == 0)
-                tell("Revocation list %llu with %zu entries, last found to be the newest %s.", (unsigned long long)crl.number, crl.entry_count, time_short(fetched, time));
+                tell("Revocation list %llu with %zu entries, last found to be the newest %s.",
+                     (unsigned long long)crl.number, crl.entry_count, time_short(fetched, time));
         return 0;
 }
 
@@ -174,7 +181,8 @@ static int add_trusted(struct cert_list *roots, const char *path)
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
         TRY(r);
-        return memmem(file.data, file.len, "-----BEGIN", 10) ? PASS(cert_list_add_pem(roots, buf_view(&file))) : PASS(cert_list_add(roots, buf_view(&file)));
+        return memmem(file.data, file.len, "-----BEGIN", 10) ? PASS(cert_list_add_pem(roots, buf_view(&file)))
+                                                             : PASS(cert_list_add(roots, buf_view(&file)));
 }
 
 static int open_trust(struct work *work)
@@ -220,9 +228,11 @@ static void show_findings(const struct work *work)
 {
         for (size_t i = 0; i < work->report.finding_count; i++) {
                 const struct mail_finding *finding = &work->report.findings[i];
-                tell_styled(finding->problem ? STYLE_RED : STYLE_GREEN, "%s%s", finding->problem ? "! " : "  ", finding->sentence);
+                tell_styled(finding->problem ? STYLE_RED : STYLE_GREEN, "%s%s", finding->problem ? "! " : "  ",
+                            finding->sentence);
         }
-        if (work->report.worst && !work->report.written && (work->report.worst == PROBLEM_MAIL_DECEPTIVE || work->report.worst == PROBLEM_MAIL_ALTERED))
+        if (work->report.worst && !work->report.written &&
+            (work->report.worst == PROBLEM_MAIL_DECEPTIVE || work->report.worst == PROBLEM_MAIL_ALTERED))
                 tell("Nothing of the message was written.");
 }
 
@@ -250,7 +260,9 @@ static int sign(struct arguments *arguments)
 
         if (argument_flag(arguments, "opaque") && argument_flag(arguments, "clear"))
                 return refuse(PROBLEM_USAGE, "--opaque and --clear contradict each other.");
-        work.options.form = argument_flag(arguments, "opaque") ? MAIL_FORM_OPAQUE : argument_flag(arguments, "clear") ? MAIL_FORM_CLEAR : MAIL_FORM_AUTO;
+        work.options.form = argument_flag(arguments, "opaque")  ? MAIL_FORM_OPAQUE
+                            : argument_flag(arguments, "clear") ? MAIL_FORM_CLEAR
+                                                                : MAIL_FORM_AUTO;
         TRY(open_trust(&work));
         TRY(open_keys(&work));
         TRY(choose_signer(&work));
@@ -267,7 +279,8 @@ static int encrypt(struct arguments *arguments)
         TRY(addressees_collect(arguments, &work.session, &addressees));
         TRY(addressees_check(&addressees, &work.roots, &work.intermediates));
         TRY(open_files(&work));
-        return PASS(conclude(&work, mail_encrypt(work.input, work.output, addressees.recipients, addressees.count, &work.options, &work.report)));
+        return PASS(conclude(&work, mail_encrypt(work.input, work.output, addressees.recipients, addressees.count,
+                                                 &work.options, &work.report)));
 }
 
 static int decrypt(struct arguments *arguments)
@@ -297,6 +310,7 @@ static int verify(struct arguments *arguments)
         return PASS(conclude(&work, mail_verify(work.input, work.output, &work.keys, &work.options, &work.report)));
 }
 
+/* clang-format off */
 #define OPTIONS_FILTER                                                                                       \
         OPTION_USER,                                                                                         \
         {"out", "FILE", "write to FILE instead of standard output; it appears when it is complete", 'o', false}, \
@@ -304,52 +318,96 @@ static int verify(struct arguments *arguments)
 #define OPTION_TRUST   {"trust", "FILE", "also trust the root certificates in FILE", 0, true}
 #define OPTION_OFFLINE {"offline", NULL, "ask nobody for revocation lists; use what is kept", 0, false}
 #define OPTION_VERBOSE {"verbose", NULL, "also say which revocation lists were used", 'v', false}
+/* clang-format on */
 
 static const struct command_option sign_options[] = {
-        {"clear", NULL, "multipart/signed, which everybody can read", 0, false},
-        {"opaque", NULL, "application/pkcs7-mime, which survives every mail server", 0, false},
-        OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
+    {"clear", NULL, "multipart/signed, which everybody can read", 0, false},
+    {"opaque", NULL, "application/pkcs7-mime, which survives every mail server", 0, false},
+    OPTIONS_FILTER,
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 static const struct command_option encrypt_options[] = {
-        {"to", "ADDRESS", "a recipient; repeat for each", 't', true},
-        {"certificate", "FILE", "a recipient's certificate, PEM or DER; may be repeated", 0, true},
-        {"not-to-self", NULL, "do not also encrypt for yourself", 0, false},
-        {"refresh", NULL, "ask the server even for certificates that the cache has", 0, false},
-        OPTION_TRUST, OPTIONS_FILTER, OPTIONS_END,
+    {"to", "ADDRESS", "a recipient; repeat for each", 't', true},
+    {"certificate", "FILE", "a recipient's certificate, PEM or DER; may be repeated", 0, true},
+    {"not-to-self", NULL, "do not also encrypt for yourself", 0, false},
+    {"refresh", NULL, "ask the server even for certificates that the cache has", 0, false},
+    OPTION_TRUST,
+    OPTIONS_FILTER,
+    OPTIONS_END,
 };
 static const struct command_option decrypt_options[] = {
-        {"verify", NULL, "also check and take off signatures inside", 0, false},
-        {"entity", NULL, "leave the outer header fields out", 0, false},
-        OPTION_TRUST, OPTION_OFFLINE, OPTION_VERBOSE, OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
+    {"verify", NULL, "also check and take off signatures inside", 0, false},
+    {"entity", NULL, "leave the outer header fields out", 0, false},
+    OPTION_TRUST,
+    OPTION_OFFLINE,
+    OPTION_VERBOSE,
+    OPTIONS_FILTER,
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 static const struct command_option verify_options[] = {
-        {"decrypt", NULL, "also decrypt what is encrypted", 0, false},
-        {"header", NULL, "put the outer header fields, which no signature covers, in front", 0, false},
-        {"check", NULL, "only check, write no message", 0, false},
-        OPTION_TRUST, OPTION_OFFLINE, OPTION_VERBOSE, OPTIONS_FILTER, OPTIONS_PASSWORD, OPTIONS_END,
+    {"decrypt", NULL, "also decrypt what is encrypted", 0, false},
+    {"header", NULL, "put the outer header fields, which no signature covers, in front", 0, false},
+    {"check", NULL, "only check, write no message", 0, false},
+    OPTION_TRUST,
+    OPTION_OFFLINE,
+    OPTION_VERBOSE,
+    OPTIONS_FILTER,
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 
-#define CODES "Findings are sentences on standard error; the exit code is that of the worst: 40 not signed, 41 not encrypted, 42 no key,\n" \
-              "43 no recipient's certificate, 44 not verified, 45 revocation list out of date, 46 expired, 47 revoked, 48 another\n" \
-              "sender, 49 deceptive, 50 altered.\n"
+#define CODES                                                                                                \
+        "Findings are sentences on standard error; the exit code is that of the worst: 40 not signed, 41 not\n"  \
+        "encrypted, 42 no key, 43 no recipient's certificate, 44 not verified, 45 revocation list out of date,\n" \
+        "46 expired, 47 revoked, 48 another sender, 49 deceptive, 50 altered.\n"
 
 const struct command command_mail_sign = {
-        .noun = "mail", .verb = "sign", .summary = "Sign a message", .operands = "[FILE]", .most = 1, .options = sign_options, .about = CODES,
-        .examples = "  vouchsafe mail sign <draft.eml >signed.eml\n", .run = sign,
+    .noun = "mail",
+    .verb = "sign",
+    .summary = "Sign a message",
+    .operands = "[FILE]",
+    .most = 1,
+    .options = sign_options,
+    .about = CODES,
+    .examples = "  vouchsafe mail sign <draft.eml >signed.eml\n",
+    .run = sign,
 };
 const struct command command_mail_encrypt = {
-        .noun = "mail", .verb = "encrypt", .summary = "Encrypt a message for its recipients and yourself", .operands = "[FILE]", .most = 1, .options = encrypt_options,
-        .about = "Certificates come from the server and are kept, so this works while it is down.\n" CODES,
-        .examples = "  vouchsafe mail sign <draft.eml | vouchsafe mail encrypt --to bob@example.org --to carol@example.org >out.eml\n", .run = encrypt,
+    .noun = "mail",
+    .verb = "encrypt",
+    .summary = "Encrypt a message for its recipients and yourself",
+    .operands = "[FILE]",
+    .most = 1,
+    .options = encrypt_options,
+    .about = "Certificates come from the server and are kept, so this works while it is down.\n" CODES,
+    .examples = "  vouchsafe mail sign <draft.eml | vouchsafe mail encrypt --to bob@example.org --to "
+                "carol@example.org >out.eml\n",
+    .run = encrypt,
 };
 const struct command command_mail_decrypt = {
-        .noun = "mail", .verb = "decrypt", .summary = "Decrypt a message with whichever of your keys opens it", .operands = "[FILE]", .most = 1, .options = decrypt_options, .about = CODES,
-        .examples = "  vouchsafe mail decrypt --verify <in.eml >plain.eml\n", .run = decrypt,
+    .noun = "mail",
+    .verb = "decrypt",
+    .summary = "Decrypt a message with whichever of your keys opens it",
+    .operands = "[FILE]",
+    .most = 1,
+    .options = decrypt_options,
+    .about = CODES,
+    .examples = "  vouchsafe mail decrypt --verify <in.eml >plain.eml\n",
+    .run = decrypt,
 };
 const struct command command_mail_verify = {
-        .noun = "mail", .verb = "verify", .summary = "Check who signed a message, and that it is whole", .operands = "[FILE]", .most = 1, .options = verify_options,
-        .about = "Checks the chain, validity, revocation (whoever serves the list is asked for a newer one; what is kept serves when\n"
-                 "he cannot be reached),\n"
-                 "and that the signer is the sender.\n" CODES,
-        .examples = "  vouchsafe mail verify <in.eml >content.eml\n", .run = verify,
+    .noun = "mail",
+    .verb = "verify",
+    .summary = "Check who signed a message, and that it is whole",
+    .operands = "[FILE]",
+    .most = 1,
+    .options = verify_options,
+    .about = "Checks the chain, validity, revocation (whoever serves the list is asked for a newer one; what is kept "
+             "serves when\n"
+             "he cannot be reached),\n"
+             "and that the signer is the sender.\n" CODES,
+    .examples = "  vouchsafe mail verify <in.eml >content.eml\n",
+    .run = verify,
 };

@@ -44,10 +44,12 @@ static void acceptance_done(struct acceptance *acceptance)
 
 static int wrong_invitation(const char *what)
 {
-        return refuse(PROBLEM_TAMPERED, "The invitation was not accepted, since %s. Tell whoever runs the server.", what);
+        return refuse(PROBLEM_TAMPERED, "The invitation was not accepted, since %s. Tell whoever runs the server.",
+                      what);
 }
 
-static int check_share(const struct msg_trust_public *trust, const struct buf *encoded, uint64_t index, const struct secret *share)
+static int check_share(const struct msg_trust_public *trust, const struct buf *encoded, uint64_t index,
+                       const struct secret *share)
 {
         struct commitments commitments;
 
@@ -66,7 +68,9 @@ static int open_shares(struct acceptance *acceptance)
         struct point point;
 
         if (!invitation->shares.len)
-                return msg_texts_have(&invitation->roles, "officer") ? wrong_invitation("it has no share for an officer") : 0;
+                return msg_texts_have(&invitation->roles, "officer")
+                           ? wrong_invitation("it has no share for an officer")
+                           : 0;
         TRY(token_recipient(&acceptance->token, &scalar, &point));
         if (box_open(&scalar, bytes_text(SHARES_CONTEXT), buf_view(&invitation->shares), &plain) != 0)
                 return wrong_invitation("the share in it is sealed for another code");
@@ -75,13 +79,17 @@ static int open_shares(struct acceptance *acceptance)
         if (strcmp(msg_text(acceptance->trust.server_id), msg_text(invitation->server_id)) != 0 ||
             !bytes_equal(buf_view(&acceptance->trust.root), buf_view(&invitation->root)))
                 return wrong_invitation("it contradicts itself about which server it is of");
-        TRY(check_share(&acceptance->trust, &acceptance->trust.archive_commitments, acceptance->shares.index, &acceptance->shares.archive_share));
-        return PASS(check_share(&acceptance->trust, &acceptance->trust.startup_commitments, acceptance->shares.index, &acceptance->shares.startup_share));
+        TRY(check_share(&acceptance->trust, &acceptance->trust.archive_commitments, acceptance->shares.index,
+                        &acceptance->shares.archive_share));
+        return PASS(check_share(&acceptance->trust, &acceptance->trust.startup_commitments, acceptance->shares.index,
+                                &acceptance->shares.startup_share));
 }
 
 static int fetch_invitation(struct acceptance *acceptance)
 {
-        MSG_OWN(token_request) request = {.purpose = text_copy("invitation"), .selector = text_copy(acceptance->token.selector)};
+        MSG_OWN(token_request) request = {
+                .purpose = text_copy("invitation"), .selector = text_copy(acceptance->token.selector),
+        };
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
         TRY(msg_encode(token_request, &request, &encoded));
@@ -89,24 +97,26 @@ static int fetch_invitation(struct acceptance *acceptance)
         return PASS(open_shares(acceptance));
 }
 
-static int seal_envelope(struct acceptance *acceptance, const char *name, const EVP_PKEY *key, struct buf *ret_envelope)
+static int seal_envelope(struct acceptance *acceptance, const char *name, const EVP_PKEY *key,
+                         struct buf *ret_envelope)
 {
         char *prompt CLEANUP(mem_freep) = text_format("Password for operator %s", name);
         struct password_source source = {"password-file", "password-fd", prompt, true};
         MSG_OWN(operator_envelope) envelope = {
-                .server_id = text_copy(msg_text(acceptance->invitation.server_id)),
-                .operator = text_copy(name),
-                .index = acceptance->shares.index,
-                .archive_share = secret_copy(secret_view(&acceptance->shares.archive_share)),
-                .startup_share = secret_copy(secret_view(&acceptance->shares.startup_share)),
-                .trust = buf_copy_of(buf_view(&acceptance->invitation.trust)),
+            .server_id = text_copy(msg_text(acceptance->invitation.server_id)),
+            .operator = text_copy(name),
+            .index = acceptance->shares.index,
+            .archive_share = secret_copy(secret_view(&acceptance->shares.archive_share)),
+            .startup_share = secret_copy(secret_view(&acceptance->shares.startup_share)),
+            .trust = buf_copy_of(buf_view(&acceptance->invitation.trust)),
         };
         CLEANUP(secret_done) struct secret password = SECRET_NONE, plain = SECRET_NONE;
 
         TRY(password_get(acceptance->arguments, &source, &password));
         TRY(pkey_to_pkcs8(key, &envelope.signing_key));
         TRY(message_encode_secret(msg_record_operator_envelope(), &envelope, &plain));
-        return PASS(password_seal(secret_view(&password), &client_password_cost, bytes_text(OPERATOR_CONTEXT), secret_view(&plain), ret_envelope));
+        return PASS(password_seal(secret_view(&password), &client_password_cost, bytes_text(OPERATOR_CONTEXT),
+                                  secret_view(&plain), ret_envelope));
 }
 
 static int sign_admission(const struct acceptance *acceptance, const EVP_PKEY *key, struct buf *out)
@@ -133,7 +143,9 @@ static int prepare(struct acceptance *acceptance)
 {
         const struct msg_token_answer *invitation = &acceptance->invitation;
         const char *name = invited_name(invitation);
-        MSG_OWN(token_request) request = {.purpose = text_copy("accept"), .selector = text_copy(acceptance->token.selector)};
+        MSG_OWN(token_request) request = {
+                .purpose = text_copy("accept"), .selector = text_copy(acceptance->token.selector),
+        };
         EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = NULL;
         CLEANUP(buf_done) struct buf subject = BUF_NONE;
         struct msg_operator_file *file = &acceptance->file;
@@ -144,14 +156,14 @@ static int prepare(struct acceptance *acceptance)
         TRY(sign_admission(acceptance, key, &request.share_signature));
         TRY(seal_envelope(acceptance, name, key, &request.envelope));
         *file = (struct msg_operator_file){
-                .server = text_copy(acceptance->server.url),
-                .server_id = text_copy(msg_text(invitation->server_id)),
-                .organisation = text_copy(msg_text(invitation->organisation)),
-                .operator = text_copy(name),
-                .root = buf_copy_of(buf_view(&invitation->root)),
-                .issuer = buf_copy_of(buf_view(&invitation->issuer)),
-                .envelope = buf_copy_of(buf_view(&request.envelope)),
-                .selector = text_copy(acceptance->token.selector),
+            .server = text_copy(acceptance->server.url),
+            .server_id = text_copy(msg_text(invitation->server_id)),
+            .organisation = text_copy(msg_text(invitation->organisation)),
+            .operator = text_copy(name),
+            .root = buf_copy_of(buf_view(&invitation->root)),
+            .issuer = buf_copy_of(buf_view(&invitation->issuer)),
+            .envelope = buf_copy_of(buf_view(&request.envelope)),
+            .selector = text_copy(acceptance->token.selector),
         };
         msg_texts_copy(&file->roles, &invitation->roles);
         return PASS(msg_encode(token_request, &request, &file->request));
@@ -168,7 +180,8 @@ static int find_begun(const char *selector, struct msg_operator_file *ret_file)
         for (size_t i = 0; i < entries.count; i++) {
                 MSG_OWN(operator_file) file = {0};
                 char *path CLEANUP(mem_freep) = text_format("%s/%s", folder, entries.names[i]);
-                if (home_record_read(path, msg_record_operator_file(), &file) != 0 || strcmp(msg_text(file.selector), selector) != 0)
+                if (home_record_read(path, msg_record_operator_file(), &file) != 0 ||
+                    strcmp(msg_text(file.selector), selector) != 0)
                         continue;
                 *ret_file = file;
                 file = (struct msg_operator_file){0};
@@ -187,9 +200,11 @@ static int begin(struct acceptance *acceptance, const char *url)
                 return PASS(r);
         TRY(fetch_invitation(acceptance));
         TRY(operator_path(url, invited_name(&acceptance->invitation), &path));
-        if (home_record_read(path, msg_record_operator_file(), &there) == 0 && strcmp(msg_text(there.server_id), msg_text(acceptance->invitation.server_id)) == 0 &&
-            !there.request.len)
-                return refuse(PROBLEM_EXISTS, "Operator %s of this server is in this folder already (%s); move that file away if it is of no use.",
+        if (home_record_read(path, msg_record_operator_file(), &there) == 0 &&
+            strcmp(msg_text(there.server_id), msg_text(acceptance->invitation.server_id)) == 0 && !there.request.len)
+                return refuse(PROBLEM_EXISTS,
+                              "Operator %s of this server is in this folder already (%s); move that file away if it "
+                              "is of no use.",
                               invited_name(&acceptance->invitation), path);
         TRY(prepare(acceptance));
         return PASS(home_record_write(path, msg_record_operator_file(), &acceptance->file));
@@ -201,7 +216,7 @@ static int finish(struct acceptance *acceptance)
         char *path CLEANUP(mem_freep) = NULL;
 
         TRY(exchange_send(&acceptance->server, &acceptance->token, buf_view(&acceptance->file.request), &answer));
-        TRY(operator_path(acceptance->file.server, acceptance->file.operator, &path));
+        TRY(operator_path(acceptance->file.server, acceptance->file.operator, & path));
         buf_done(&acceptance->file.request);
         return PASS(home_record_write(path, msg_record_operator_file(), &acceptance->file));
 }
@@ -213,11 +228,13 @@ static int show_file(const struct arguments *arguments, const struct msg_operato
         CLEANUP(buf_done) struct buf fingerprint = BUF_NONE;
 
         if (argument_json(arguments)) {
-                MSG_OWN(operator_item) item = {.operator = text_copy(file->operator), .state = text_copy(file->request.len ? "invited" : "active")};
+                MSG_OWN(operator_item) item = {.operator = text_copy(file->operator),
+                        .state = text_copy(file->request.len ? "invited" : "active")};
                 msg_texts_copy(&item.roles, &file->roles);
                 return PASS(show_json_of(operator_item, &item));
         }
-        say_pair("Operator", "%s (%s)%s", file->operator, roles, file->request.len ? ", not accepted to the end" : "");
+        say_pair("Operator", "%s (%s)%s", file->operator, roles,
+                 file->request.len ? ", not accepted to the end" : "");
         say_pair("Server", "%s", msg_text(file->server));
         say_pair("Organisation", "%s", msg_text(file->organisation));
         say_pair("Server id", "%s", msg_text(file->server_id));
@@ -254,7 +271,9 @@ static int invite(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
         CLEANUP(token_done) struct token token = token_new();
-        MSG_OWN(operator_invite) request = {.operator = text_copy(operand(arguments, 0)), .selector = text_copy(token.selector), .auth = token_auth(&token)};
+        MSG_OWN(operator_invite) request = {.operator = text_copy(operand(arguments, 0)),
+                   .selector = text_copy(token.selector),
+                   .auth = token_auth(&token)};
         MSG_OWN(operator_invited) reply = {0};
         char time[TIME_TEXT_SIZE];
 
@@ -266,7 +285,8 @@ static int invite(struct arguments *arguments)
         TRY(server_call(&session.server, operator_invite, &request, operator_invited, &reply));
         TRY(token_show(argument_text(arguments, "code-out"), &token, "Code"));
         say_pair("Expires", "%s", time_short(reply.expires, time));
-        tell("The code is shown once. %s accepts with: vouchsafe operator accept --server %s", operand(arguments, 0), session.server.url);
+        tell("The code is shown once. %s accepts with: vouchsafe operator accept --server %s", operand(arguments, 0),
+             session.server.url);
         return 0;
 }
 
@@ -275,7 +295,8 @@ static int list(struct arguments *arguments)
         CLEANUP(session_done) struct session session = {0};
         MSG_OWN(operator_list) request = {0};
         MSG_OWN(operator_listed) reply = {0};
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"~Operator", "Roles", "State", "Since", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"~Operator", "Roles", "State", "Since", NULL});
 
         TRY(session_operator(arguments, &session));
         TRY(server_call(&session.server, operator_list, &request, operator_listed, &reply));
@@ -285,7 +306,8 @@ static int list(struct arguments *arguments)
                 const struct msg_operator_item *item = &reply.operators.at[i];
                 char *roles CLEANUP(mem_freep) = texts_joined(&item->roles);
                 char time[TIME_TEXT_SIZE];
-                table_row(table, (const char *const[]){item->operator, roles, item->state, time_short(item->since, time)});
+                table_row(table,
+                          (const char *const[]){item->operator, roles, item->state, time_short(item->since, time)});
         }
         table_print(table, "No operators.");
         return 0;
@@ -295,7 +317,9 @@ static int disable(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
         const char *note = argument_text(arguments, "note");
-        MSG_OWN(operator_disable) request = {.operator = text_copy(operand(arguments, 0)), .note = note ? text_copy(note) : NULL};
+        MSG_OWN(operator_disable) request = {
+                .operator = text_copy(operand(arguments, 0)), .note = note ? text_copy(note) : NULL,
+        };
         MSG_OWN(operator_disabled) reply = {0};
 
         TRY(session_operator(arguments, &session));
@@ -325,71 +349,85 @@ static int show(struct arguments *arguments)
                 TRY(show_file(arguments, &file));
         }
         if (!shown)
-                return refuse(PROBLEM_NOT_FOUND, "This folder has no such operator; accept an invitation with \"vouchsafe operator accept\".");
+                return refuse(
+                    PROBLEM_NOT_FOUND,
+                    "This folder has no such operator; accept an invitation with \"vouchsafe operator accept\".");
         return 0;
 }
 
 static const struct command_option accept_options[] = {
-        {"server", "URL", "the server", 's', false},
-        OPTIONS_TOKEN("code", "the invitation code"),
-        OPTIONS_PASSWORD,
-        OPTIONS_END,
+    {"server", "URL", "the server", 's', false},
+    OPTIONS_TOKEN("code", "the invitation code"),
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 static const struct command_option invite_options[] = {
-        {"role", "ROLE", "registrar or auditor", 0, true},
-        {"code-out", "FILE", "write the code to a new file that only you can read", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"role", "ROLE", "registrar or auditor", 0, true},
+    {"code-out", "FILE", "write the code to a new file that only you can read", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option list_options[] = {OPTIONS_OPERATOR, OPTIONS_END};
-static const struct command_option disable_options[] = {{"note", "TEXT", "for the audit record", 0, false}, OPTIONS_OPERATOR, OPTIONS_END};
+static const struct command_option disable_options[] = {
+    {"note", "TEXT", "for the audit record", 0, false}, OPTIONS_OPERATOR, OPTIONS_END};
 static const struct command_option show_options[] = {OPTIONS_END};
 
 const struct command command_operator_accept = {
-        .noun = "operator", .verb = "accept",
-        .summary = "Accept an invitation on your own machine, and set your password",
-        .operands = "",
-        .options = accept_options,
-        .about = "Makes the key that signs what you ask of the server. An officer's share is opened with the code, checked against\n"
-                 "the server's commitments, and sealed under your password; neither leaves this machine in the clear.\n"
-                 "Cut off at any point, the same command completes what was begun.\n",
-        .examples = "  vouchsafe operator accept --server https://keys.example.org:8443\n",
-        .run = accept_invitation,
+    .noun = "operator",
+    .verb = "accept",
+    .summary = "Accept an invitation on your own machine, and set your password",
+    .operands = "",
+    .options = accept_options,
+    .about = "Makes the key that signs what you ask of the server. An officer's share is opened with the code, "
+             "checked against\n"
+             "the server's commitments, and sealed under your password; neither leaves this machine in the clear.\n"
+             "Cut off at any point, the same command completes what was begun.\n",
+    .examples = "  vouchsafe operator accept --server https://keys.example.org:8443\n",
+    .run = accept_invitation,
 };
 
 const struct command command_operator_invite = {
-        .noun = "operator", .verb = "invite",
-        .summary = "Invite a registrar or an auditor",
-        .operands = "NAME", .least = 1, .most = 1,
-        .options = invite_options,
-        .about = "Officers are invited by \"vouchsafe init\", because their shares are made there.\n",
-        .examples = "  vouchsafe operator invite rita --role registrar\n",
-        .run = invite,
+    .noun = "operator",
+    .verb = "invite",
+    .summary = "Invite a registrar or an auditor",
+    .operands = "NAME",
+    .least = 1,
+    .most = 1,
+    .options = invite_options,
+    .about = "Officers are invited by \"vouchsafe init\", because their shares are made there.\n",
+    .examples = "  vouchsafe operator invite rita --role registrar\n",
+    .run = invite,
 };
 
 const struct command command_operator_list = {
-        .noun = "operator", .verb = "list",
-        .summary = "List officers, registrars and auditors",
-        .operands = "",
-        .options = list_options,
-        .examples = "  vouchsafe operator list\n",
-        .run = list,
+    .noun = "operator",
+    .verb = "list",
+    .summary = "List officers, registrars and auditors",
+    .operands = "",
+    .options = list_options,
+    .examples = "  vouchsafe operator list\n",
+    .run = list,
 };
 
 const struct command command_operator_disable = {
-        .noun = "operator", .verb = "disable",
-        .summary = "Let an operator do nothing any more",
-        .operands = "NAME", .least = 1, .most = 1,
-        .options = disable_options,
-        .examples = "  vouchsafe operator disable rita --note 'left the company'\n",
-        .run = disable,
+    .noun = "operator",
+    .verb = "disable",
+    .summary = "Let an operator do nothing any more",
+    .operands = "NAME",
+    .least = 1,
+    .most = 1,
+    .options = disable_options,
+    .examples = "  vouchsafe operator disable rita --note 'left the company'\n",
+    .run = disable,
 };
 
 const struct command command_operator_show = {
-        .noun = "operator", .verb = "show",
-        .summary = "Show which operators this folder has",
-        .operands = "[NAME]", .most = 1,
-        .options = show_options,
-        .examples = "  vouchsafe operator show\n",
-        .run = show,
+    .noun = "operator",
+    .verb = "show",
+    .summary = "Show which operators this folder has",
+    .operands = "[NAME]",
+    .most = 1,
+    .options = show_options,
+    .examples = "  vouchsafe operator show\n",
+    .run = show,
 };

@@ -24,7 +24,9 @@ static int recover(struct arguments *arguments)
         CLEANUP(session_done) struct session session = {0};
         CLEANUP(token_done) struct token token = token_new();
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE;
-        MSG_OWN(request_create) request = {.user = text_copy(operand(arguments, 0)), .selector = text_copy(token.selector), .auth = token_auth(&token)};
+        MSG_OWN(request_create) request = {.user = text_copy(operand(arguments, 0)),
+                   .selector = text_copy(token.selector),
+                   .auth = token_auth(&token)};
         MSG_OWN(request_created) reply = {0};
         const char *reason, *out = argument_text(arguments, "token-out");
         char fingerprint[FINGERPRINT_TEXT_SIZE];
@@ -49,7 +51,8 @@ static int recover(struct arguments *arguments)
                 show_request(&reply.request.at[0]);
         TRY(token_show(out, &token, "Token"));
         say_pair("Recipient key", "%s", fingerprint_short(point_view(&recipient), fingerprint));
-        tell("The token was made on this machine and is shown once. Give it to the user, and the fingerprint of the recipient key to the officers.");
+        tell("The token was made on this machine and is shown once. Give it to the user, and the fingerprint of the "
+             "recipient key to the officers.");
         return 0;
 }
 
@@ -66,7 +69,9 @@ static int startup_path(const char *request, char **ret_path)
 /* The one-time key waits here, under a password, until the officers have approved. */
 static int keep_key(const char *request, const struct secret *password, const struct secret *scalar)
 {
-        MSG_OWN(pending_exchange) pending = {.purpose = text_copy("startup"), .recipient = secret_copy(secret_view(scalar))};
+        MSG_OWN(pending_exchange) pending = {
+                .purpose = text_copy("startup"), .recipient = secret_copy(secret_view(scalar)),
+        };
         char *path CLEANUP(mem_freep) = NULL;
 
         TRY(startup_path(request, &path));
@@ -75,7 +80,8 @@ static int keep_key(const char *request, const struct secret *password, const st
 
 static int startup(struct arguments *arguments)
 {
-        struct password_source source = {"password-file", "password-fd", "Password for the key that the new secret will be sent to", true};
+        struct password_source source = {"password-file", "password-fd",
+                                         "Password for the key that the new secret will be sent to", true};
         CLEANUP(session_done) struct session session = {0};
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, password = SECRET_NONE;
         MSG_OWN(request_startup) request = {0};
@@ -101,13 +107,16 @@ static int startup(struct arguments *arguments)
                 return PASS(show_json_of(request_startup_created, &reply));
         show_request(&reply.request.at[0]);
         say_pair("Recipient key", "%s", fingerprint_short(point_view(&recipient), fingerprint));
-        tell("Once enough officers have approved: vouchsafe request show %s --startup-secret-out FILE", msg_text(reply.request.at[0].request));
+        tell("Once enough officers have approved: vouchsafe request show %s --startup-secret-out FILE",
+             msg_text(reply.request.at[0].request));
         return 0;
 }
 
-static int open_startup_secret(const struct arguments *arguments, const struct msg_request_shown *shown, const char *request)
+static int open_startup_secret(const struct arguments *arguments, const struct msg_request_shown *shown,
+                               const char *request)
 {
-        struct password_source source = {"key-password-file", NULL, "Password of the key that the new secret was sent to", false};
+        struct password_source source = {"key-password-file", NULL,
+                                         "Password of the key that the new secret was sent to", false};
         CLEANUP(secret_done) struct secret password = SECRET_NONE, secret = SECRET_NONE;
         MSG_OWN(pending_exchange) pending = {0};
         char *path CLEANUP(mem_freep) = NULL;
@@ -119,7 +128,10 @@ static int open_startup_secret(const struct arguments *arguments, const struct m
         TRY(password_get(arguments, &source, &password));
         r = sealed_read(path, &password, msg_record_pending_exchange(), &pending);
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_NOT_FOUND, "The key of request %s is not in this folder; the secret opens on the machine of the requester only.", request);
+                return refuse(PROBLEM_NOT_FOUND,
+                              "The key of request %s is not in this folder; the secret opens on the machine of the "
+                              "requester only.",
+                              request);
         TRY(r);
         TRY(envelope_open(&pending.recipient, buf_view(&shown->startup_envelope), &secret));
         TRY(token_to_file(argument_text(arguments, "startup-secret-out"), &secret));
@@ -171,14 +183,17 @@ static void show_terms(const struct msg_terms *terms)
         say_pair("Expires", "%s", time_short(terms->expires, until));
         for (size_t i = 0; i < terms->items.count && i < KEYS_SHOWN; i++) {
                 const struct msg_recovery_item *item = &terms->items.at[i];
-                say_pair(i ? "" : "Keys", "%s%s%s to %s", startup ? "the archived database key" : msg_text(item->serial), startup ? "" : ", ",
-                         startup ? "" : time_short(item->not_before, from), startup ? "its next change" : time_short(item->not_after, until));
+                say_pair(i ? "" : "Keys", "%s%s%s to %s",
+                         startup ? "the archived database key" : msg_text(item->serial), startup ? "" : ", ",
+                         startup ? "" : time_short(item->not_before, from),
+                         startup ? "its next change" : time_short(item->not_after, until));
         }
         if (terms->items.count > KEYS_SHOWN)
                 say_pair("", "and %zu more", terms->items.count - KEYS_SHOWN);
 }
 
-static int fetch(struct session *session, const char *request, struct msg_request_shown *ret_shown, struct msg_terms *ret_terms)
+static int fetch(struct session *session, const char *request, struct msg_request_shown *ret_shown,
+                 struct msg_terms *ret_terms)
 {
         MSG_OWN(request_show) ask = {.request = text_copy(request)};
         MSG_OWN(request_shown) shown = {0};
@@ -218,14 +233,15 @@ static void on_progress(void *context, size_t done)
         progress_step(context, done);
 }
 
-static int send_approval(struct session *session, const struct msg_request_shown *shown, const struct msg_terms *terms,
-                         struct msg_request_approved *ret_reply)
+static int send_approval(struct session *session, const struct msg_request_shown *shown,
+                         const struct msg_terms *terms, struct msg_request_approved *ret_reply)
 {
         MSG_OWN(request_approve) request = {.request = text_copy(msg_text(terms->request))};
         struct progress progress;
 
         progress_begin(&progress, "Computing your pieces", terms->items.count);
-        TRY(approval_make(buf_view(&shown->terms), terms, &session->envelope, on_progress, &progress, MSG_LIST_ADD(request.approval)));
+        TRY(approval_make(buf_view(&shown->terms), terms, &session->envelope, on_progress, &progress,
+                          MSG_LIST_ADD(request.approval)));
         progress_end(&progress);
         return PASS(server_call(&session->server, request_approve, &request, request_approved, ret_reply));
 }
@@ -249,7 +265,8 @@ static int approve(struct arguments *arguments)
         TRY(send_approval(&session, &shown, &terms, &reply));
         if (argument_json(arguments))
                 return PASS(show_json_of(request_approved, &reply));
-        say_styled(STYLE_GREEN, "Approved as %s.%s%s", session.server.operator_name, *msg_text(reply.detail) ? " " : "", msg_text(reply.detail));
+        say_styled(STYLE_GREEN, "Approved as %s.%s%s", session.server.operator_name,
+                   *msg_text(reply.detail) ? " " : "", msg_text(reply.detail));
         if (reply.request.count) {
                 const struct msg_request_item *item = &reply.request.at[0];
                 say_pair("Approvals", "%zu of %llu", item->approved_by.count, (unsigned long long)item->quorum);
@@ -262,102 +279,125 @@ static int refuse_request(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
         const char *note = argument_text(arguments, "note");
-        MSG_OWN(request_refuse) request = {.request = text_copy(operand(arguments, 0)), .note = note ? text_copy(note) : NULL};
+        MSG_OWN(request_refuse) request = {
+                .request = text_copy(operand(arguments, 0)), .note = note ? text_copy(note) : NULL,
+        };
         MSG_OWN(request_refused) reply = {0};
 
         TRY(session_operator(arguments, &session));
         TRY(server_call(&session.server, request_refuse, &request, request_refused, &reply));
         if (argument_json(arguments))
                 return PASS(show_json_of(request_refused, &reply));
-        say("Request %s is %s.", operand(arguments, 0), reply.request.count ? msg_text(reply.request.at[0].state) : "refused");
+        say("Request %s is %s.", operand(arguments, 0),
+            reply.request.count ? msg_text(reply.request.at[0].state) : "refused");
         return 0;
 }
 
 static const struct command_option recover_options[] = {
-        {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
-        {"token-out", "FILE", "write the token to a new file that only you can read", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
+    {"token-out", "FILE", "write the token to a new file that only you can read", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option startup_options[] = {
-        {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
-        {"requester", "NAME", "who you are, for the officers", 0, false},
-        {"server", "URL", "the server", 's', false},
-        OPTIONS_PASSWORD,
-        OPTIONS_END,
+    {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
+    {"requester", "NAME", "who you are, for the officers", 0, false},
+    {"server", "URL", "the server", 's', false},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 static const struct command_option list_options[] = {
-        {"state", "STATE", "only those: open, approved, done, refused, expired, cancelled", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"state", "STATE", "only those: open, approved, done, refused, expired, cancelled", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option show_options[] = {
-        {"startup-secret-out", "FILE", "write the new startup secret of your own startup request to a new file", 0, false},
-        {"key-password-file", "FILE", "the password that you gave with \"request startup\"", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"startup-secret-out", "FILE", "write the new startup secret of your own startup request to a new file", 0,
+     false},
+    {"key-password-file", "FILE", "the password that you gave with \"request startup\"", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option approve_options[] = {
-        {"yes", NULL, "do not ask; for those who have read the terms already", 'y', false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"yes", NULL, "do not ask; for those who have read the terms already", 'y', false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
-static const struct command_option refuse_options[] = {{"note", "TEXT", "why", 0, false}, OPTIONS_OPERATOR, OPTIONS_END};
+static const struct command_option refuse_options[] = {
+    {"note", "TEXT", "why", 0, false}, OPTIONS_OPERATOR, OPTIONS_END};
 
 const struct command command_request_recover = {
-        .noun = "request", .verb = "recover",
-        .summary = "Ask officers to recover a user's keys, and make the token for them",
-        .operands = "USER", .least = 1, .most = 1,
-        .options = recover_options,
-        .about = "The recovery token is made on this machine. The server learns only what lets it recognise the token and the key\n"
-                 "that it envelopes to, so it cannot open what the officers release.\n",
-        .examples = "  vouchsafe request recover bob@example.org --reason 'laptop stolen, ticket 4711'\n",
-        .run = recover,
+    .noun = "request",
+    .verb = "recover",
+    .summary = "Ask officers to recover a user's keys, and make the token for them",
+    .operands = "USER",
+    .least = 1,
+    .most = 1,
+    .options = recover_options,
+    .about = "The recovery token is made on this machine. The server learns only what lets it recognise the token "
+             "and the key\n"
+             "that it envelopes to, so it cannot open what the officers release.\n",
+    .examples = "  vouchsafe request recover bob@example.org --reason 'laptop stolen, ticket 4711'\n",
+    .run = recover,
 };
 
 const struct command command_request_startup = {
-        .noun = "request", .verb = "startup",
-        .summary = "While sealed: ask officers to set a new startup secret for one that is lost",
-        .operands = "",
-        .options = startup_options,
-        .examples = "  vouchsafe request startup --server https://keys.example.org:8443 --requester root --reason 'envelope burnt'\n",
-        .run = startup,
+    .noun = "request",
+    .verb = "startup",
+    .summary = "While sealed: ask officers to set a new startup secret for one that is lost",
+    .operands = "",
+    .options = startup_options,
+    .examples = "  vouchsafe request startup --server https://keys.example.org:8443 --requester root --reason "
+                "'envelope burnt'\n",
+    .run = startup,
 };
 
 const struct command command_request_list = {
-        .noun = "request", .verb = "list",
-        .summary = "List requests and how many officers have approved",
-        .operands = "",
-        .options = list_options,
-        .examples = "  vouchsafe request list --state open\n",
-        .run = list,
+    .noun = "request",
+    .verb = "list",
+    .summary = "List requests and how many officers have approved",
+    .operands = "",
+    .options = list_options,
+    .examples = "  vouchsafe request list --state open\n",
+    .run = list,
 };
 
 const struct command command_request_show = {
-        .noun = "request", .verb = "show",
-        .summary = "Show a request and exactly what officers approve",
-        .operands = "REQUEST", .least = 1, .most = 1,
-        .options = show_options,
-        .examples = "  vouchsafe request show 0193a4…\n",
-        .run = show,
+    .noun = "request",
+    .verb = "show",
+    .summary = "Show a request and exactly what officers approve",
+    .operands = "REQUEST",
+    .least = 1,
+    .most = 1,
+    .options = show_options,
+    .examples = "  vouchsafe request show 0193a4…\n",
+    .run = show,
 };
 
 const struct command command_request_approve = {
-        .noun = "request", .verb = "approve",
-        .summary = "Approve a request as officer, with the pieces that your share contributes",
-        .operands = "REQUEST", .least = 1, .most = 1,
-        .options = approve_options,
-        .about = "Shows the terms, asks, and computes your pieces on this machine. They are bound to exactly these terms, proved against\n"
-                 "your commitment, and encrypted to the keeper. Compare the fingerprint of the recipient key with the requester.\n",
-        .examples = "  vouchsafe request approve 0193a4…\n",
-        .run = approve,
+    .noun = "request",
+    .verb = "approve",
+    .summary = "Approve a request as officer, with the pieces that your share contributes",
+    .operands = "REQUEST",
+    .least = 1,
+    .most = 1,
+    .options = approve_options,
+    .about = "Shows the terms, asks, and computes your pieces on this machine. They are bound to exactly these "
+             "terms, proved against\n"
+             "your commitment, and encrypted to the keeper. Compare the fingerprint of the recipient key with the "
+             "requester.\n",
+    .examples = "  vouchsafe request approve 0193a4…\n",
+    .run = approve,
 };
 
 const struct command command_request_refuse = {
-        .noun = "request", .verb = "refuse",
-        .summary = "Refuse a request as officer, or withdraw your own",
-        .operands = "REQUEST", .least = 1, .most = 1,
-        .options = refuse_options,
-        .examples = "  vouchsafe request refuse 0193a4… --note 'not agreed with the works council'\n",
-        .run = refuse_request,
+    .noun = "request",
+    .verb = "refuse",
+    .summary = "Refuse a request as officer, or withdraw your own",
+    .operands = "REQUEST",
+    .least = 1,
+    .most = 1,
+    .options = refuse_options,
+    .examples = "  vouchsafe request refuse 0193a4… --note 'not agreed with the works council'\n",
+    .run = refuse_request,
 };

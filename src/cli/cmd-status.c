@@ -14,10 +14,12 @@ static void show_status(const struct session *session, const struct msg_status_r
         char time[TIME_TEXT_SIZE];
         bool open = strcmp(msg_text(reply->state), "unsealed") == 0;
 
-        say_pair("Server", "%s%s", session->server.url, session->server.ca.len ? "" : " (its identity was not checked: its CA is not known here)");
+        say_pair("Server", "%s%s", session->server.url,
+                 session->server.ca.len ? "" : " (its identity was not checked: its CA is not known here)");
         say_pair("Organisation", "%s", msg_text(reply->organisation));
         printf("%s", open ? style(stdout, STYLE_GREEN) : style(stdout, STYLE_YELLOW));
-        say_pair("State", "%s%s%s", msg_text(reply->state), *msg_text(reply->detail) ? ": " : "", msg_text(reply->detail));
+        say_pair("State", "%s%s%s", msg_text(reply->state), *msg_text(reply->detail) ? ": " : "",
+                 msg_text(reply->detail));
         printf("%s", style(stdout, STYLE_OFF));
         say_pair("Version", "%s", msg_text(reply->version));
         say_pair("Time", "%s", time_short(reply->time, time));
@@ -68,45 +70,49 @@ static int seal(struct arguments *arguments)
 }
 
 static const struct command_option status_options[] = {
-        {"server", "URL", "the server (default: that of the folder's operator or user, or $VOUCHSAFE_SERVER)", 's', false},
-        OPTIONS_END,
+    {"server", "URL", "the server (default: that of the folder's operator or user, or $VOUCHSAFE_SERVER)", 's',
+     false},
+    OPTIONS_END,
 };
 
 static const struct command_option unseal_options[] = {
-        OPTIONS_LOCAL,
-        {"startup-secret-file", "FILE", "read the startup secret from the first line of FILE (- is standard input)", 0, false},
-        {"password-fd", "N", "read it from file descriptor N", 0, false},
-        OPTIONS_END,
+    OPTIONS_LOCAL,
+    {"startup-secret-file", "FILE", "read the startup secret from the first line of FILE (- is standard input)", 0,
+     false},
+    {"password-fd", "N", "read it from file descriptor N", 0, false},
+    OPTIONS_END,
 };
 
 static const struct command_option seal_options[] = {OPTIONS_LOCAL, OPTIONS_END};
 
 const struct command command_status = {
-        .noun = "status",
-        .summary = "Show what state a server is in",
-        .operands = "",
-        .options = status_options,
-        .about = "Needs no password. Exit code 23 when the server cannot be reached; a sealed server is reached, and says so.\n",
-        .examples = "  vouchsafe status --server https://keys.example.org:8443\n",
-        .run = status,
+    .noun = "status",
+    .summary = "Show what state a server is in",
+    .operands = "",
+    .options = status_options,
+    .about = "Needs no password. Exit code 23 when the server cannot be reached; a sealed server is reached, and "
+             "says so.\n",
+    .examples = "  vouchsafe status --server https://keys.example.org:8443\n",
+    .run = status,
 };
 
 const struct command command_unseal = {
-        .noun = "unseal",
-        .summary = "Open the database key with the startup secret, on the server's machine",
-        .operands = "",
-        .options = unseal_options,
-        .about = "The secret goes through a local socket to a keeper, past all other processes.\n",
-        .examples = "  vouchsafe unseal\n  vouchsafe unseal --config /etc/vouchsafe/vouchsafe.conf --startup-secret-file /run/secret\n",
-        .run = unseal,
+    .noun = "unseal",
+    .summary = "Open the database key with the startup secret, on the server's machine",
+    .operands = "",
+    .options = unseal_options,
+    .about = "The secret goes through a local socket to a keeper, past all other processes.\n",
+    .examples = "  vouchsafe unseal\n  vouchsafe unseal --config /etc/vouchsafe/vouchsafe.conf --startup-secret-file "
+                "/run/secret\n",
+    .run = unseal,
 };
 
 const struct command command_seal = {
-        .noun = "seal",
-        .summary = "Make the server forget its keys until it is unsealed again",
-        .operands = "",
-        .options = seal_options,
-        .about = "Mail is not affected: users have their keys and certificates.\n",
-        .examples = "  vouchsafe seal\n",
-        .run = seal,
+    .noun = "seal",
+    .summary = "Make the server forget its keys until it is unsealed again",
+    .operands = "",
+    .options = seal_options,
+    .about = "Mail is not affected: users have their keys and certificates.\n",
+    .examples = "  vouchsafe seal\n",
+    .run = seal,
 };

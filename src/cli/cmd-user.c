@@ -65,7 +65,8 @@ static int show_tokens(const struct msg_user_enroll_reply *all)
 
 static void show_others(const struct msg_user_enroll_reply *all)
 {
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"Outcome", "Address", "~Name", "~Detail", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"Outcome", "Address", "~Name", "~Detail", NULL});
 
         for (size_t i = 0; i < all->rows.count; i++) {
                 const struct msg_token_item *row = &all->rows.at[i];
@@ -82,7 +83,8 @@ static int write_tokens(const char *path, const struct msg_user_enroll_reply *al
 
         if (fd < 0)
                 return refuse(errno == EEXIST ? PROBLEM_EXISTS : PROBLEM_STORAGE,
-                              "The tokens cannot be written to %s: %s. They are void; repeat with another file.", path, strerror(errno));
+                              "The tokens cannot be written to %s: %s. They are void; repeat with another file.",
+                              path, strerror(errno));
         for (size_t i = 0; i < all->rows.count; i++) {
                 const struct msg_token_item *row = &all->rows.at[i];
                 CLEANUP(buf_done) struct buf rest = BUF_NONE;
@@ -92,7 +94,9 @@ static int write_tokens(const char *path, const struct msg_user_enroll_reply *al
                 TRY(secret_write(fd, &row->token));
                 TRY(fd_write_all(fd, rest.data, rest.len));
         }
-        return fsync(fd) < 0 ? refuse(PROBLEM_STORAGE, "The tokens cannot be written to %s: %s.", path, strerror(errno)) : 0;
+        return fsync(fd) < 0
+                   ? refuse(PROBLEM_STORAGE, "The tokens cannot be written to %s: %s.", path, strerror(errno))
+                   : 0;
 }
 
 static size_t count_tokens(const struct msg_user_enroll_reply *all)
@@ -129,8 +133,9 @@ static int enroll(struct arguments *arguments)
         if (!out)
                 TRY(show_tokens(&all));
         show_others(&all);
-        tell("%zu selected, %zu with a token%s%s%s.", all.rows.count, count_tokens(&all), dry ? " (dry run: nothing was written)" : "",
-             out && !dry ? ", written to " : "", out && !dry ? out : "");
+        tell("%zu selected, %zu with a token%s%s%s.", all.rows.count, count_tokens(&all),
+             dry ? " (dry run: nothing was written)" : "", out && !dry ? ", written to " : "",
+             out && !dry ? out : "");
         return 0;
 }
 
@@ -138,10 +143,11 @@ static int enroll(struct arguments *arguments)
 
 static int fetch_users(struct session *session, struct arguments *arguments, struct msg_user_listed *all)
 {
-        const char *search = operand(arguments, 0), *state = argument_text(arguments, "state"), *cursor = argument_text(arguments, "cursor");
+        const char *search = operand(arguments, 0), *state = argument_text(arguments, "state"),
+                   *cursor = argument_text(arguments, "cursor");
         MSG_OWN(user_list) request = {.search = search ? text_copy(search) : NULL,
-                                      .state = state ? text_copy(state) : NULL,
-                                      .cursor = cursor ? text_copy(cursor) : NULL};
+                   .state = state ? text_copy(state) : NULL,
+                   .cursor = cursor ? text_copy(cursor) : NULL};
         bool one_page = cursor || argument_text(arguments, "limit");
 
         TRY(argument_number(arguments, "limit", PAGE_MOST, PAGE, &request.limit));
@@ -162,8 +168,9 @@ static int list(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
         MSG_OWN(user_listed) all = {0};
-        CLEANUP(table_freep) struct table *table =
-                table_new((const char *const[]){"~Name", "Address", "State", "Token", "Enrolled", "Until", NULL});
+        CLEANUP(table_freep)
+        struct table *table =
+            table_new((const char *const[]){"~Name", "Address", "State", "Token", "Enrolled", "Until", NULL});
 
         TRY(session_operator(arguments, &session));
         TRY(fetch_users(&session, arguments, &all));
@@ -172,8 +179,9 @@ static int list(struct arguments *arguments)
         for (size_t i = 0; i < all.users.count; i++) {
                 const struct msg_user_item *user = &all.users.at[i];
                 char since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
-                table_row(table, (const char *const[]){user->name, user->addresses.count ? user->addresses.at[0] : "", user->state, user->token,
-                                                       time_short(user->activated, since), time_short(user->expires, until)});
+                table_row(table, (const char *const[]){user->name, user->addresses.count ? user->addresses.at[0] : "",
+                                                       user->state, user->token, time_short(user->activated, since),
+                                                       time_short(user->expires, until)});
         }
         table_print(table, "No users.");
         if (all.cursor && *all.cursor)
@@ -215,7 +223,8 @@ static int show(struct arguments *arguments)
 /* ---- revoke ----------------------------------------------------------------------------------------------- */
 
 /* RFC 5280 5.3.1, those that mean something for a person's mail. */
-static const char *const reasons[] = {"unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"};
+static const char *const reasons[] = {"unspecified", "keyCompromise",        "affiliationChanged",
+                                      "superseded",  "cessationOfOperation", "privilegeWithdrawn"};
 
 static int check_reason(const char *reason)
 {
@@ -225,8 +234,11 @@ static int check_reason(const char *reason)
                 if (strcmp(reason, reasons[i]) == 0)
                         return 0;
         near = help_nearest(reason, reasons, ARRAY_LEN(reasons));
-        return refuse(PROBLEM_USAGE, "\"%s\" is no reason%s%s%s. There are unspecified, keyCompromise, affiliationChanged, superseded, "
-                      "cessationOfOperation, privilegeWithdrawn. Put words of your own into --note.", reason, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+        return refuse(
+            PROBLEM_USAGE,
+            "\"%s\" is no reason%s%s%s. There are unspecified, keyCompromise, affiliationChanged, superseded, "
+            "cessationOfOperation, privilegeWithdrawn. Put words of your own into --note.",
+            reason, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
 static int revoke_user(struct arguments *arguments)
@@ -244,70 +256,85 @@ static int revoke_user(struct arguments *arguments)
         TRY(server_call(&session.server, user_revoke, &request, user_revoked, &reply));
         if (argument_json(arguments))
                 return PASS(show_json_of(user_revoked, &reply));
-        say("%zu certificates of %s are revoked (%s), from revocation list %llu on.", reply.serials.count, operand(arguments, 0), reason,
-            (unsigned long long)reply.crl_number);
+        say("%zu certificates of %s are revoked (%s), from revocation list %llu on.", reply.serials.count,
+            operand(arguments, 0), reason, (unsigned long long)reply.crl_number);
         for (size_t i = 0; i < reply.serials.count; i++)
                 say_pair("Serial", "%s", msg_text(reply.serials.at[i]));
         return 0;
 }
 
 static const struct command_option enroll_options[] = {
-        {"dry-run", NULL, "say who would get a token, and make none", 'n', false},
-        {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, separated by tabs", 'o', false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"dry-run", NULL, "say who would get a token, and make none", 'n', false},
+    {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, separated by tabs", 'o',
+     false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option list_options[] = {
-        {"state", "STATE", "only users in that state: undefined, new, enrolled, recovery, revoked", 0, false},
-        {"limit", "N", "one page of N users", 0, false},
-        {"cursor", "CURSOR", "the page that begins there", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"state", "STATE", "only users in that state: undefined, new, enrolled, recovery, revoked", 0, false},
+    {"limit", "N", "one page of N users", 0, false},
+    {"cursor", "CURSOR", "the page that begins there", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 static const struct command_option show_options[] = {OPTIONS_OPERATOR, OPTIONS_END};
 static const struct command_option revoke_options[] = {
-        {"reason", "REASON", "keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", 0, false},
-        {"note", "TEXT", "for the audit record", 0, false},
-        OPTIONS_OPERATOR,
-        OPTIONS_END,
+    {"reason", "REASON",
+     "keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, unspecified", 0,
+     false},
+    {"note", "TEXT", "for the audit record", 0, false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
 };
 
 const struct command command_user_enroll = {
-        .noun = "user", .verb = "enroll",
-        .summary = "Give one-time tokens to people of the address book",
-        .operands = "SELECTOR…", .least = 1, .most = 1000,
-        .options = enroll_options,
-        .about = "A selector is an address, unit:PATH (with all below it), group:NAME, server:NAME, or all. Who is enrolled\n"
-                 "already is left alone; a new token cancels an older one. Tokens are shown once.\n",
-        .examples = "  vouchsafe user enroll bob@example.org\n"
-                    "  vouchsafe user enroll unit:Sales/Berlin group:Board --dry-run\n"
-                    "  vouchsafe user enroll all --out tokens.tsv\n",
-        .run = enroll,
+    .noun = "user",
+    .verb = "enroll",
+    .summary = "Give one-time tokens to people of the address book",
+    .operands = "SELECTOR…",
+    .least = 1,
+    .most = 1000,
+    .options = enroll_options,
+    .about =
+        "A selector is an address, unit:PATH (with all below it), group:NAME, server:NAME, or all. Who is enrolled\n"
+        "already is left alone; a new token cancels an older one. Tokens are shown once.\n",
+    .examples = "  vouchsafe user enroll bob@example.org\n"
+                "  vouchsafe user enroll unit:Sales/Berlin group:Board --dry-run\n"
+                "  vouchsafe user enroll all --out tokens.tsv\n",
+    .run = enroll,
 };
 
 const struct command command_user_list = {
-        .noun = "user", .verb = "list",
-        .summary = "List users and what state they are in",
-        .operands = "[SEARCH]", .most = 1,
-        .options = list_options,
-        .examples = "  vouchsafe user list --state recovery\n",
-        .run = list,
+    .noun = "user",
+    .verb = "list",
+    .summary = "List users and what state they are in",
+    .operands = "[SEARCH]",
+    .most = 1,
+    .options = list_options,
+    .examples = "  vouchsafe user list --state recovery\n",
+    .run = list,
 };
 
 const struct command command_user_show = {
-        .noun = "user", .verb = "show",
-        .summary = "Show a user with all certificates",
-        .operands = "USER", .least = 1, .most = 1,
-        .options = show_options,
-        .examples = "  vouchsafe user show bob@example.org\n",
-        .run = show,
+    .noun = "user",
+    .verb = "show",
+    .summary = "Show a user with all certificates",
+    .operands = "USER",
+    .least = 1,
+    .most = 1,
+    .options = show_options,
+    .examples = "  vouchsafe user show bob@example.org\n",
+    .run = show,
 };
 
 const struct command command_user_revoke = {
-        .noun = "user", .verb = "revoke",
-        .summary = "Revoke a user's certificates; the list shows it within seconds",
-        .operands = "USER", .least = 1, .most = 1,
-        .options = revoke_options,
-        .examples = "  vouchsafe user revoke bob@example.org --reason affiliationChanged\n",
-        .run = revoke_user,
+    .noun = "user",
+    .verb = "revoke",
+    .summary = "Revoke a user's certificates; the list shows it within seconds",
+    .operands = "USER",
+    .least = 1,
+    .most = 1,
+    .options = revoke_options,
+    .examples = "  vouchsafe user revoke bob@example.org --reason affiliationChanged\n",
+    .run = revoke_user,
 };

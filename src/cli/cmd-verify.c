@@ -43,26 +43,31 @@ static int verify(struct arguments *arguments)
                 for (size_t i = 0; i < reply.findings.count; i++) {
                         const struct msg_finding *finding = &reply.findings.at[i];
                         bool bad = strcmp(msg_text(finding->severity), "error") == 0;
-                        say_styled(bad ? STYLE_RED : STYLE_YELLOW, "%s: %s: %s", msg_text(finding->severity), msg_text(finding->subject), msg_text(finding->detail));
+                        say_styled(bad ? STYLE_RED : STYLE_YELLOW, "%s: %s: %s", msg_text(finding->severity),
+                                   msg_text(finding->subject), msg_text(finding->detail));
                 }
                 if (!errors)
-                        say_styled(STYLE_GREEN, "The database is whole: %llu rows and %llu audit records verify.", (unsigned long long)reply.rows_done,
-                                   (unsigned long long)reply.audit_records);
+                        say_styled(STYLE_GREEN, "The database is whole: %llu rows and %llu audit records verify.",
+                                   (unsigned long long)reply.rows_done, (unsigned long long)reply.audit_records);
         }
         if (errors)
-                return refuse(PROBLEM_TAMPERED, "%zu things are wrong with the database; it was changed by something other than the server, or is damaged.", errors);
+                return refuse(PROBLEM_TAMPERED,
+                              "%zu things are wrong with the database; it was changed by something other than the "
+                              "server, or is damaged.",
+                              errors);
         return 0;
 }
 
 static const struct command_option options[] = {OPTIONS_OPERATOR, OPTIONS_END};
 
 const struct command command_verify = {
-        .noun = "verify",
-        .summary = "Prove row by row that the database is whole, chained and openable",
-        .operands = "",
-        .options = options,
-        .about = "The server goes on meanwhile. Each row that was altered, removed, swapped or brought back from the past is named;\n"
-                 "the exit code is then 28.\n",
-        .examples = "  vouchsafe verify\n",
-        .run = verify,
+    .noun = "verify",
+    .summary = "Prove row by row that the database is whole, chained and openable",
+    .operands = "",
+    .options = options,
+    .about = "The server goes on meanwhile. Each row that was altered, removed, swapped or brought back from the "
+             "past is named;\n"
+             "the exit code is then 28.\n",
+    .examples = "  vouchsafe verify\n",
+    .run = verify,
 };

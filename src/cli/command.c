@@ -271,7 +271,8 @@ static int find_command(int argc, char **argv, const struct command **ret_comman
 
 static bool wants_help(int argc, char **argv)
 {
-        return argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+        return argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+               strcmp(argv[1], "-h") == 0;
 }
 
 static int help_asked(int argc, char **argv)

@@ -10,5 +10,5 @@ const struct command *const commands[] = {
 #define COMMAND(name) &name,
 #include "cli/commands.def"
 #undef COMMAND
-        NULL,
+    NULL,
 };

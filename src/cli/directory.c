@@ -61,7 +61,8 @@ static bool is_fresh(const struct found_certificates *found)
         return found->fetched && age >= 0 && age < CERTIFICATES_FRESH_S && found->found.certificates.count;
 }
 
-static struct found_certificates *place_of(const struct msg_texts *addresses, const char *address, struct found_certificates *found)
+static struct found_certificates *place_of(const struct msg_texts *addresses, const char *address,
+                                           struct found_certificates *found)
 {
         for (size_t i = 0; i < addresses->count; i++)
                 if (strcmp(addresses->at[i], address) == 0)
@@ -69,7 +70,8 @@ static struct found_certificates *place_of(const struct msg_texts *addresses, co
         return NULL;
 }
 
-static int ask_batch(struct session *session, const struct msg_texts *addresses, const struct msg_certificate_find *request, struct found_certificates *found)
+static int ask_batch(struct session *session, const struct msg_texts *addresses,
+                     const struct msg_certificate_find *request, struct found_certificates *found)
 {
         MSG_OWN(certificate_found) reply = {0};
 
@@ -87,7 +89,8 @@ static int ask_batch(struct session *session, const struct msg_texts *addresses,
 }
 
 /* Those that are not fresh, in batches. */
-static int ask_server(struct session *session, const struct msg_texts *addresses, bool refresh, struct found_certificates *found)
+static int ask_server(struct session *session, const struct msg_texts *addresses, bool refresh,
+                      struct found_certificates *found)
 {
         for (size_t at = 0; at < addresses->count;) {
                 MSG_OWN(certificate_find) request = {0};
@@ -100,7 +103,8 @@ static int ask_server(struct session *session, const struct msg_texts *addresses
         return 0;
 }
 
-int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh, struct found_certificates *ret_found)
+int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh,
+                   struct found_certificates *ret_found)
 {
         int r;
 
@@ -136,7 +140,8 @@ static int note_checked(const char *path)
         return 0;
 }
 
-/* Servers count modification in seconds, so "not modified since" is asked only of a list that was seen to stand for longer than that. */
+/* Servers count modification in seconds, so "not modified since" is asked only of a list that was seen to stand for
+ * longer than that. */
 static int64_t unless_since(const struct buf *kept, int64_t checked)
 {
         struct crl crl;
@@ -147,18 +152,26 @@ static int64_t unless_since(const struct buf *kept, int64_t checked)
 }
 
 /* *ret_der stays empty when what is kept is the newest. */
-static int crl_fetch(const struct crl_query *query, const char *path, const struct buf *kept, int64_t checked, struct buf *ret_der)
+static int crl_fetch(const struct crl_query *query, const char *path, const struct buf *kept, int64_t checked,
+                     struct buf *ret_der)
 {
         CLEANUP(http_answer_done) struct http_answer answer = {0};
         int64_t since = unless_since(kept, checked);
         struct crl crl;
 
-        TRY(http_call(query->http, &(struct http_request){.url = query->url, .method = "GET", .repeatable = !kept->len, .limit = CRL_MOST,
-                                                          .connect_s = kept->len ? CONNECT_SECONDS : 0, .unless_since = since}, &answer));
+        TRY(http_call(query->http,
+                      &(struct http_request){.url = query->url,
+                                             .method = "GET",
+                                             .repeatable = !kept->len,
+                                             .limit = CRL_MOST,
+                                             .connect_s = kept->len ? CONNECT_SECONDS : 0,
+                                             .unless_since = since},
+                      &answer));
         if (answer.status == 304 && since)
                 return PASS(note_checked(path));
         if (answer.status != 200)
-                return refuse(PROBLEM_UNREACHABLE, "The revocation list at %s cannot be had (HTTP status %ld).", query->url, answer.status);
+                return refuse(PROBLEM_UNREACHABLE, "The revocation list at %s cannot be had (HTTP status %ld).",
+                              query->url, answer.status);
         TRY(crl_parse(buf_view(&answer.body), &crl));
         TRY(home_make_parent(path));
         TRY(file_write(path, buf_view(&answer.body), 0600));

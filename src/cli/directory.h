@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Other people's certificates and revocation lists, as mail needs them: asked of the server, kept in cache/, and good from there while the
- * server is away. What is kept is public; its age is told.
+ * Other people's certificates and revocation lists, as mail needs them: asked of the server, kept in cache/, and good
+ * from there while the server is away. What is kept is public; its age is told.
  */
 #include "cli/session.h"
 #include "crypto/certificate.h"
@@ -17,15 +17,17 @@ struct found_certificates {
 void found_certificates_done(struct found_certificates *found);
 
 /*
- * The encryption certificates of addresses (keys of address_parse()), in their order; without any for an address none was known. What is in the cache and
- * fresh is not asked again unless `refresh`. When the server cannot be reached, what the cache has serves, however old.
+ * The encryption certificates of addresses (keys of address_parse()), in their order; without any for an address none
+ * was known. What is in the cache and fresh is not asked again unless `refresh`. When the server cannot be reached,
+ * what the cache has serves, however old.
  */
-int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh, struct found_certificates *ret_found) must_check;
+int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh,
+                   struct found_certificates *ret_found) must_check;
 
 /*
- * The revocation list at a URL, as DER, and when it was last known to be the newest. Whoever serves it is asked each time whether there is a newer one
- * (not `offline`), since a revocation shows there within seconds; when he does not answer, the one at hand serves. PROBLEM_UNREACHABLE when
- * there is none at all.
+ * The revocation list at a URL, as DER, and when it was last known to be the newest. Whoever serves it is asked each
+ * time whether there is a newer one (not `offline`), since a revocation shows there within seconds; when he does not
+ * answer, the one at hand serves. PROBLEM_UNREACHABLE when there is none at all.
  */
 struct crl_query {
         struct http *http;

@@ -92,8 +92,8 @@ static int scan_escape(struct scanner *s, struct buf *value)
         return 0;
 }
 
-/* Up to an unescaped "," ";" or "+"; blanks at the end that are not escaped do not belong to it. A quote in the middle should be
- * escaped (RFC 4514 2.4) but is clear enough: nobody is left out because of it. */
+/* Up to an unescaped "," ";" or "+"; blanks at the end that are not escaped do not belong to it. A quote in the
+ * middle should be escaped (RFC 4514 2.4) but is clear enough: nobody is left out because of it. */
 static int scan_plain(struct scanner *s, struct buf *value)
 {
         size_t keep = 0;

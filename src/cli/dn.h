@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Distinguished names as text (RFC 4514, and the quoted values of RFC 2253): taken apart, and as a key to compare by. Pure. */
+/* Distinguished names as text (RFC 4514, and the quoted values of RFC 2253): taken apart, and as a key to compare by.
+ * Pure. */
 #include "base/buf.h"
 #include "base/fault.h"
 

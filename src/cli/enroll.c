@@ -26,10 +26,13 @@ void enrolled_done(struct enrolled *enrolled)
 
 /* ---- prepare ---------------------------------------------------------------------------------------------- */
 
-int enroll_prepare(const char *purpose, const char *url, const struct token *token, const char *key_type, struct msg_pending_exchange *ret_pending)
+int enroll_prepare(const char *purpose, const char *url, const struct token *token, const char *key_type,
+                   struct msg_pending_exchange *ret_pending)
 {
-        MSG_OWN(pending_exchange) pending = {.purpose = text_copy(purpose), .server = text_copy(url), .selector = text_copy(token->selector),
-                                             .created = clock_now()};
+        MSG_OWN(pending_exchange) pending = {.purpose = text_copy(purpose),
+                   .server = text_copy(url),
+                   .selector = text_copy(token->selector),
+                   .created = clock_now()};
         MSG_OWN(token_request) request = {.purpose = text_copy(purpose), .selector = text_copy(token->selector)};
         EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = NULL;
         enum pkey_type type = pkey_type_from_name(key_type);
@@ -37,7 +40,8 @@ int enroll_prepare(const char *purpose, const char *url, const struct token *tok
         struct point recipient;
 
         if (type == PKEY_NONE)
-                return refuse(PROBLEM_USAGE, "\"%s\" is no type of key; there are p256, p384, rsa3072, rsa4096.", key_type);
+                return refuse(PROBLEM_USAGE, "\"%s\" is no type of key; there are p256, p384, rsa3072, rsa4096.",
+                              key_type);
         TRY(pkey_generate(type, &key));
         TRY(pkey_to_pkcs8(key, &pending.signature_key));
         name_write(&name, &(struct name_attributes){0});
@@ -71,17 +75,25 @@ static void checking_done(struct checking *checking)
 
 static int wrong_answer(const char *what)
 {
-        return refuse(PROBLEM_UNAUTHENTICATED, "The answer of the server was not taken, since %s. Nothing was changed; ask whoever runs the server.", what);
+        return refuse(
+            PROBLEM_UNAUTHENTICATED,
+            "The answer of the server was not taken, since %s. Nothing was changed; ask whoever runs the server.",
+            what);
 }
 
-static int check_chain(const struct checking *checking, const struct certificate *certificate, enum chain_purpose purpose)
+static int check_chain(const struct checking *checking, const struct certificate *certificate,
+                       enum chain_purpose purpose)
 {
         int64_t now = clock_now();
         /* Clocks differ, and recovered certificates may have expired: what counts here is who issued it. */
         int64_t at = MIN(MAX(now, certificate->not_before), certificate->not_after);
 
-        return PASS(chain_verify(&(struct chain_query){.leaf = certificate, .intermediates = &checking->intermediates, .roots = &checking->roots,
-                                                       .at = at, .purpose = purpose}, NULL));
+        return PASS(chain_verify(&(struct chain_query){.leaf = certificate,
+                                                       .intermediates = &checking->intermediates,
+                                                       .roots = &checking->roots,
+                                                       .at = at,
+                                                       .purpose = purpose},
+                                 NULL));
 }
 
 static int check_signature_certificate(const struct checking *checking, EVP_PKEY *own)
@@ -143,13 +155,15 @@ static int check_all(struct checking *checking)
         /* Newest first in the answer; keystore_add() puts in front. */
         for (size_t i = answer->keys.count; i-- > 0;)
                 TRY(take_key(checking, &answer->keys.at[i]));
-        keystore_add(&enrolled->store, "signature", buf_view(&answer->signature_certificate), &checking->pending->signature_key);
+        keystore_add(&enrolled->store, "signature", buf_view(&answer->signature_certificate),
+                     &checking->pending->signature_key);
         enrolled->store.server_id = text_copy(msg_text(answer->server_id));
         enrolled->store.user = text_copy(msg_text(answer->user));
         return 0;
 }
 
-int enroll_check(const struct msg_pending_exchange *pending, const struct token *token, struct msg_token_answer *answer, struct enrolled *ret_enrolled)
+int enroll_check(const struct msg_pending_exchange *pending, const struct token *token,
+                 struct msg_token_answer *answer, struct enrolled *ret_enrolled)
 {
         CLEANUP(enrolled_done) struct enrolled enrolled = {.answer = *answer};
         CLEANUP(checking_done) struct checking checking = {.pending = pending, .enrolled = &enrolled};
@@ -193,18 +207,20 @@ static int store_keys(const char *folder, const struct secret *password, const s
         return PASS(keystore_write(path, password, &store));
 }
 
-static int store_config(const char *folder, const struct msg_pending_exchange *pending, const struct msg_token_answer *answer)
+static int store_config(const char *folder, const struct msg_pending_exchange *pending,
+                        const struct msg_token_answer *answer)
 {
         char *path CLEANUP(mem_freep) = text_format("%s/config", folder);
-        MSG_OWN(client_config) old = {0}, config = {
-                .server = text_copy(msg_text(pending->server)),
-                .server_id = text_copy(msg_text(answer->server_id)),
-                .organisation = text_copy(msg_text(answer->organisation)),
-                .user = text_copy(msg_text(answer->user)),
-                .name = text_copy(msg_text(answer->name)),
-                .root = buf_copy_of(buf_view(&answer->root)),
-                .issuer = buf_copy_of(buf_view(&answer->issuer)),
-                .ticket = buf_copy_of(buf_view(&answer->ticket)),
+        MSG_OWN(client_config) old = {0},
+        config = {
+            .server = text_copy(msg_text(pending->server)),
+            .server_id = text_copy(msg_text(answer->server_id)),
+            .organisation = text_copy(msg_text(answer->organisation)),
+            .user = text_copy(msg_text(answer->user)),
+            .name = text_copy(msg_text(answer->name)),
+            .root = buf_copy_of(buf_view(&answer->root)),
+            .issuer = buf_copy_of(buf_view(&answer->issuer)),
+            .ticket = buf_copy_of(buf_view(&answer->ticket)),
         };
         int r = home_record_read(path, msg_record_client_config(), &old);
 
@@ -217,7 +233,8 @@ static int store_config(const char *folder, const struct msg_pending_exchange *p
         return PASS(home_record_write(path, msg_record_client_config(), &config));
 }
 
-int enroll_store(const struct msg_pending_exchange *pending, const struct secret *password, const struct enrolled *enrolled)
+int enroll_store(const struct msg_pending_exchange *pending, const struct secret *password,
+                 const struct enrolled *enrolled)
 {
         CLEANUP(buf_done) struct buf key = BUF_NONE;
         char *folder CLEANUP(mem_freep) = NULL;

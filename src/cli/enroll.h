@@ -5,7 +5,8 @@
  *
  *   1. keys and request are made and stored (pending/SELECTOR, under the user's password)     nothing was sent yet
  *   2. the request is sent; the server answers a repetition with what it answered before
- *   3. the answer is checked: MAC, chain to the CA that it names, our own key in the certificate, addresses, keys that fit
+ *   3. the answer is checked: MAC, chain to the CA that it names, our own key in the certificate, addresses, keys
+ * that fit
  *   4. users/ADDRESS/keys, then users/ADDRESS/config, then pending/SELECTOR goes away
  *
  * Each step can be repeated; step 4 adds keys by certificate, so a repetition adds nothing twice.
@@ -25,7 +26,8 @@ void enrolled_done(struct enrolled *enrolled);
 int enroll_prepare(const char *purpose, const char *url, const struct token *token, const char *key_type,
                    struct msg_pending_exchange *ret_pending) must_check;
 /* Step 3. PROBLEM_UNAUTHENTICATED, PROBLEM_MALFORMED: the answer is not what was asked for. Takes over `answer`. */
-int enroll_check(const struct msg_pending_exchange *pending, const struct token *token, struct msg_token_answer *answer,
-                 struct enrolled *ret_enrolled) must_check;
+int enroll_check(const struct msg_pending_exchange *pending, const struct token *token,
+                 struct msg_token_answer *answer, struct enrolled *ret_enrolled) must_check;
 /* Step 4 but for the last. */
-int enroll_store(const struct msg_pending_exchange *pending, const struct secret *password, const struct enrolled *enrolled) must_check;
+int enroll_store(const struct msg_pending_exchange *pending, const struct secret *password,
+                 const struct enrolled *enrolled) must_check;

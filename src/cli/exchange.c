@@ -28,7 +28,8 @@ int token_get(const struct arguments *arguments, const char *name, const char *p
         return PASS(token_parse(secret_view(&text), ret_token));
 }
 
-int exchange_send(struct server *server, const struct token *token, struct bytes request, struct msg_token_answer *ret_answer)
+int exchange_send(struct server *server, const struct token *token, struct bytes request,
+                  struct msg_token_answer *ret_answer)
 {
         MSG_OWN(token_use) use = {0};
         MSG_OWN(token_used) used = {0};
@@ -40,8 +41,10 @@ int exchange_send(struct server *server, const struct token *token, struct bytes
         TRY(server_call(server, token_use, &use, token_used, &used));
         mac = token_answer_mac(&auth, request, buf_view(&used.answer));
         if (!bytes_equal_constant_time(digest_view(&mac), buf_view(&used.mac)))
-                return refuse(PROBLEM_UNAUTHENTICATED, "What answers at %s does not know this token: it is another server, or somebody is in between.",
-                              server->url);
+                return refuse(
+                    PROBLEM_UNAUTHENTICATED,
+                    "What answers at %s does not know this token: it is another server, or somebody is in between.",
+                    server->url);
         return PASS(msg_decode(token_answer, buf_view(&used.answer), ret_answer));
 }
 
@@ -69,8 +72,8 @@ int token_show(const char *path, const struct token *token, const char *label)
                 say_pair(label, "written to %s", path);
                 return 0;
         }
-        printf("%s%s%s%*s  %s", style(stdout, STYLE_DIM), label, style(stdout, STYLE_OFF), (int)MAX(14 - (int)strlen(label), 0), "",
-               style(stdout, STYLE_BOLD));
+        printf("%s%s%s%*s  %s", style(stdout, STYLE_DIM), label, style(stdout, STYLE_OFF),
+               (int)MAX(14 - (int)strlen(label), 0), "", style(stdout, STYLE_BOLD));
         fflush(stdout);
         TRY(secret_write(STDOUT_FILENO, &text));
         printf("%s\n", style(stdout, STYLE_OFF));
@@ -83,6 +86,7 @@ const char *fingerprint_short(struct bytes public_key, char text[static FINGERPR
         size_t len = 0;
 
         for (unsigned i = 0; i < 10; i++)
-                len += (size_t)snprintf(text + len, FINGERPRINT_TEXT_SIZE - len, "%s%02x", i && i % 2 == 0 ? " " : "", digest.data[i]);
+                len += (size_t)snprintf(text + len, FINGERPRINT_TEXT_SIZE - len, "%s%02x", i && i % 2 == 0 ? " " : "",
+                                        digest.data[i]);
         return text;
 }

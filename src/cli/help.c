@@ -88,27 +88,31 @@ static void show_commands(FILE *out, const char *noun)
 
 void help_all(FILE *out)
 {
-        fprintf(out, "%sUsage:%s vouchsafe NOUN VERB [OPTION…] [OPERAND…]\n\n", style(out, STYLE_BOLD), style(out, STYLE_OFF));
+        fprintf(out, "%sUsage:%s vouchsafe NOUN VERB [OPTION…] [OPERAND…]\n\n", style(out, STYLE_BOLD),
+                style(out, STYLE_OFF));
         fputs("The key management server for S/MIME mail: its administration, and mail for its users.\n\n", out);
         show_commands(out, NULL);
-        fputs("\n\"vouchsafe NOUN VERB --help\" shows options and examples. All commands take --json and --home DIR.\n"
-              "Exit codes and files: man 1 vouchsafe.\n\n"
-              "Examples:\n"
-              "  vouchsafe init --data /var/lib/vouchsafe          set up a server, asking for what it needs\n"
-              "  vouchsafe user enroll all --dry-run               who would get a token\n"
-              "  vouchsafe enroll --server https://keys.example.org\n"
-              "  vouchsafe mail sign <draft.eml | vouchsafe mail encrypt --to bob@example.org | sendmail -t\n",
-              out);
+        fputs(
+            "\n\"vouchsafe NOUN VERB --help\" shows options and examples. All commands take --json and --home DIR.\n"
+            "Exit codes and files: man 1 vouchsafe.\n\n"
+            "Examples:\n"
+            "  vouchsafe init --data /var/lib/vouchsafe          set up a server, asking for what it needs\n"
+            "  vouchsafe user enroll all --dry-run               who would get a token\n"
+            "  vouchsafe enroll --server https://keys.example.org\n"
+            "  vouchsafe mail sign <draft.eml | vouchsafe mail encrypt --to bob@example.org | sendmail -t\n",
+            out);
 }
 
 void help_noun(FILE *out, const char *noun)
 {
-        fprintf(out, "%sUsage:%s vouchsafe %s VERB [OPTION…] [OPERAND…]\n\n", style(out, STYLE_BOLD), style(out, STYLE_OFF), noun);
+        fprintf(out, "%sUsage:%s vouchsafe %s VERB [OPTION…] [OPERAND…]\n\n", style(out, STYLE_BOLD),
+                style(out, STYLE_OFF), noun);
         show_commands(out, noun);
         for (size_t i = 0; commands[i]; i++) {
                 if (strcmp(commands[i]->noun, noun) != 0 || !commands[i]->examples)
                         continue;
-                fprintf(out, "\nExamples (%s):\n%s", commands[i]->verb ? commands[i]->verb : noun, commands[i]->examples);
+                fprintf(out, "\nExamples (%s):\n%s", commands[i]->verb ? commands[i]->verb : noun,
+                        commands[i]->examples);
         }
         fprintf(out, "\n\"vouchsafe %s VERB --help\" shows the options.\n", noun);
 }
@@ -130,9 +134,9 @@ void help_command(FILE *out, const struct command *command)
         static const struct command_option common[] = {OPTION_JSON, OPTION_HOME, OPTION_HELP};
         bool has_options = command->options && command->options->name;
 
-        fprintf(out, "%sUsage:%s vouchsafe %s%s%s%s%s%s\n\n", style(out, STYLE_BOLD), style(out, STYLE_OFF), command->noun,
-                command->verb ? " " : "", command->verb ? command->verb : "", has_options ? " [OPTION…]" : "",
-                *command->operands ? " " : "", command->operands);
+        fprintf(out, "%sUsage:%s vouchsafe %s%s%s%s%s%s\n\n", style(out, STYLE_BOLD), style(out, STYLE_OFF),
+                command->noun, command->verb ? " " : "", command->verb ? command->verb : "",
+                has_options ? " [OPTION…]" : "", *command->operands ? " " : "", command->operands);
         fprintf(out, "%s.\n", command->summary);
         if (command->about)
                 fprintf(out, "\n%s", command->about);
@@ -181,9 +185,10 @@ void help_completion(FILE *out)
                         fprintf(out, " %s", commands[i]->noun);
                 last = commands[i]->noun;
         }
-        fputs("\" -- \"$cur\"))\n    elif [ \"$COMP_CWORD\" = 2 ] && [ -n \"$verbs\" ]; then\n"
-              "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))\n"
-              "    elif [[ $cur == -* ]]; then\n        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-              "    else\n        COMPREPLY=($(compgen -f -- \"$cur\"))\n    fi\n}\ncomplete -F _vouchsafe vouchsafe\n",
-              out);
+        fputs(
+            "\" -- \"$cur\"))\n    elif [ \"$COMP_CWORD\" = 2 ] && [ -n \"$verbs\" ]; then\n"
+            "        COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))\n"
+            "    elif [[ $cur == -* ]]; then\n        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+            "    else\n        COMPREPLY=($(compgen -f -- \"$cur\"))\n    fi\n}\ncomplete -F _vouchsafe vouchsafe\n",
+            out);
 }

@@ -29,7 +29,8 @@ static int home_root(char **ret_root)
         else if (user && *user)
                 *ret_root = text_format("%s/.config/vouchsafe", user);
         else
-                return refuse(PROBLEM_USAGE, "There is no home folder to keep keys in; set VOUCHSAFE_HOME or use --home DIR.");
+                return refuse(PROBLEM_USAGE,
+                              "There is no home folder to keep keys in; set VOUCHSAFE_HOME or use --home DIR.");
         return 0;
 }
 
@@ -54,7 +55,8 @@ void home_name_add(struct buf *out, const char *name)
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
         for (const char *c = name; *c; c++) {
-                if (*c == '/' || *c == '%' || *c == '~' || (unsigned char)*c < 0x21 || *c == 0x7f || (c == name && *c == '.'))
+                if (*c == '/' || *c == '%' || *c == '~' || (unsigned char)*c < 0x21 || *c == 0x7f ||
+                    (c == name && *c == '.'))
                         buf_add_format(&encoded, "%%%02X", (unsigned char)*c);
                 else
                         buf_add_byte(&encoded, (uint8_t)*c);
@@ -132,7 +134,8 @@ int home_lock(const char *folder, int *ret_fd)
                 if (errno != EWOULDBLOCK && errno != EINTR)
                         return fault(errno, "The folder %s cannot be locked", folder);
                 if (clock_monotonic_ms() > until)
-                        return refuse(PROBLEM_BUSY, "Another vouchsafe is at work in %s; wait until it has ended.", folder);
+                        return refuse(PROBLEM_BUSY, "Another vouchsafe is at work in %s; wait until it has ended.",
+                                      folder);
                 usleep(LOCK_STEP_US);
         }
         *ret_fd = fd;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The client's folder: --home, $VOUCHSAFE_HOME, or $XDG_CONFIG_HOME/vouchsafe, or ~/.config/vouchsafe. All of it is the person's own
- * (0700, 0600).
+ * The client's folder: --home, $VOUCHSAFE_HOME, or $XDG_CONFIG_HOME/vouchsafe, or ~/.config/vouchsafe. All of it is
+ * the person's own (0700, 0600).
  *
  *   users/ADDRESS/keys       key store (keystore.h)        operators/NAME@HOST   operator_file, encoded
  *   users/ADDRESS/config     client_config, encoded        cache/                certificates, revocation lists
@@ -30,7 +30,8 @@ struct home_entries {
 int home_list(const char *path, struct home_entries *ret_entries) must_check;
 void home_entries_done(struct home_entries *entries);
 
-/* The exclusive lock of a folder, made when missing; waits up to ten seconds. PROBLEM_BUSY. Released by closing `ret_fd`. */
+/* The exclusive lock of a folder, made when missing; waits up to ten seconds. PROBLEM_BUSY. Released by closing
+ * `ret_fd`. */
 int home_lock(const char *folder, int *ret_fd) must_check;
 
 /* Read and write an encoded record. PROBLEM_NOT_FOUND; PROBLEM_MALFORMED names the file. */

@@ -76,7 +76,7 @@ static struct curl_slist *set_request(CURL *curl, const struct http_request *req
 {
         struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
         char *authorization CLEANUP(mem_freep) =
-                request->authorization ? text_format("Authorization: %s", request->authorization) : NULL;
+            request->authorization ? text_format("Authorization: %s", request->authorization) : NULL;
 
         if (request->body.len || strcmp(request->method, "POST") == 0) {
                 headers = curl_slist_append(headers, "Content-Type: application/json");
@@ -104,7 +104,8 @@ static void set_options(CURL *curl, const struct http_request *request, struct r
         curl_easy_setopt(curl, CURLOPT_FILETIME, 1L);
         curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         curl_easy_setopt(curl, CURLOPT_USERAGENT, "vouchsafe/" VOUCHSAFE_VERSION);
-        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)(request->connect_s ? request->connect_s : CONNECT_SECONDS));
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
+                         (long)(request->connect_s ? request->connect_s : CONNECT_SECONDS));
         curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)(request->timeout_s ? request->timeout_s : TOTAL_SECONDS));
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -123,24 +124,29 @@ static int refuse_curl(CURLcode code, const char *url, const char *error)
         switch (code) {
         case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CACERT_BADFILE:
-                return refuse(PROBLEM_UNAUTHENTICATED,
-                              "The server at %s is not the one that was met before (%s); if it was set up anew, enroll again.", url, why);
+                return refuse(
+                    PROBLEM_UNAUTHENTICATED,
+                    "The server at %s is not the one that was met before (%s); if it was set up anew, enroll again.",
+                    url, why);
         case CURLE_URL_MALFORMAT:
         case CURLE_UNSUPPORTED_PROTOCOL:
-                return refuse(PROBLEM_USAGE, "\"%s\" is no URL of a server; it looks like https://keys.example.org:8443.", url);
+                return refuse(PROBLEM_USAGE,
+                              "\"%s\" is no URL of a server; it looks like https://keys.example.org:8443.", url);
         case CURLE_OPERATION_TIMEDOUT:
                 return refuse(PROBLEM_TIMEOUT, "The server at %s did not answer in time (%s).", url, why);
         case CURLE_COULDNT_RESOLVE_HOST:
-                return refuse(PROBLEM_UNREACHABLE, "The name of the server in %s is not known here; check the URL and the network.", url);
+                return refuse(PROBLEM_UNREACHABLE,
+                              "The name of the server in %s is not known here; check the URL and the network.", url);
         default:
-                return refuse(PROBLEM_UNREACHABLE, "The server at %s cannot be reached (%s); is it running?", url, why);
+                return refuse(PROBLEM_UNREACHABLE, "The server at %s cannot be reached (%s); is it running?", url,
+                              why);
         }
 }
 
 static bool connection_failed(CURLcode code)
 {
-        return code == CURLE_COULDNT_CONNECT || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
-               code == CURLE_PARTIAL_FILE || code == CURLE_SSL_CONNECT_ERROR;
+        return code == CURLE_COULDNT_CONNECT || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+               code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE || code == CURLE_SSL_CONNECT_ERROR;
 }
 
 static char *media_type_of(CURL *curl)
@@ -151,7 +157,8 @@ static char *media_type_of(CURL *curl)
         return text ? text_copy_n(text, strcspn(text, "; ")) : NULL;
 }
 
-static int call_once(struct http *http, const struct http_request *request, struct http_answer *ret_answer, CURLcode *ret_code)
+static int call_once(struct http *http, const struct http_request *request, struct http_answer *ret_answer,
+                     CURLcode *ret_code)
 {
         struct receiving receiving = {.limit = request->limit ? request->limit : ANSWER_MOST};
         char error[CURL_ERROR_SIZE] = "";
@@ -167,7 +174,8 @@ static int call_once(struct http *http, const struct http_request *request, stru
                 memory_wipe(receiving.body.data, receiving.body.len);
                 buf_done(&receiving.body);
                 if (receiving.too_large)
-                        return refuse(PROBLEM_TOO_LARGE, "The answer of %s is larger than %zu bytes.", request->url, receiving.limit);
+                        return refuse(PROBLEM_TOO_LARGE, "The answer of %s is larger than %zu bytes.", request->url,
+                                      receiving.limit);
                 return refuse_curl(*ret_code, request->url, error);
         }
         *ret_answer = (struct http_answer){.body = receiving.body, .media_type = media_type_of(http->curl)};
@@ -184,7 +192,9 @@ int http_call(struct http *http, const struct http_request *request, struct http
         int r = 0;
 
         if (strncasecmp(request->url, "https://", 8) != 0 && strncasecmp(request->url, "http://", 7) != 0)
-                return refuse(PROBLEM_USAGE, "\"%s\" is no URL of a server; it looks like https://keys.example.org:8443.", request->url);
+                return refuse(PROBLEM_USAGE,
+                              "\"%s\" is no URL of a server; it looks like https://keys.example.org:8443.",
+                              request->url);
         for (unsigned try = 0; try < TRIES; try++, wait *= 2) {
                 if (try)
                         usleep(wait);

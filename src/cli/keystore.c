@@ -35,14 +35,16 @@ int sealed_read(const char *path, const struct secret *password, const struct ms
         return PASS(r);
 }
 
-int sealed_write(const char *path, const struct secret *password, const struct msg_record *record, const void *message)
+int sealed_write(const char *path, const struct secret *password, const struct msg_record *record,
+                 const void *message)
 {
         CLEANUP(buf_done) struct buf content = BUF_NONE, context = BUF_NONE;
         CLEANUP(secret_done) struct secret plain = SECRET_NONE;
 
         TRY(message_encode_secret(record, message, &plain));
         context_of(record, &context);
-        TRY(password_seal(secret_view(password), &client_password_cost, buf_view(&context), secret_view(&plain), &content));
+        TRY(password_seal(secret_view(password), &client_password_cost, buf_view(&context), secret_view(&plain),
+                          &content));
         TRY(home_make_parent(path));
         return PASS(file_write(path, buf_view(&content), 0600));
 }
@@ -58,10 +60,10 @@ void keystore_add(struct msg_key_store *store, const char *kind, struct bytes ce
         memmove(&store->keys.at[1], &store->keys.at[0], (store->keys.count - 1) * sizeof(*store->keys.at));
         added = &store->keys.at[0];
         *added = (struct msg_own_key){
-                .kind = text_copy(kind),
-                .certificate = buf_copy_of(certificate),
-                .private_key = secret_copy(secret_view(pkcs8)),
-                .added = clock_now(),
+            .kind = text_copy(kind),
+            .certificate = buf_copy_of(certificate),
+            .private_key = secret_copy(secret_view(pkcs8)),
+            .added = clock_now(),
         };
 }
 

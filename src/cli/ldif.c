@@ -58,7 +58,8 @@ static int logical_line(struct ldif_reader *reader, struct buf *line, unsigned *
         while (reader->rest.len && reader->rest.data[0] == ' ' && line->len) {
                 (void)physical_line(reader, &piece);
                 if (line->len + piece.len > LINE_MOST)
-                        return refuse(PROBLEM_TOO_LARGE, "Line %u: the value is longer than %d bytes.", *ret_line, LINE_MOST);
+                        return refuse(PROBLEM_TOO_LARGE, "Line %u: the value is longer than %d bytes.", *ret_line,
+                                      LINE_MOST);
                 buf_add(line, piece.data + 1, piece.len - 1);
         }
         return 0;
@@ -68,7 +69,8 @@ static int logical_line(struct ldif_reader *reader, struct buf *line, unsigned *
 
 static bool type_character(uint8_t c)
 {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ';' || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+               c == ';' || c == '_';
 }
 
 static int refuse_line(unsigned line, const char *what)
@@ -85,7 +87,8 @@ static char *type_of(struct bytes name)
         if (options && memmem(options, name.len - len, ";binary", 7))
                 return text_copy("");
         for (size_t i = 0; i < len; i++)
-                buf_add_byte(&type, (uint8_t)(name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20 : name.data[i]));
+                buf_add_byte(&type, (uint8_t)(name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20
+                                                                                         : name.data[i]));
         return text_copy(buf_text(&type));
 }
 
@@ -165,7 +168,8 @@ static int take_attribute(struct ldif_entry *entry, struct ldif_attribute *attri
         if (entry->line == 0) {
                 if (strcmp(attribute->type, "version") == 0) {
                         if (!bytes_equal(value, bytes_text("1")))
-                                return refuse(PROBLEM_UNSUPPORTED, "Line %u: only version 1 of LDIF is known.", attribute->line);
+                                return refuse(PROBLEM_UNSUPPORTED, "Line %u: only version 1 of LDIF is known.",
+                                              attribute->line);
                         return 0;
                 }
                 if (strcmp(attribute->type, "dn") == 0)
@@ -175,9 +179,11 @@ static int take_attribute(struct ldif_entry *entry, struct ldif_attribute *attri
         if (strcmp(attribute->type, "dn") == 0)
                 return refuse_line(attribute->line, "a second \"dn:\"; an empty line is missing between two entries");
         if (strcmp(attribute->type, "changetype") == 0 && !bytes_equal(value, bytes_text("add")))
-                return refuse(PROBLEM_UNSUPPORTED, "Line %u: the file lists changes; export the entries themselves.", attribute->line);
+                return refuse(PROBLEM_UNSUPPORTED, "Line %u: the file lists changes; export the entries themselves.",
+                              attribute->line);
         if (entry->count == ATTRIBUTES_MOST)
-                return refuse(PROBLEM_TOO_LARGE, "Line %u: the entry has more than %d values.", attribute->line, ATTRIBUTES_MOST);
+                return refuse(PROBLEM_TOO_LARGE, "Line %u: the entry has more than %d values.", attribute->line,
+                              ATTRIBUTES_MOST);
         if (entry->count % 16 == 0)
                 entry->attributes = mem_resize(entry->attributes, entry->count + 16, sizeof(*entry->attributes));
         entry->attributes[entry->count++] = *attribute;
@@ -227,7 +233,8 @@ bool ldif_text(const struct ldif_entry *entry, const char *type, size_t index, s
 {
         for (size_t i = 0; i < entry->count; i++) {
                 const struct ldif_attribute *attribute = &entry->attributes[i];
-                if (attribute->elsewhere || strcmp(attribute->type, type) != 0 || !text_is_utf8(buf_view(&attribute->value)))
+                if (attribute->elsewhere || strcmp(attribute->type, type) != 0 ||
+                    !text_is_utf8(buf_view(&attribute->value)))
                         continue;
                 if (index-- == 0) {
                         *ret_value = buf_view(&attribute->value);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * LDIF content records (RFC 2849), one after the other; pure. Folded lines, comments, base64 values, "version: 1", CRLF or LF, and a UTF-8
- * byte order mark are read. Values that lie elsewhere (":<") are kept as such and never fetched. Change records are taken when they add.
+ * LDIF content records (RFC 2849), one after the other; pure. Folded lines, comments, base64 values, "version: 1",
+ * CRLF or LF, and a UTF-8 byte order mark are read. Values that lie elsewhere (":<") are kept as such and never
+ * fetched. Change records are taken when they add.
  */
 #include "base/buf.h"
 #include "base/fault.h"

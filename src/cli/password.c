@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passwords: from a file, a descriptor or the terminal (without echo); never from argv, never through ordinary memory. */
+/* Passwords: from a file, a descriptor or the terminal (without echo); never from argv, never through ordinary
+ * memory. */
 #include "cli/terminal.h"
 
 #include <errno.h>
@@ -91,7 +92,9 @@ static int prompt_once(const char *prompt, const char *suffix, struct secret *re
         int r;
 
         if (fd < 0)
-                return refuse(PROBLEM_USAGE, "There is no terminal to ask for \"%s\" on; use --password-file or --password-fd.", prompt);
+                return refuse(PROBLEM_USAGE,
+                              "There is no terminal to ask for \"%s\" on; use --password-file or --password-fd.",
+                              prompt);
         dprintf(fd, "%s%s: ", prompt, suffix);
         TRY(quiet_begin(&quiet));
         r = line_read(fd, &password);
@@ -104,7 +107,8 @@ static int prompt_once(const char *prompt, const char *suffix, struct secret *re
 static int check_new(const struct secret *password)
 {
         if (password->len < PASSWORD_LEAST)
-                return refuse(PROBLEM_USAGE, "The password is too short: it takes at least %d characters.", PASSWORD_LEAST);
+                return refuse(PROBLEM_USAGE, "The password is too short: it takes at least %d characters.",
+                              PASSWORD_LEAST);
         return 0;
 }
 
@@ -157,7 +161,8 @@ int password_get(const struct arguments *arguments, const struct password_source
         CLEANUP(secret_done) struct secret password = SECRET_NONE;
 
         if (file && fd)
-                return refuse(PROBLEM_USAGE, "--%s and --%s are both given; one is enough.", source->file_option, source->fd_option);
+                return refuse(PROBLEM_USAGE, "--%s and --%s are both given; one is enough.", source->file_option,
+                              source->fd_option);
         if (file)
                 TRY(from_file(file, &password));
         else if (fd)

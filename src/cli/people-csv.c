@@ -8,18 +8,45 @@
 
 enum { COLUMNS_MOST = 64, FIELD_MOST = 1 << 20 };
 
-enum column { COLUMN_NONE, COLUMN_ADDRESS, COLUMN_NAME, COLUMN_GIVEN, COLUMN_SURNAME, COLUMN_UNIT, COLUMN_GROUPS, COLUMN_SERVER, COLUMN_GUID, COLUMN_DISABLED };
+enum column {
+        COLUMN_NONE,
+        COLUMN_ADDRESS,
+        COLUMN_NAME,
+        COLUMN_GIVEN,
+        COLUMN_SURNAME,
+        COLUMN_UNIT,
+        COLUMN_GROUPS,
+        COLUMN_SERVER,
+        COLUMN_GUID,
+        COLUMN_DISABLED
+};
 
 static const struct {
         const char *title;
         enum column column;
 } titles[] = {
-        {"address", COLUMN_ADDRESS}, {"addresses", COLUMN_ADDRESS}, {"mail", COLUMN_ADDRESS},       {"email", COLUMN_ADDRESS},
-        {"e-mail", COLUMN_ADDRESS},  {"name", COLUMN_NAME},         {"cn", COLUMN_NAME},            {"displayname", COLUMN_NAME},
-        {"given_name", COLUMN_GIVEN}, {"givenname", COLUMN_GIVEN},  {"surname", COLUMN_SURNAME},    {"sn", COLUMN_SURNAME},
-        {"unit", COLUMN_UNIT},       {"ou", COLUMN_UNIT},           {"department", COLUMN_UNIT},    {"groups", COLUMN_GROUPS},
-        {"group", COLUMN_GROUPS},    {"server", COLUMN_SERVER},     {"home_server", COLUMN_SERVER}, {"guid", COLUMN_GUID},
-        {"entryuuid", COLUMN_GUID},  {"disabled", COLUMN_DISABLED},
+    {"address", COLUMN_ADDRESS},
+    {"addresses", COLUMN_ADDRESS},
+    {"mail", COLUMN_ADDRESS},
+    {"email", COLUMN_ADDRESS},
+    {"e-mail", COLUMN_ADDRESS},
+    {"name", COLUMN_NAME},
+    {"cn", COLUMN_NAME},
+    {"displayname", COLUMN_NAME},
+    {"given_name", COLUMN_GIVEN},
+    {"givenname", COLUMN_GIVEN},
+    {"surname", COLUMN_SURNAME},
+    {"sn", COLUMN_SURNAME},
+    {"unit", COLUMN_UNIT},
+    {"ou", COLUMN_UNIT},
+    {"department", COLUMN_UNIT},
+    {"groups", COLUMN_GROUPS},
+    {"group", COLUMN_GROUPS},
+    {"server", COLUMN_SERVER},
+    {"home_server", COLUMN_SERVER},
+    {"guid", COLUMN_GUID},
+    {"entryuuid", COLUMN_GUID},
+    {"disabled", COLUMN_DISABLED},
 };
 
 struct csv {
@@ -142,12 +169,15 @@ static int read_titles(struct csv *csv, struct people *people)
         }
         csv->column_count = csv->count;
         if (!addressed)
-                return refuse(PROBLEM_MALFORMED, "Line 1 does not name the columns: one must be \"address\" (or \"mail\"); others are name, "
-                              "given_name, surname, unit, groups, server, guid, disabled.");
+                return refuse(
+                    PROBLEM_MALFORMED,
+                    "Line 1 does not name the columns: one must be \"address\" (or \"mail\"); others are name, "
+                    "given_name, surname, unit, groups, server, guid, disabled.");
         return 0;
 }
 
-static void split(struct bytes text, const char *separators, void (*each)(void *context, struct bytes piece), void *context)
+static void split(struct bytes text, const char *separators, void (*each)(void *context, struct bytes piece),
+                  void *context)
 {
         size_t start = 0;
 
@@ -192,7 +222,8 @@ static bool is_yes(struct bytes value)
 {
         char *text CLEANUP(mem_freep) = people_text(value, 16);
 
-        return text && (text_equal_ignoring_case(text, "yes") || text_equal_ignoring_case(text, "true") || strcmp(text, "1") == 0);
+        return text && (text_equal_ignoring_case(text, "yes") || text_equal_ignoring_case(text, "true") ||
+                        strcmp(text, "1") == 0);
 }
 
 static void fill(struct filling *filling, enum column column, struct bytes value)
@@ -225,7 +256,8 @@ static void fill(struct filling *filling, enum column column, struct bytes value
                 if (!person->guid)
                         person->guid = guid_of_text(value);
                 if (!person->guid && value.len)
-                        people_note(filling->people, filling->line, "The guid is none; one was made from the address.");
+                        people_note(filling->people, filling->line,
+                                    "The guid is none; one was made from the address.");
                 break;
         case COLUMN_DISABLED:
                 person->disabled = is_yes(value);
@@ -241,17 +273,21 @@ static void take_row(const struct csv *csv, struct people *people)
         struct filling filling = {.people = people, .person = &person, .line = csv->row_line};
 
         if (csv->count != csv->column_count) {
-                people_note(people, csv->row_line, "The row has %zu fields where %zu columns are named, and was left out.", csv->count, csv->column_count);
+                people_note(people, csv->row_line,
+                            "The row has %zu fields where %zu columns are named, and was left out.", csv->count,
+                            csv->column_count);
                 return;
         }
         for (size_t i = 0; i < csv->count; i++) {
                 if (text_is_utf8(buf_view(&csv->fields[i])))
                         fill(&filling, csv->columns[i], buf_view(&csv->fields[i]));
                 else if (csv->columns[i])
-                        people_note(people, csv->row_line, "Field %zu is not UTF-8 (is the file Latin-1?) and was left out.", i + 1);
+                        people_note(people, csv->row_line,
+                                    "Field %zu is not UTF-8 (is the file Latin-1?) and was left out.", i + 1);
         }
         if (!person.addresses.count) {
-                people_note(people, csv->row_line, "%s has no mail address and was left out.", person.name ? person.name : "The row");
+                people_note(people, csv->row_line, "%s has no mail address and was left out.",
+                            person.name ? person.name : "The row");
                 return;
         }
         if (!person.guid) {
@@ -267,7 +303,8 @@ int people_from_csv(struct bytes file, struct people *ret_people)
         CLEANUP(people_done) struct people people = {0};
         CLEANUP(csv_done) struct csv csv = {.rest = file, .line = 1};
 
-        if (file.len >= 2 && ((file.data[0] == 0xff && file.data[1] == 0xfe) || (file.data[0] == 0xfe && file.data[1] == 0xff)))
+        if (file.len >= 2 &&
+            ((file.data[0] == 0xff && file.data[1] == 0xfe) || (file.data[0] == 0xfe && file.data[1] == 0xff)))
                 return refuse(PROBLEM_UNSUPPORTED, "The file is UTF-16; convert it: iconv -f UTF-16 -t UTF-8.");
         if (file.len >= 3 && memcmp(file.data, "\xef\xbb\xbf", 3) == 0)
                 csv.rest = bytes_of(file.data + 3, file.len - 3);

@@ -66,14 +66,15 @@ static bool is_group(const struct ldif_entry *entry)
 
 static bool is_person(const struct ldif_entry *entry)
 {
-        static const char *const classes[] = {"person", "organizationalPerson", "inetOrgPerson", "user", "mailUser", "mailRecipient",
-                                              "inetMailUser", NULL};
+        static const char *const classes[] = {"person",   "organizationalPerson", "inetOrgPerson", "user",
+                                              "mailUser", "mailRecipient",        "inetMailUser",  NULL};
         static const char *const not_people[] = {"computer", NULL};
         struct bytes value;
 
         if (has_class(entry, not_people))
                 return false;
-        return has_class(entry, classes) || (!ldif_text(entry, "objectclass", 0, &value) && ldif_text(entry, "mail", 0, &value));
+        return has_class(entry, classes) ||
+               (!ldif_text(entry, "objectclass", 0, &value) && ldif_text(entry, "mail", 0, &value));
 }
 
 /* The text of the first type that has any. */
@@ -154,14 +155,17 @@ static bool disabled_of(const struct ldif_entry *entry)
 
 static void warn_of_charset(struct reading *reading, const struct ldif_entry *entry)
 {
-        static const char *const ours[] = {"cn", "displayname", "givenname", "sn", "mail", "memberof", "member", "uniquemember", NULL};
+        static const char *const ours[] = {"cn",       "displayname", "givenname",    "sn", "mail",
+                                           "memberof", "member",      "uniquemember", NULL};
 
         for (size_t i = 0; i < entry->count; i++)
                 for (size_t j = 0; ours[j]; j++)
                         if (strcmp(entry->attributes[i].type, ours[j]) == 0 &&
                             (entry->attributes[i].elsewhere || !text_is_utf8(buf_view(&entry->attributes[i].value))))
-                                people_note(&reading->people, entry->attributes[i].line, "%s is %s and was left out.", ours[j],
-                                            entry->attributes[i].elsewhere ? "a reference to another place" : "not UTF-8 (is the file Latin-1?)");
+                                people_note(&reading->people, entry->attributes[i].line, "%s is %s and was left out.",
+                                            ours[j],
+                                            entry->attributes[i].elsewhere ? "a reference to another place"
+                                                                           : "not UTF-8 (is the file Latin-1?)");
 }
 
 /* The value of the first part of a group's name, which is how people speak of it. */
@@ -191,7 +195,8 @@ static void take_member_of(const struct ldif_entry *entry, struct msg_person *pe
 
 static void take_person(struct reading *reading, const struct ldif_entry *entry, const struct dn *dn)
 {
-        static const char *const names[] = {"cn", "displayname", "name", NULL}, *const given[] = {"givenname", "gn", NULL},
+        static const char *const names[] = {"cn", "displayname", "name", NULL},
+                                 *const given[] = {"givenname", "gn", NULL},
                                  *const surnames[] = {"sn", "surname", NULL};
         MSG_OWN(person) person = {0};
         struct bytes value;
@@ -201,7 +206,8 @@ static void take_person(struct reading *reading, const struct ldif_entry *entry,
                 people_address(&reading->people, entry->line, value, &person);
         person.name = first_text(entry, names, 1024);
         if (!person.addresses.count) {
-                people_note(&reading->people, entry->line, "%s has no mail address and was left out.", person.name ? person.name : buf_text(&entry->dn));
+                people_note(&reading->people, entry->line, "%s has no mail address and was left out.",
+                            person.name ? person.name : buf_text(&entry->dn));
                 return;
         }
         person.given_name = first_text(entry, given, 512);
@@ -235,7 +241,8 @@ static void take_group(struct reading *reading, const struct ldif_entry *entry, 
                         if (member)
                                 msg_texts_add(&group->members, member);
                         else
-                                people_note(&reading->people, entry->line, "A member of %s has a name that cannot be read.",
+                                people_note(&reading->people, entry->line,
+                                            "A member of %s has a name that cannot be read.",
                                             group->name ? group->name : "the group");
                 }
         }
@@ -280,8 +287,9 @@ static void spread(const struct membership *membership, const struct group *grou
 {
         for (size_t i = 0; i < group->members.count; i++) {
                 struct index_entry wanted = {.key = group->members.at[i]};
-                struct index_entry *found = membership->count
-                        ? bsearch(&wanted, membership->index, membership->count, sizeof(wanted), compare_index) : NULL;
+                struct index_entry *found = membership->count ? bsearch(&wanted, membership->index, membership->count,
+                                                                        sizeof(wanted), compare_index)
+                                                              : NULL;
                 if (!found)
                         continue;
                 if (!found->is_group)
@@ -300,7 +308,8 @@ static void join_groups(struct reading *reading)
         for (size_t i = 0; i < people; i++)
                 index[i] = (struct index_entry){.key = reading->keys.at[i], .place = i};
         for (size_t i = 0; i < groups; i++)
-                index[people + i] = (struct index_entry){.key = reading->groups.at[i].key, .place = i, .is_group = true};
+                index[people + i] =
+                    (struct index_entry){.key = reading->groups.at[i].key, .place = i, .is_group = true};
         qsort(index, people + groups, sizeof(*index), compare_index);
         for (size_t i = 0; i < groups; i++)
                 spread(&membership, &reading->groups.at[i], reading->groups.at[i].name, 0);

@@ -60,8 +60,8 @@ bool people_address(struct people *people, unsigned line, struct bytes address, 
         CLEANUP(buf_done) struct buf key = BUF_NONE;
 
         if (address_parse(address, &key) != 0) {
-                people_note(people, line, "\"%.*s\" is no mail address and was left out.", (int)MIN(address.len, (size_t)320),
-                            (const char *)address.data);
+                people_note(people, line, "\"%.*s\" is no mail address and was left out.",
+                            (int)MIN(address.len, (size_t)320), (const char *)address.data);
                 return false;
         }
         if (msg_texts_have(&person->addresses, buf_text(&key)))
@@ -82,7 +82,8 @@ static int compare_text(const void *a, const void *b)
 /* The trees hold the texts of the people in the list. */
 static bool is_known(const struct people *people, const struct msg_person *person)
 {
-        return tfind(person->guid, &people->guids, compare_text) || tfind(person->addresses.at[0], &people->addresses, compare_text);
+        return tfind(person->guid, &people->guids, compare_text) ||
+               tfind(person->addresses.at[0], &people->addresses, compare_text);
 }
 
 void people_take(struct people *people, unsigned line, struct msg_person *person)
@@ -90,10 +91,12 @@ void people_take(struct people *people, unsigned line, struct msg_person *person
         if (!person->name)
                 person->name = text_copy(person->addresses.at[0]);
         if (is_known(people, person)) {
-                people_note(people, line, "%s is in the file a second time and was left out.", person->addresses.at[0]);
+                people_note(people, line, "%s is in the file a second time and was left out.",
+                            person->addresses.at[0]);
                 return;
         }
-        if (!tsearch(person->guid, &people->guids, compare_text) || !tsearch(person->addresses.at[0], &people->addresses, compare_text))
+        if (!tsearch(person->guid, &people->guids, compare_text) ||
+            !tsearch(person->addresses.at[0], &people->addresses, compare_text))
                 abort();
         *MSG_LIST_ADD(people->list) = *person;
         *person = (struct msg_person){0};
@@ -103,13 +106,14 @@ void people_take(struct people *people, unsigned line, struct msg_person *person
 
 static char *guid_text(const uint8_t g[static GUID_BYTES])
 {
-        return text_format("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", g[0], g[1], g[2], g[3], g[4], g[5], g[6],
-                           g[7], g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]);
+        return text_format("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", g[0], g[1], g[2],
+                           g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]);
 }
 
 char *guid_of_name(struct bytes name)
 {
-        static const uint8_t x500[GUID_BYTES] = {0x6b, 0xa7, 0xb8, 0x14, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+        static const uint8_t x500[GUID_BYTES] = {0x6b, 0xa7, 0xb8, 0x14, 0x9d, 0xad, 0x11, 0xd1,
+                                                 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
         CLEANUP(buf_done) struct buf input = BUF_NONE;
         struct digest digest;
         uint8_t *hash = digest.data;

@@ -3,14 +3,17 @@
 /*
  * People for the address book, from the files that directories and offices export; pure.
  *
- * LDIF: persons are entries with an object class of persons (or, without any class, with a mail address). The directory id is entryUUID or objectGUID, or
- * else a UUID made from the DN; units come from the DN; groups from memberOf and from the groups in the file that list the person, groups within
- * groups included. proxyAddresses is not looked at: aliases are not mailboxes that somebody vouched for.
+ * LDIF: persons are entries with an object class of persons (or, without any class, with a mail address). The
+ * directory id is entryUUID or objectGUID, or else a UUID made from the DN; units come from the DN; groups from
+ * memberOf and from the groups in the file that list the person, groups within groups included. proxyAddresses is not
+ * looked at: aliases are not mailboxes that somebody vouched for.
  *
- * CSV (RFC 4180; "," ";" or tab): a first line names the columns: address (or mail, email; several separated by blanks), name (cn), given_name, surname, unit,
- * groups (separated by "|"), server, guid, disabled. Without a guid it is a UUID made from the main address.
+ * CSV (RFC 4180; "," ";" or tab): a first line names the columns: address (or mail, email; several separated by
+ * blanks), name (cn), given_name, surname, unit, groups (separated by "|"), server, guid, disabled. Without a guid it
+ * is a UUID made from the main address.
  *
- * What cannot be taken is left out with a note that names line and reason; only a file that is no LDIF or CSV is refused as a whole.
+ * What cannot be taken is left out with a note that names line and reason; only a file that is no LDIF or CSV is
+ * refused as a whole.
  */
 #include "wire/message.h"
 
@@ -44,8 +47,10 @@ char *people_text(struct bytes value, size_t most);
 bool people_address(struct people *people, unsigned line, struct bytes address, struct msg_person *person);
 /* Take the person (leaving it empty), unless its id or main address is there already. */
 void people_take(struct people *people, unsigned line, struct msg_person *person);
-/* From SHA-256 of the name in the name space of X.500 (version 8, RFC 9562 appendix B.2: version 5 would be SHA-1). */
+/* From SHA-256 of the name in the name space of X.500 (version 8, RFC 9562 appendix B.2: version 5 would be SHA-1).
+ */
 char *guid_of_name(struct bytes name);
-/* 16 bytes as Active Directory keeps them (first three fields little endian), and the text form in one spelling; NULL when it is none. */
+/* 16 bytes as Active Directory keeps them (first three fields little endian), and the text form in one spelling; NULL
+ * when it is none. */
 char *guid_of_active_directory(struct bytes bytes);
 char *guid_of_text(struct bytes text);

@@ -44,10 +44,13 @@ static int find_program(const char *folder, const char *name, char **ret_path)
         slash = strrchr(self, '/');
         if (slash)
                 *slash = 0;
-        if (is_there(text_format("%s/%s", self, name), ret_path) || is_there(text_format("%s/../%s/%s", self, folder, name), ret_path) ||
+        if (is_there(text_format("%s/%s", self, name), ret_path) ||
+            is_there(text_format("%s/../%s/%s", self, folder, name), ret_path) ||
             is_there(text_format("%s/../libexec/vouchsafe/%s", self, name), ret_path))
                 return 0;
-        return refuse(PROBLEM_NOT_FOUND, "The program %s is missing beside this one (%s); is the server installed on this machine?", name, self);
+        return refuse(PROBLEM_NOT_FOUND,
+                      "The program %s is missing beside this one (%s); is the server installed on this machine?",
+                      name, self);
 }
 
 /* In the child, between fork and exec: only what is safe there. */
@@ -56,8 +59,9 @@ static void become(int fd, pid_t parent)
         int null = open("/dev/null", O_RDWR);
 
         fd = fcntl(fd, F_DUPFD, CONTROL_FD + 1);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || null < 0 || fd < 0 || dup2(null, STDIN_FILENO) < 0 ||
-            dup2(STDERR_FILENO, STDOUT_FILENO) < 0 || dup2(fd, CONTROL_FD) < 0 || close_range(CONTROL_FD + 1, UINT_MAX, 0) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent || null < 0 || fd < 0 ||
+            dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 || dup2(fd, CONTROL_FD) < 0 ||
+            close_range(CONTROL_FD + 1, UINT_MAX, 0) < 0)
                 _exit(126);
 }
 
@@ -89,8 +93,8 @@ int program_start(const char *folder, const char *name, const char *const *optio
         return 0;
 }
 
-int program_call(const struct program *program, unsigned kind, const struct msg_record *record, const void *request, unsigned wanted,
-                 struct secret *ret_answer)
+int program_call(const struct program *program, unsigned kind, const struct msg_record *record, const void *request,
+                 unsigned wanted, struct secret *ret_answer)
 {
         CLEANUP(secret_done) struct secret encoded = SECRET_NONE;
         struct channel_answer answer = {0};

@@ -48,7 +48,8 @@ int server_host(const char *url, char **ret_host)
         const char *at;
 
         if (strncasecmp(url, "https://", strlen("https://")) != 0 || !*host)
-                return refuse(PROBLEM_USAGE, "\"%s\" is no URL of a server; it looks like https://keys.example.org:8443.", url);
+                return refuse(PROBLEM_USAGE,
+                              "\"%s\" is no URL of a server; it looks like https://keys.example.org:8443.", url);
         at = host + strcspn(host, "/?#");
         *ret_host = text_copy_n(host, (size_t)(at - host));
         return 0;
@@ -85,7 +86,9 @@ static int authorize(const struct server *server, const struct route *route, con
                 return 0;
         }
         if (may_sign)
-                return refuse(PROBLEM_UNAUTHENTICATED, "The server must know who asks for this: enroll, or accept an invitation as operator, first.");
+                return refuse(
+                    PROBLEM_UNAUTHENTICATED,
+                    "The server must know who asks for this: enroll, or accept an invitation as operator, first.");
         return 0;
 }
 
@@ -95,8 +98,10 @@ static int raise_problem(const struct server *server, const struct http_answer *
 
         if (problem_json_parse(buf_view(&answer->body), &problem) == 0)
                 return problem_raise(&problem);
-        return refuse(PROBLEM_UNREACHABLE, "What answers at %s is no Vouchsafe server, or one behind a proxy that failed (HTTP status %ld).",
-                      server->url, answer->status);
+        return refuse(
+            PROBLEM_UNREACHABLE,
+            "What answers at %s is no Vouchsafe server, or one behind a proxy that failed (HTTP status %ld).",
+            server->url, answer->status);
 }
 
 int server_call_message(struct server *server, unsigned kind, const void *request, void *ret_reply)

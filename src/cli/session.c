@@ -56,11 +56,13 @@ static bool fits(const struct arguments *arguments, const struct msg_operator_fi
 {
         const char *as = argument_text(arguments, "as"), *server = argument_text(arguments, "server");
 
-        return (!as || strcmp(as, msg_text(file->operator)) == 0) && (!server || same_server(server, msg_text(file->server)));
+        return (!as || strcmp(as, msg_text(file->operator)) == 0) &&
+               (!server || same_server(server, msg_text(file->server)));
 }
 
 /* Those of the folder that fit; the names of all for a report. */
-static int find_operators(const struct arguments *arguments, struct msg_operator_file *ret_file, size_t *ret_count, struct buf *names)
+static int find_operators(const struct arguments *arguments, struct msg_operator_file *ret_file, size_t *ret_count,
+                          struct buf *names)
 {
         CLEANUP(home_entries_done) struct home_entries entries = {0};
         char *folder CLEANUP(mem_freep) = NULL;
@@ -91,19 +93,27 @@ static int choose_operator(const struct arguments *arguments, struct msg_operato
 
         TRY(find_operators(arguments, &file, &count, &names));
         if (count == 0 && names.len)
-                return refuse(PROBLEM_NOT_FOUND, "No operator of this folder fits --as and --server; it has %s.", buf_text(&names));
+                return refuse(PROBLEM_NOT_FOUND, "No operator of this folder fits --as and --server; it has %s.",
+                              buf_text(&names));
         if (count == 0)
-                return refuse(PROBLEM_NOT_FOUND, "This folder has no operator; accept an invitation with \"vouchsafe operator accept\".");
+                return refuse(
+                    PROBLEM_NOT_FOUND,
+                    "This folder has no operator; accept an invitation with \"vouchsafe operator accept\".");
         if (count > 1)
-                return refuse(PROBLEM_USAGE, "This folder has several operators (%s); choose with --as NAME.", buf_text(&names));
+                return refuse(PROBLEM_USAGE, "This folder has several operators (%s); choose with --as NAME.",
+                              buf_text(&names));
         if (file.request.len)
-                return refuse(PROBLEM_STATE, "The invitation of %s is not accepted to the end; repeat \"vouchsafe operator accept\".", file.operator);
+                return refuse(
+                    PROBLEM_STATE,
+                    "The invitation of %s is not accepted to the end; repeat \"vouchsafe operator accept\".",
+                    file.operator);
         *ret_file = file;
         file = (struct msg_operator_file){0};
         return 0;
 }
 
-static int open_envelope(const struct arguments *arguments, const struct msg_operator_file *file, struct msg_operator_envelope *ret_envelope)
+static int open_envelope(const struct arguments *arguments, const struct msg_operator_file *file,
+                         struct msg_operator_envelope *ret_envelope)
 {
         char *prompt CLEANUP(mem_freep) = text_format("Password of operator %s", msg_text(file->operator));
         struct password_source source = {"password-file", "password-fd", prompt, false};
@@ -125,7 +135,8 @@ int session_operator(const struct arguments *arguments, struct session *ret_sess
 
         TRY(choose_operator(arguments, &session.file));
         TRY(open_envelope(arguments, &session.file, &session.envelope));
-        server_init(&session.server, msg_text(session.file.server), buf_view(&session.file.root), buf_view(&session.file.issuer));
+        server_init(&session.server, msg_text(session.file.server), buf_view(&session.file.root),
+                    buf_view(&session.file.issuer));
         session.server.server_id = text_copy(msg_text(session.file.server_id));
         session.server.operator_name = text_copy(msg_text(session.file.operator));
         TRY(pkey_from_pkcs8(secret_view(&session.envelope.signing_key), &key));
@@ -159,10 +170,12 @@ int user_chosen(const struct arguments *arguments, char **ret_folder)
         TRY(home_path(&folder, "users"));
         TRY(home_list(folder, &entries));
         if (!entries.count)
-                return refuse(PROBLEM_NOT_FOUND, "This folder has no user's keys; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.");
+                return refuse(PROBLEM_NOT_FOUND, "This folder has no user's keys; use \"vouchsafe enroll\", or "
+                                                 "\"vouchsafe recover\" after a loss.");
         if (entries.count > 1)
-                return refuse(PROBLEM_USAGE, "This folder has keys of several users (%s, %s%s); choose with --user ADDRESS.", entries.names[0],
-                              entries.names[1], entries.count > 2 ? ", …" : "");
+                return refuse(PROBLEM_USAGE,
+                              "This folder has keys of several users (%s, %s%s); choose with --user ADDRESS.",
+                              entries.names[0], entries.names[1], entries.count > 2 ? ", …" : "");
         *ret_folder = text_format("%s/%s", folder, entries.names[0]);
         return 0;
 }
@@ -177,9 +190,13 @@ int session_user(const struct arguments *arguments, struct session *ret_session)
         path = text_format("%s/config", folder);
         r = home_record_read(path, msg_record_client_config(), &session.config);
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_NOT_FOUND, "There is no user in %s; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.", folder);
+                return refuse(
+                    PROBLEM_NOT_FOUND,
+                    "There is no user in %s; use \"vouchsafe enroll\", or \"vouchsafe recover\" after a loss.",
+                    folder);
         TRY(r);
-        server_init(&session.server, msg_text(session.config.server), buf_view(&session.config.root), buf_view(&session.config.issuer));
+        server_init(&session.server, msg_text(session.config.server), buf_view(&session.config.root),
+                    buf_view(&session.config.issuer));
         session.server.server_id = text_copy(msg_text(session.config.server_id));
         session.server.ticket = buf_copy_of(buf_view(&session.config.ticket));
         *ret_session = session;
@@ -200,7 +217,8 @@ int session_anyone(const struct arguments *arguments, struct session *ret_sessio
                 url = getenv("VOUCHSAFE_SERVER");
         TRY(find_operators(arguments, &session.file, &count, &names));
         if (count && (!url || same_server(url, msg_text(session.file.server)))) {
-                server_init(&session.server, msg_text(session.file.server), buf_view(&session.file.root), buf_view(&session.file.issuer));
+                server_init(&session.server, msg_text(session.file.server), buf_view(&session.file.root),
+                            buf_view(&session.file.issuer));
         } else if (session_user(arguments, ret_session) == 0) {
                 if (!url || same_server(url, msg_text(ret_session->config.server)))
                         return 0;

@@ -17,8 +17,8 @@ struct session {
 
 void session_done(struct session *session);
 
-/* The operator that --as and --server choose, or the only one; asks for his password. PROBLEM_NOT_FOUND, PROBLEM_USAGE when several fit,
- * PROBLEM_PASSWORD. */
+/* The operator that --as and --server choose, or the only one; asks for his password. PROBLEM_NOT_FOUND,
+ * PROBLEM_USAGE when several fit, PROBLEM_PASSWORD. */
 int session_operator(const struct arguments *arguments, struct session *ret_session) must_check;
 /* The user that --user chooses, or the only one. No password: the ticket is enough for look-ups. */
 int session_user(const struct arguments *arguments, struct session *ret_session) must_check;
@@ -32,4 +32,6 @@ int user_folder(const char *address, char **ret_path) must_check;
 /* The address (as the folder's configuration names it) and folder of the user that --user chooses. */
 int user_chosen(const struct arguments *arguments, char **ret_folder) must_check;
 
+/* clang-format off */
 #define OPTION_USER {"user", "ADDRESS", "whose keys (default: the only user of the folder)", 'u', false}
+/* clang-format on */

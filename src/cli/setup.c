@@ -68,7 +68,9 @@ static int give_names(struct bytes list)
                         names[i] = text_copy_n((const char *)list.data, len);
                         list = bytes_of(list.data + len + (end != NULL), list.len - len - (end != NULL));
                 }
-                int r = rename(names[0], names[1]) < 0 && errno != ENOENT ? fault(errno, "cannot rename %s to %s", names[0], names[1]) : sync_folder(names[1]);
+                int r = rename(names[0], names[1]) < 0 && errno != ENOENT
+                            ? fault(errno, "cannot rename %s to %s", names[0], names[1])
+                            : sync_folder(names[1]);
                 free(names[0]);
                 free(names[1]);
                 TRY(r);
@@ -86,7 +88,8 @@ int setup_check(const struct setup *setup, bool *ret_completed)
         if (!database || access(database, F_OK) < 0)
                 return 0;
         if (file_read(list, LIST_MOST, &content) != 0)
-                return refuse(PROBLEM_EXISTS, "There is a server already, with the database %s; nothing was changed.", database);
+                return refuse(PROBLEM_EXISTS, "There is a server already, with the database %s; nothing was changed.",
+                              database);
         TRY(give_names(buf_view(&content)));
         if (unlink(list) < 0)
                 return fault(errno, "cannot remove %s", list);
@@ -119,7 +122,8 @@ static int ask_keeper(struct setup *setup)
         CLEANUP(secret_done) struct secret answer = SECRET_NONE;
 
         TRY(program_start("keeper", "vouchsafe-keeper", (const char *const[]){"--setup", NULL}, &keeper));
-        TRY(program_call(&keeper, MSG_keeper_init, msg_record_keeper_init(), &setup->request, MSG_keeper_init_done, &answer));
+        TRY(program_call(&keeper, MSG_keeper_init, msg_record_keeper_init(), &setup->request, MSG_keeper_init_done,
+                         &answer));
         return PASS(msg_decode(keeper_init_done, secret_view(&answer), &setup->done));
 }
 
@@ -169,7 +173,9 @@ static int write_new(struct setup *setup, const char *path, struct bytes content
         CLEANUP(fd_closep) int fd = -1;
 
         if (access(path, F_OK) == 0)
-                return refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over; move it away, or name another.", path);
+                return refuse(PROBLEM_EXISTS,
+                              "The file %s is there already and is not written over; move it away, or name another.",
+                              path);
         if (unlink(new) < 0 && errno != ENOENT)
                 return fault(errno, "cannot remove %s", new);
         fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -281,10 +287,10 @@ static int ask_engine(struct setup *setup, const char *location)
         CLEANUP(program_done) struct program engine = {0};
         CLEANUP(secret_done) struct secret answer = SECRET_NONE;
         struct msg_engine_init init = {
-                .server_id = setup->done.server_id,
-                .organisation = setup->config.server.organisation,
-                .trust = setup->done.trust,
-                .invitations_expire = clock_now() + setup->config.operator.invitation_lifetime,
+            .server_id = setup->done.server_id,
+            .organisation = setup->config.server.organisation,
+            .trust = setup->done.trust,
+            .invitations_expire = clock_now() + setup->config.operator.invitation_lifetime,
         };
 
         /* Borrowed: what the keeper answered is released with the set-up. */
@@ -350,7 +356,7 @@ int setup_commit(struct setup *setup)
         char *new CLEANUP(mem_freep) = database ? text_format("%s.new", database) : NULL;
         char *list CLEANUP(mem_freep) = list_path(setup);
 
-        if (new && rename(new, database) < 0)
+        if (new &&rename(new, database) < 0)
                 return fault(errno, "cannot rename %s to %s", new, database);
         if (new)
                 TRY(sync_folder(database));

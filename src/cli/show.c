@@ -21,27 +21,32 @@ int show_json(const struct msg_record *record, const void *message)
 
 void show_certificates(const struct msg_certificate_item *items, size_t count)
 {
-        CLEANUP(table_freep) struct table *table =
-                table_new((const char *const[]){"Kind", "State", "From", "Until", "Revoked", "Reason", "Serial", NULL});
+        CLEANUP(table_freep)
+        struct table *table =
+            table_new((const char *const[]){"Kind", "State", "From", "Until", "Revoked", "Reason", "Serial", NULL});
 
         for (size_t i = 0; i < count; i++) {
                 char from[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE], revoked[TIME_TEXT_SIZE];
-                table_row(table, (const char *const[]){items[i].kind, items[i].state, time_short(items[i].not_before, from),
-                                                       time_short(items[i].not_after, until), time_short(items[i].revoked, revoked),
-                                                       items[i].reason, items[i].serial});
+                table_row(table, (const char *const[]){
+                                     items[i].kind, items[i].state, time_short(items[i].not_before, from),
+                                     time_short(items[i].not_after, until), time_short(items[i].revoked, revoked),
+                                     items[i].reason, items[i].serial});
         }
         table_print(table, "No certificates.");
 }
 
 void show_requests(const struct msg_request_item *items, size_t count)
 {
-        CLEANUP(table_freep) struct table *table =
-                table_new((const char *const[]){"Request", "Kind", "State", "~User", ">Approved", "Requester", "Created", "~Reason", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"Request", "Kind", "State", "~User", ">Approved",
+                                                              "Requester", "Created", "~Reason", NULL});
 
         for (size_t i = 0; i < count; i++) {
                 char created[TIME_TEXT_SIZE], approved[48];
-                snprintf(approved, sizeof(approved), "%zu of %llu", items[i].approved_by.count, (unsigned long long)items[i].quorum);
-                table_row(table, (const char *const[]){items[i].request, items[i].kind, items[i].state, items[i].name, approved, items[i].requester,
+                snprintf(approved, sizeof(approved), "%zu of %llu", items[i].approved_by.count,
+                         (unsigned long long)items[i].quorum);
+                table_row(table, (const char *const[]){items[i].request, items[i].kind, items[i].state, items[i].name,
+                                                       approved, items[i].requester,
                                                        time_short(items[i].created, created), items[i].reason});
         }
         table_print(table, "No requests.");
@@ -62,7 +67,8 @@ void show_request(const struct msg_request_item *request)
         say_pair("Created", "%s", time_short(request->created, time));
         say_pair("Expires", "%s", time_short(request->expires, time));
         say_pair("Keys", "%llu", (unsigned long long)request->keys);
-        say_pair("Approved", "%zu of %llu%s%s", request->approved_by.count, (unsigned long long)request->quorum, *approved ? ": " : "", approved);
+        say_pair("Approved", "%zu of %llu%s%s", request->approved_by.count, (unsigned long long)request->quorum,
+                 *approved ? ": " : "", approved);
         if (*refused)
                 say_pair("Refused", "by %s", refused);
 }

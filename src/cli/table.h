@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Tables on standard output, by libsmartcols: cut to the terminal's width there, whole elsewhere. Cells are copied and made printable.
+ * Tables on standard output, by libsmartcols: cut to the terminal's width there, whole elsewhere. Cells are copied
+ * and made printable.
  */
 #include "base/buf.h"
 #include "base/clock.h"
 
 struct table;
 
-/* `columns`: titles ended by NULL. A title that begins with ">" is aligned to the right; with "~" it is for free text, which is cut to CELL_COLUMNS
- * everywhere (JSON and "show" have it whole), and first of all on a narrow terminal. */
+/* `columns`: titles ended by NULL. A title that begins with ">" is aligned to the right; with "~" it is for free
+ * text, which is cut to CELL_COLUMNS everywhere (JSON and "show" have it whole), and first of all on a narrow
+ * terminal. */
 enum { CELL_COLUMNS = 48 };
 struct table *table_new(const char *const *columns);
 void table_free(struct table *table);

@@ -23,8 +23,8 @@ bool terminal_is(FILE *file)
 const char *style(FILE *out, enum style style)
 {
         static const char *const codes[] = {
-                [STYLE_OFF] = "\033[0m",    [STYLE_BOLD] = "\033[1m",   [STYLE_DIM] = "\033[2m",
-                [STYLE_RED] = "\033[31m",   [STYLE_GREEN] = "\033[32m", [STYLE_YELLOW] = "\033[33m",
+            [STYLE_OFF] = "\033[0m",  [STYLE_BOLD] = "\033[1m",   [STYLE_DIM] = "\033[2m",
+            [STYLE_RED] = "\033[31m", [STYLE_GREEN] = "\033[32m", [STYLE_YELLOW] = "\033[33m",
         };
         const char *term = getenv("TERM");
 
@@ -33,7 +33,8 @@ const char *style(FILE *out, enum style style)
         return codes[style];
 }
 
-__attribute__((format(printf, 3, 0))) static void line_out(FILE *out, enum style with, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void line_out(FILE *out, enum style with, const char *format,
+                                                           va_list arguments)
 {
         CLEANUP(buf_done) struct buf clean = BUF_NONE;
         char *text = NULL;
@@ -116,7 +117,8 @@ void terminal_report(int result, bool json)
         const struct problem_info *info = problem_info(result);
         const char *text = *report_text() ? report_text() : info->title;
 
-        if ((reported && result > 0) || (*report_text() == 0 && result == PROBLEM_USAGE /* usage was shown instead */))
+        if ((reported && result > 0) ||
+            (*report_text() == 0 && result == PROBLEM_USAGE /* usage was shown instead */))
                 return;
         if (json) {
                 fputs("{\"code\":", stderr);
@@ -184,7 +186,8 @@ void progress_step(struct progress *progress, uint64_t done)
 {
         uint64_t now = clock_monotonic_ms();
 
-        if (!terminal_is(stderr) || now - progress->started_ms < PROGRESS_AFTER_MS || now - progress->shown_ms < PROGRESS_EVERY_MS)
+        if (!terminal_is(stderr) || now - progress->started_ms < PROGRESS_AFTER_MS ||
+            now - progress->shown_ms < PROGRESS_EVERY_MS)
                 return;
         progress->shown_ms = now;
         progress->shown = true;

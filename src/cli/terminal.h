@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The terminal: lines, styles, questions, passwords, progress. Nothing that came from outside reaches it raw: say() and its
- * siblings replace what is not printable UTF-8 in the finished line, so format strings hold no control characters either.
+ * The terminal: lines, styles, questions, passwords, progress. Nothing that came from outside reaches it raw: say()
+ * and its siblings replace what is not printable UTF-8 in the finished line, so format strings hold no control
+ * characters either.
  *
- * Results go to standard output, everything that is said about them to standard error. Styles and progress appear on terminals only.
+ * Results go to standard output, everything that is said about them to standard error. Styles and progress appear on
+ * terminals only.
  */
 #include <stdio.h>
 
@@ -29,7 +31,8 @@ void terminal_report(int result, bool json);
 /* The command has said it all itself: terminal_report() says nothing of a problem. */
 void terminal_reported(void);
 
-/* Ask on the terminal of the process. PROBLEM_USAGE when it has none: `instead` names the option that would have served. */
+/* Ask on the terminal of the process. PROBLEM_USAGE when it has none: `instead` names the option that would have
+ * served. */
 int ask(const char *question, const char *instead, char **ret_answer) must_check;
 /* PROBLEM_STATE, with a sentence, when the answer is not yes. */
 int confirm(const char *question, const char *instead) must_check;
@@ -37,11 +40,12 @@ int confirm(const char *question, const char *instead) must_check;
 /* How a password is got: names of the options, without dashes; NULL for none. */
 struct password_source {
         const char *file_option, *fd_option;
-        const char *prompt;  /* "Password of bob@example.org" */
-        bool twice;          /* it is being set: ask twice and hold to a least length */
+        const char *prompt; /* "Password of bob@example.org" */
+        bool twice;         /* it is being set: ask twice and hold to a least length */
 };
 enum { PASSWORD_LEAST = 8, PASSWORD_MOST = 1024 };
-int password_get(const struct arguments *arguments, const struct password_source *source, struct secret *ret_password) must_check;
+int password_get(const struct arguments *arguments, const struct password_source *source,
+                 struct secret *ret_password) must_check;
 /* Is it given by an option, so that nobody needs to be asked? */
 bool password_given(const struct arguments *arguments, const struct password_source *source);
 

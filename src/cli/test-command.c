@@ -25,11 +25,11 @@ static struct {
 } seen;
 
 static const struct command_option options[] = {
-        {"dry-run", NULL, "", 0, false},
-        {"server", "URL", "", 's', false},
-        {"to", "ADDRESS", "", 0, true},
-        OPTIONS_PASSWORD,
-        OPTIONS_END,
+    {"dry-run", NULL, "", 0, false},
+    {"server", "URL", "", 's', false},
+    {"to", "ADDRESS", "", 0, true},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
 };
 
 static int run(struct arguments *arguments)
@@ -46,7 +46,8 @@ static int run(struct arguments *arguments)
         return seen.result;
 }
 
-static const struct command user_enroll = {"user", "enroll", "Enroll", "SELECTOR…", 1, OPERANDS_ANY, options, NULL, NULL, run};
+static const struct command user_enroll = {"user",       "enroll", "Enroll", "SELECTOR…", 1,
+                                           OPERANDS_ANY, options,  NULL,     NULL,        run};
 static const struct command user_list = {"user", "list", "List", "", 0, 0, NULL, NULL, NULL, run};
 static const struct command status = {"status", NULL, "Status", "", 0, 0, NULL, NULL, NULL, run};
 const struct command *const commands[] = {&user_enroll, &user_list, &status, NULL};
@@ -60,10 +61,10 @@ static int forget(void **state)
         return 0;
 }
 
-#define RUN(...)                                                                                             \
-        ({                                                                                                   \
-                const char *words[] = {"vouchsafe", __VA_ARGS__, NULL};                                      \
-                command_main((int)ARRAY_LEN(words) - 1, (char **)(void *)words);                             \
+#define RUN(...)                                                                                                     \
+        ({                                                                                                           \
+                const char *words[] = {"vouchsafe", __VA_ARGS__, NULL};                                              \
+                command_main((int)ARRAY_LEN(words) - 1, (char **)(void *)words);                                     \
         })
 
 static void words_become_commands(void **state)
@@ -199,12 +200,12 @@ static void help_lists_everything(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_teardown(words_become_commands, forget),
-                cmocka_unit_test_teardown(wrong_words_are_refused_with_a_suggestion, forget),
-                cmocka_unit_test_teardown(results_become_exit_codes, forget),
-                cmocka_unit_test_teardown(passwords_come_from_files, forget),
-                cmocka_unit_test(nothing_raw_reaches_the_terminal),
-                cmocka_unit_test(help_lists_everything),
+            cmocka_unit_test_teardown(words_become_commands, forget),
+            cmocka_unit_test_teardown(wrong_words_are_refused_with_a_suggestion, forget),
+            cmocka_unit_test_teardown(results_become_exit_codes, forget),
+            cmocka_unit_test_teardown(passwords_come_from_files, forget),
+            cmocka_unit_test(nothing_raw_reaches_the_terminal),
+            cmocka_unit_test(help_lists_everything),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

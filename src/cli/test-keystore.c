@@ -84,7 +84,8 @@ static void a_wrong_password_and_damage_are_told_apart_from_absence(void **state
         msg_done(key_store, &store);
         assert_int_equal(keystore_read(path, &fixture.wrong, &store), PROBLEM_PASSWORD);
         /* A key store is not taken for something else. */
-        assert_int_equal(sealed_read(path, &fixture.password, msg_record_pending_exchange(), &pending), PROBLEM_PASSWORD);
+        assert_int_equal(sealed_read(path, &fixture.password, msg_record_pending_exchange(), &pending),
+                         PROBLEM_PASSWORD);
         assert_int_equal(file_read(path, 1 << 20, &content), 0);
         for (size_t i = 0; i < content.len; i += 7) {
                 content.data[i] ^= 0x20;
@@ -134,7 +135,8 @@ static void killed_writers_leave_a_whole_store(void **state)
 
 static void names_become_file_names(void **state)
 {
-        static const char *const names[] = {"a@x.org", "../../etc/passwd", ".hidden", "a/b@x.org", "a%2Fb@x.org", "Zoë@x.org"};
+        static const char *const names[] = {"a@x.org",   "../../etc/passwd", ".hidden",
+                                            "a/b@x.org", "a%2Fb@x.org",      "Zoë@x.org"};
         CLEANUP(buf_done) struct buf longest = BUF_NONE, out = BUF_NONE;
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -176,11 +178,11 @@ static void one_at_a_time(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(keys_are_kept_and_never_doubled),
-                cmocka_unit_test(a_wrong_password_and_damage_are_told_apart_from_absence),
-                cmocka_unit_test(killed_writers_leave_a_whole_store),
-                cmocka_unit_test(names_become_file_names),
-                cmocka_unit_test(one_at_a_time),
+            cmocka_unit_test(keys_are_kept_and_never_doubled),
+            cmocka_unit_test(a_wrong_password_and_damage_are_told_apart_from_absence),
+            cmocka_unit_test(killed_writers_leave_a_whole_store),
+            cmocka_unit_test(names_become_file_names),
+            cmocka_unit_test(one_at_a_time),
         };
         return cmocka_run_group_tests(tests, begin, end);
 }

@@ -27,15 +27,16 @@ static struct people csv(const char *text)
 
 static void folded_encoded_and_commented(void **state)
 {
-        struct people people = ldif("version: 1\n"
-                                    "# a comment\n  that goes on\n"
-                                    "dn: cn=Ann\\, B.,ou=Berlin,ou=Sa\n les,o=Example\r\n"
-                                    "objectClass: inetOrgPerson\n"
-                                    "cn:: Wm/DqyAi8J+YgCI=\n"
-                                    "entryUUID: 6BA7B814-9DAD-11D1-80B4-00C04FD430C8\n"
-                                    "mail: ANN@Example.ORG\nmail: ann@example.org\nproxyAddresses: smtp:boss@example.org\n"
-                                    "jpegPhoto:< file:///etc/passwd\n"
-                                    "userCertificate;binary:: AAEC\n\n\n");
+        struct people people =
+            ldif("version: 1\n"
+                 "# a comment\n  that goes on\n"
+                 "dn: cn=Ann\\, B.,ou=Berlin,ou=Sa\n les,o=Example\r\n"
+                 "objectClass: inetOrgPerson\n"
+                 "cn:: Wm/DqyAi8J+YgCI=\n"
+                 "entryUUID: 6BA7B814-9DAD-11D1-80B4-00C04FD430C8\n"
+                 "mail: ANN@Example.ORG\nmail: ann@example.org\nproxyAddresses: smtp:boss@example.org\n"
+                 "jpegPhoto:< file:///etc/passwd\n"
+                 "userCertificate;binary:: AAEC\n\n\n");
 
         assert_int_equal(people.list.count, 1);
         assert_string_equal(people.list.at[0].name, "Zoë \"😀\"");
@@ -49,10 +50,11 @@ static void folded_encoded_and_commented(void **state)
 
 static void groups_within_groups(void **state)
 {
-        struct people people = ldif("dn: cn=a,dc=x\nobjectClass: person\ncn: a\nmail: a@x.org\n\n"
-                                    "dn: cn=b,dc=x\nobjectClass: person\ncn: b\nmail: b@x.org\nmemberOf: cn=Chess\\, old,dc=x\n\n"
-                                    "dn: cn=inner,dc=x\nobjectClass: groupOfNames\nmember: CN=A, DC=x\nmember: cn=outer,dc=x\n\n"
-                                    "dn: cn=outer,dc=x\nobjectClass: groupOfNames\nmember: cn=inner,dc=x\nmember: cn=gone,dc=x\n");
+        struct people people =
+            ldif("dn: cn=a,dc=x\nobjectClass: person\ncn: a\nmail: a@x.org\n\n"
+                 "dn: cn=b,dc=x\nobjectClass: person\ncn: b\nmail: b@x.org\nmemberOf: cn=Chess\\, old,dc=x\n\n"
+                 "dn: cn=inner,dc=x\nobjectClass: groupOfNames\nmember: CN=A, DC=x\nmember: cn=outer,dc=x\n\n"
+                 "dn: cn=outer,dc=x\nobjectClass: groupOfNames\nmember: cn=inner,dc=x\nmember: cn=gone,dc=x\n");
 
         assert_int_equal(people.list.count, 2);
         assert_int_equal(people.list.at[0].groups.count, 2);
@@ -75,8 +77,9 @@ static void the_same_name_gives_the_same_guid(void **state)
 
 static void active_directory(void **state)
 {
-        struct people people = ldif("dn: cn=a,dc=x\nobjectClass: user\ncn: a\nmail: a@x.org\nobjectGUID:: AAECAwQFBgcICQoLDA0ODw==\n"
-                                    "userAccountControl: 514\nmsExchHomeServerName: /o=X/ou=Y/cn=Servers/cn=MAIL1\n");
+        struct people people =
+            ldif("dn: cn=a,dc=x\nobjectClass: user\ncn: a\nmail: a@x.org\nobjectGUID:: AAECAwQFBgcICQoLDA0ODw==\n"
+                 "userAccountControl: 514\nmsExchHomeServerName: /o=X/ou=Y/cn=Servers/cn=MAIL1\n");
 
         assert_string_equal(people.list.at[0].guid, "03020100-0504-0706-0809-0a0b0c0d0e0f");
         assert_string_equal(people.list.at[0].home_server, "MAIL1");
@@ -102,8 +105,15 @@ static void what_cannot_be_taken_is_noted(void **state)
 
 static void what_is_no_ldif_is_refused_with_its_line(void **state)
 {
-        static const char *const wrong[] = {"hello\n", "dn: cn=a\nfoo\n", "dn: cn=a\nmail:: %%%\n", "cn: a\n", "dn: cn=a\ndn: cn=b\n",
-                                            "version: 2\ndn: cn=a\n", "dn: cn=a\nchangetype: delete\n", "\xff\xfe" "d"};
+        static const char *const wrong[] = {"hello\n",
+                                            "dn: cn=a\nfoo\n",
+                                            "dn: cn=a\nmail:: %%%\n",
+                                            "cn: a\n",
+                                            "dn: cn=a\ndn: cn=b\n",
+                                            "version: 2\ndn: cn=a\n",
+                                            "dn: cn=a\nchangetype: delete\n",
+                                            "\xff\xfe"
+                                            "d"};
         struct people people;
 
         for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
@@ -111,7 +121,8 @@ static void what_is_no_ldif_is_refused_with_its_line(void **state)
                 assert_true(r == PROBLEM_MALFORMED || r == PROBLEM_UNSUPPORTED);
                 assert_true(report_text()[0]);
         }
-        assert_int_equal(people_from_ldif(bytes_text("dn: cn=a\nmail: a@x.org\n\ndn: cn=b\nnonsense\n"), &people), PROBLEM_MALFORMED);
+        assert_int_equal(people_from_ldif(bytes_text("dn: cn=a\nmail: a@x.org\n\ndn: cn=b\nnonsense\n"), &people),
+                         PROBLEM_MALFORMED);
         assert_non_null(strstr(report_text(), "Line 5"));
 }
 
@@ -155,7 +166,8 @@ static void tables_of_offices(void **state)
 
 static void every_beginning_of_a_file_is_survived(void **state)
 {
-        static const char file[] = "version: 1\ndn:: Y249YSxvdT1i\nobjectClass: person\ncn: a\n b\nmail: a@x.org\n\ndn: cn=g\nobjectClass: group\nmember: cn=a,ou=b\n";
+        static const char file[] = "version: 1\ndn:: Y249YSxvdT1i\nobjectClass: person\ncn: a\n b\nmail: "
+                                   "a@x.org\n\ndn: cn=g\nobjectClass: group\nmember: cn=a,ou=b\n";
         static const char table[] = "mail,name,guid\n\"a@x.org\",\"b\"\"c\",1\n";
         struct people people;
 
@@ -170,15 +182,15 @@ static void every_beginning_of_a_file_is_survived(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(folded_encoded_and_commented),
-                cmocka_unit_test(groups_within_groups),
-                cmocka_unit_test(the_same_name_gives_the_same_guid),
-                cmocka_unit_test(active_directory),
-                cmocka_unit_test(what_cannot_be_taken_is_noted),
-                cmocka_unit_test(what_is_no_ldif_is_refused_with_its_line),
-                cmocka_unit_test(names_are_taken_apart),
-                cmocka_unit_test(tables_of_offices),
-                cmocka_unit_test(every_beginning_of_a_file_is_survived),
+            cmocka_unit_test(folded_encoded_and_commented),
+            cmocka_unit_test(groups_within_groups),
+            cmocka_unit_test(the_same_name_gives_the_same_guid),
+            cmocka_unit_test(active_directory),
+            cmocka_unit_test(what_cannot_be_taken_is_noted),
+            cmocka_unit_test(what_is_no_ldif_is_refused_with_its_line),
+            cmocka_unit_test(names_are_taken_apart),
+            cmocka_unit_test(tables_of_offices),
+            cmocka_unit_test(every_beginning_of_a_file_is_survived),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
