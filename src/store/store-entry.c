@@ -176,8 +176,8 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 /* "Sales" and what is from "Sales/" to before "Sales0": 0 comes after / */
 #define ENTRY_UNIT "WHERE (unit = $5 OR (unit > $6 AND unit < $7)) AND " ENTRY_CONDITIONS
 #define ENTRY_TEXT                                                                                           \
-        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $5 AND key < $6) "       \
-        "AND " ENTRY_CONDITIONS
+        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $5 AND key < $6 "        \
+        "AND guid > $1) AND " ENTRY_CONDITIONS
 /* Groups in groups: the set grows until nothing new comes, so rings of groups end. */
 #define ENTRY_GROUP                                                                                          \
         "WHERE guid IN (WITH RECURSIVE member_of (name) AS ("                                                \
@@ -186,7 +186,7 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
         "= member_of.name "                                                                                  \
         "JOIN entry_keys AS names ON names.kind = 4 AND names.guid = groups.guid) "                          \
         "SELECT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND found.key = "       \
-        "member_of.name) AND " ENTRY_CONDITIONS
+        "member_of.name AND found.guid > $1) AND " ENTRY_CONDITIONS
 
 struct entry_query {
         const char *clause;

@@ -10,7 +10,8 @@
  * store_commit() makes all of it durable at once. Whoever changes rows describes that with store_audit_append()
  * before he releases or commits: otherwise these refuse (a fault). A failed commit is rolled back entirely. So is a
  * transaction in which the storage failed (PROBLEM_STORAGE), whatever is rolled back to a savepoint: its other
- * changes and its commit fail alike.
+ * changes and its commit fail alike. Rows in memory that were put in what is rolled back have a version that never
+ * was: load them anew.
  *
  * Integrity. Each row is under a MAC that is checked whenever it is read: PROBLEM_TAMPERED names table and key. Each
  * audit record lists the rows changed with it, by version and digest; store_verify finds what was altered, removed,
@@ -24,7 +25,8 @@
  *
  * Lists are read in slices: a cursor is the last key of the slice before ("" or NULL to start), `most` bounds the
  * slice. `each` gets rows that it may move out of (take fields and zero them); the rest is released after it returns.
- * It may use the store. When it returns non-zero the slice ends with that result.
+ * It may use the store, but not start the same list of audit records or heads again. When it returns non-zero the
+ * slice ends with that result.
  */
 #include "base/secret.h"
 #include "model/audit.h"

@@ -30,6 +30,12 @@ void help_raw(struct help *help, const char *sql)
         must(db_run(&db, sql));
 }
 
+void help_keys(struct help *help)
+{
+        memset(help->row.data, 1, help->row.len);
+        memset(help->column.data, 2, help->column.len);
+}
+
 struct help *help_new_unset(void)
 {
         struct help *help = NEW(struct help);
@@ -40,8 +46,7 @@ struct help *help_new_unset(void)
                 parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
         help->row = secret_new(32);
         help->column = secret_new(32);
-        memset(help->row.data, 1, 32);
-        memset(help->column.data, 2, 32);
+        help_keys(help);
         if (help_pgsql()) {
                 help->location = text_copy(getenv("VOUCHSAFE_TEST_DATABASE"));
                 help_raw(help, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");

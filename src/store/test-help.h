@@ -17,6 +17,7 @@ struct help {
  * as everything here does, with the report. */
 struct help *help_new(void);
 struct help *help_new_unset(void); /* not set up, no keys */
+void help_keys(struct help *help); /* make them again */
 void help_free(struct help *help);
 void help_reopen(struct help *help); /* as after a restart */
 void help_raw(struct help *help, const char *sql); /* behind the store's back */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -158,6 +159,33 @@ static void a_batch_that_met_the_full_disk_is_undone_whole(void **state)
         expect_whole(STORE, 1);
 }
 
+/* What durability and distrust of the file rest on. */
+static void sqlite_is_set_as_it_must_be(void **state)
+{
+        static const struct {
+                const char *sql;
+                int64_t value;
+        } settings[] = {
+            {"PRAGMA synchronous", 2},
+            {"PRAGMA trusted_schema", 0},
+            {"PRAGMA foreign_keys", 1},
+            {"SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1},
+            {"PRAGMA application_id", 0x56436846},
+        };
+        struct stat status;
+
+        if (help_pgsql())
+                skip();
+        for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+                int64_t value = -1;
+
+                must(db_number(&STORE->db, settings[i].sql, VALUES_NONE, &value));
+                assert_int_equal(value, settings[i].value);
+        }
+        assert_int_equal(stat(((struct help *)*state)->location, &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+}
+
 static void read_only_stores_read(void **state)
 {
         struct help *help = *state;
@@ -216,6 +244,71 @@ static void a_damaged_file_is_said_to_be(void **state)
                 r = store_set_keys(store, &help->row, &help->column);
         assert_int_equal(r, PROBLEM_TAMPERED);
         store_free(store);
+}
+
+/* Batches of users, each acknowledged through the pipe once it is committed, until somebody kills this
+ * process. */
+static void write_for_ever(struct help *help, unsigned from, int acknowledge)
+{
+        struct store *store = NULL;
+
+        help_keys(help); /* secrets are wiped on fork */
+        must(store_open(help->location, 0, &store));
+        must(store_set_keys(store, &help->row, &help->column));
+        for (unsigned i = from;; i += 5) {
+                unsigned last = i + 4;
+
+                must(store_begin(store));
+                for (unsigned k = i; k <= last; k++) {
+                        CLEANUP(user_row_done) struct user_row user = help_user(k);
+                        CLEANUP(archive_row_done) struct archive_row archive = help_archive(k, &user.id);
+                        must(store_savepoint(store));
+                        must(store_user_add(store, &user));
+                        must(store_archive_add(store, &archive));
+                        help_audit(store, "user.add", user.address);
+                        must(store_release(store));
+                }
+                must(store_commit(store));
+                if (write(acknowledge, &last, sizeof(last)) != sizeof(last))
+                        _exit(1);
+        }
+}
+
+static void killed_writers_lose_nothing_that_was_acknowledged(void **state)
+{
+        struct help *help = *state;
+        unsigned acknowledged = 0;
+
+        for (int round = 0; round < 15; round++) {
+                struct store_counts counts;
+                int ends[2];
+                pid_t child;
+
+                store_free(help->store);
+                help->store = NULL;
+                assert_int_equal(pipe(ends), 0);
+                child = fork();
+                if (child == 0)
+                        write_for_ever(help, acknowledged + 1, ends[1]);
+                close(ends[1]);
+                for (int wait = round % 4 + 1; wait > 0; wait--)
+                        assert_int_equal(read(ends[0], &acknowledged, sizeof(acknowledged)),
+                                         sizeof(acknowledged));
+                usleep((unsigned)(round * 137 % 1500));
+                kill(child, SIGKILL);
+                waitpid(child, NULL, 0);
+                while (read(ends[0], &acknowledged, sizeof(acknowledged)) == sizeof(acknowledged))
+                        ;
+                close(ends[0]);
+                must(store_open(help->location, 0, &help->store));
+                must(store_set_keys(help->store, &help->row, &help->column));
+                store_counts(help->store, &counts);
+                /* The one that was being committed may be there too, whole. */
+                assert_true(counts.users[USER_NEW] == acknowledged ||
+                            counts.users[USER_NEW] == acknowledged + 5);
+                acknowledged = (unsigned)counts.users[USER_NEW];
+                expect_whole(help->store, acknowledged);
+        }
 }
 
 /* PostgreSQL ends the connection: what was open is lost, what comes next is done on a new one. */
@@ -289,9 +382,11 @@ int main(void)
             TEST_(a_full_database_goes_on_once_there_is_room),
             TEST_(a_file_that_may_not_grow_is_a_full_disk),
             TEST_(a_batch_that_met_the_full_disk_is_undone_whole),
+            TEST_(sqlite_is_set_as_it_must_be),
             TEST_(read_only_stores_read),
             TEST_(a_database_that_turns_read_only_is_said_to),
             TEST_(a_damaged_file_is_said_to_be),
+            TEST_(killed_writers_lose_nothing_that_was_acknowledged),
             TEST_(a_lost_connection_is_made_again),
             TEST_(two_stores_share_one_chain),
         };
