@@ -109,7 +109,10 @@ static const char base64url_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 
 static void base64_write(struct buf *out, struct bytes bytes, const char *alphabet, bool pad)
 {
+        char *to;
+
         buf_reserve(out, bytes.len / 3 * 4 + 4);
+        to = (char *)out->data + out->len;
         for (size_t at = 0; at < bytes.len; at += 3) {
                 size_t rest = MIN(bytes.len - at, (size_t)3);
                 uint32_t group = (uint32_t)bytes.data[at] << 16;
@@ -117,10 +120,12 @@ static void base64_write(struct buf *out, struct bytes bytes, const char *alphab
                 group |= rest > 1 ? (uint32_t)bytes.data[at + 1] << 8 : 0;
                 group |= rest > 2 ? bytes.data[at + 2] : 0;
                 for (size_t i = 0; i <= rest; i++)
-                        buf_add_byte(out, (uint8_t)alphabet[group >> (18 - 6 * i) & 63]);
+                        *to++ = alphabet[group >> (18 - 6 * i) & 63];
                 for (size_t i = rest; pad && i < 3; i++)
-                        buf_add_byte(out, '=');
+                        *to++ = '=';
         }
+        *to = 0;
+        out->len = (size_t)((uint8_t *)to - out->data);
 }
 
 void base64_add(struct buf *out, struct bytes bytes)
@@ -133,30 +138,43 @@ void base64url_add(struct buf *out, struct bytes bytes)
         base64_write(out, bytes, base64url_alphabet, false);
 }
 
+/* The value of each character, or 64. */
+static void base64_values(const char *alphabet, uint8_t values[static 256])
+{
+        memset(values, 64, 256);
+        for (uint8_t i = 0; i < 64; i++)
+                values[(uint8_t)alphabet[i]] = i;
+}
+
 static int base64_read(struct bytes text, const char *alphabet, struct buf *ret_bytes)
 {
         CLEANUP(buf_done) struct buf out = BUF_NONE;
+        uint8_t values[256], *to;
         uint32_t group = 0;
         unsigned bits = 0;
 
         if (text.len % 4 == 1)
                 return refuse(PROBLEM_MALFORMED, "The base64 text is cut off.");
+        base64_values(alphabet, values);
         buf_reserve(&out, text.len / 4 * 3 + 3);
+        to = out.data;
         for (size_t i = 0; i < text.len; i++) {
-                const char *place = text.data[i] ? strchr(alphabet, text.data[i]) : NULL;
+                uint8_t value = values[text.data[i]];
 
-                if (!place)
+                if (value > 63)
                         return refuse(PROBLEM_MALFORMED, "Character %zu of the base64 text is none of its alphabet.", i + 1);
-                group = group << 6 | (uint32_t)(place - alphabet);
+                group = group << 6 | value;
                 bits += 6;
                 if (bits >= 8) {
                         bits -= 8;
-                        buf_add_byte(&out, (uint8_t)(group >> bits));
+                        *to++ = (uint8_t)(group >> bits);
                         group &= (1u << bits) - 1;
                 }
         }
         if (group)
                 return refuse(PROBLEM_MALFORMED, "The base64 text has bits after its end.");
+        *to = 0;
+        out.len = (size_t)(to - out.data);
         *ret_bytes = buf_take(&out);
         return 0;
 }
