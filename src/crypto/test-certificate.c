@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "crypto/der.h"
@@ -286,6 +287,96 @@ static void chains_are_verified(void **state)
         assert_int_equal(chain_verify(&query, NULL), PROBLEM_MAIL_UNVERIFIED);
 }
 
+/* The certificate with one more extension, without a new signature. */
+static int parse_with(const struct certificate *certificate, struct bytes extension, struct bytes outer_algorithm)
+{
+        CLEANUP(buf_done) struct buf der = BUF_NONE;
+        CLEANUP(certificate_done) struct certificate parsed = {0};
+        struct bytes cursor, part, wrapper, extensions;
+        size_t all = der_begin(&der, DER_SEQUENCE), tbs = der_begin(&der, DER_SEQUENCE), outer, inner;
+        uint8_t tag;
+
+        assert_int_equal(der_read_only(certificate->tbs, DER_SEQUENCE, &cursor), 0);
+        while (!der_is(cursor, DER_CONTEXT_CONSTRUCTED(3))) {
+                assert_int_equal(der_read_any(&cursor, &tag, &part), 0);
+                der_add(&der, tag, part);
+        }
+        assert_int_equal(der_read(&cursor, DER_CONTEXT_CONSTRUCTED(3), &wrapper), 0);
+        assert_int_equal(der_read(&wrapper, DER_SEQUENCE, &extensions), 0);
+        outer = der_begin(&der, DER_CONTEXT_CONSTRUCTED(3));
+        inner = der_begin(&der, DER_SEQUENCE);
+        buf_add_bytes(&der, extensions);
+        buf_add_bytes(&der, extension);
+        der_end(&der, inner);
+        der_end(&der, outer);
+        der_end(&der, tbs);
+        buf_add_bytes(&der, outer_algorithm);
+        der_add_bits(&der, certificate->signature);
+        der_end(&der, all);
+        return certificate_parse(buf_view(&der), &parsed);
+}
+
+static void strange_extensions_are_refused(void **state)
+{
+        static const char unknown[] = "\x30\x0a\x06\x03\x2a\x03\x04\x04\x03\x04\x01\x00";
+        static const char critical[] = "\x30\x0d\x06\x03\x2a\x03\x04\x01\x01\xff\x04\x03\x04\x01\x00";
+        static const char not_critical[] = "\x30\x0d\x06\x03\x2a\x03\x04\x01\x01\x01\x04\x03\x04\x01\x00";
+        static const char second_usage[] = "\x30\x0b\x06\x03\x55\x1d\x0f\x04\x04\x03\x02\x05\xa0";
+        const struct certificate *c = &ca.issuing.items[0];
+        CLEANUP(buf_done) struct buf rsa = BUF_NONE;
+
+        assert_int_equal(parse_with(c, BYTES_NONE, c->signature_algorithm), 0);
+        assert_int_equal(parse_with(c, bytes_of(unknown, sizeof(unknown) - 1), c->signature_algorithm), 0);
+        assert_int_equal(parse_with(c, bytes_of(critical, sizeof(critical) - 1), c->signature_algorithm), PROBLEM_UNSUPPORTED);
+        assert_int_equal(parse_with(c, bytes_of(not_critical, sizeof(not_critical) - 1), c->signature_algorithm), PROBLEM_MALFORMED);
+        assert_int_equal(parse_with(c, bytes_of(second_usage, sizeof(second_usage) - 1), c->signature_algorithm), PROBLEM_MALFORMED);
+        der_add_signature_algorithm(&rsa, PKEY_RSA2048);
+        assert_int_equal(parse_with(c, BYTES_NONE, buf_view(&rsa)), PROBLEM_MALFORMED);
+}
+
+static void serial_numbers_have_one_length(void **state)
+{
+        for (int i = 0; i < 200; i++) {
+                uint8_t serial[SERIAL_SIZE];
+
+                serial_random(serial);
+                assert_int_equal(serial[0] & 0xc0, 0x40);
+        }
+}
+
+/* The list with `x509`, signed anew. */
+static void resigned(X509 *x509, EVP_PKEY *key, struct cert_list *list)
+{
+        unsigned char *der = NULL;
+
+        assert_true(X509_sign(x509, key, EVP_sha256()) > 0);
+        int len = i2d_X509(x509, &der);
+        assert_int_equal(cert_list_add(list, bytes_of(der, (size_t)len)), 0);
+        OPENSSL_free(der);
+        X509_free(x509);
+}
+
+static void weak_and_misused_chains_are_refused(void **state)
+{
+        CLEANUP(cert_list_done) struct cert_list list = {0}, weak = {0}, servers = {0};
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = test_user(&ca, CERT_USER_SIGNATURE, PKEY_P256, "a@b.example", &list), *small = EVP_RSA_gen(1024);
+        X509 *x509 = x509_of(&list.items[0]);
+
+        X509_set_pubkey(x509, small);
+        resigned(x509, ca.key, &weak);
+        assert_int_equal(verify_at(&weak.items[0], TEST_NOW, CHAIN_MAIL_SIGNER, NULL), PROBLEM_MAIL_UNVERIFIED);
+        /* An issuer that is for servers only does not vouch for mail. */
+        x509 = x509_of(&ca.issuing.items[0]);
+        X509_EXTENSION *usage = X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, "serverAuth");
+        X509_add_ext(x509, usage, -1);
+        X509_EXTENSION_free(usage);
+        resigned(x509, ca.root_key, &servers);
+        struct chain_query query = {&list.items[0], &servers, &ca.root, TEST_NOW, CHAIN_MAIL_SIGNER};
+        assert_int_equal(chain_verify(&query, NULL), PROBLEM_MAIL_UNVERIFIED);
+        query.purpose = CHAIN_ANY;
+        assert_int_equal(chain_verify(&query, NULL), 0);
+}
+
 static void pem_lists_are_read(void **state)
 {
         CLEANUP(cert_list_done) struct cert_list list = {0};
@@ -311,6 +402,9 @@ int main(void)
                 cmocka_unit_test(impossible_templates_are_refused),
                 cmocka_unit_test(altered_certificates_are_handled),
                 cmocka_unit_test(chains_are_verified),
+                cmocka_unit_test(strange_extensions_are_refused),
+                cmocka_unit_test(serial_numbers_have_one_length),
+                cmocka_unit_test(weak_and_misused_chains_are_refused),
                 cmocka_unit_test(pem_lists_are_read),
         };
         return cmocka_run_group_tests(tests, setup, teardown);

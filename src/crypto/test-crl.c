@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <openssl/x509v3.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/crl.h"
@@ -141,6 +143,45 @@ static void altered_lists_are_refused(void **state)
         assert_int_equal(crl_parse(buf_view(&der), &crl), PROBLEM_MALFORMED);
 }
 
+/* Lists of changes, of some reasons, of user certificates only, or with entries of others must not pass for the whole list. */
+static void partial_lists_are_refused(void **state)
+{
+        static const struct {
+                int nid;
+                const char *value;
+                int result;
+        } cases[] = {
+                {NID_delta_crl, NULL, PROBLEM_UNSUPPORTED},
+                {NID_issuing_distribution_point, "onlyuser:TRUE", PROBLEM_UNSUPPORTED},
+                {NID_issuing_distribution_point, "onlysomereasons:keyCompromise", PROBLEM_UNSUPPORTED},
+                {NID_issuing_distribution_point, "indirectCRL:TRUE", PROBLEM_UNSUPPORTED},
+                {NID_issuing_distribution_point, "fullname:URI:http://a.example/", 0},
+        };
+        CLEANUP(buf_done) struct buf der = BUF_NONE;
+        struct crl_template tmpl = template_of(NULL, 0);
+
+        assert_int_equal(crl_make(&tmpl, ca.key, &der), 0);
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                const unsigned char *at = der.data;
+                X509_CRL *theirs = d2i_X509_CRL(NULL, &at, (long)der.len);
+                ASN1_INTEGER *base = ASN1_INTEGER_new();
+                X509_EXTENSION *extension = cases[i].value ? X509V3_EXT_conf_nid(NULL, NULL, cases[i].nid, cases[i].value)
+                                                           : X509V3_EXT_i2d(cases[i].nid, 0, base);
+                unsigned char *again = NULL;
+                struct crl crl;
+
+                assert_non_null(extension);
+                assert_int_equal(X509_CRL_add_ext(theirs, extension, -1), 1);
+                assert_true(X509_CRL_sign(theirs, ca.key, EVP_sha256()) > 0);
+                int len = i2d_X509_CRL(theirs, &again);
+                assert_int_equal(crl_parse(bytes_of(again, (size_t)len), &crl), cases[i].result);
+                OPENSSL_free(again);
+                ASN1_INTEGER_free(base);
+                X509_EXTENSION_free(extension);
+                X509_CRL_free(theirs);
+        }
+}
+
 static void a_user_signs_no_list(void **state)
 {
         CLEANUP(cert_list_done) struct cert_list list = {0};
@@ -184,6 +225,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(lists_are_read_by_openssl), cmocka_unit_test(entries_are_found),
                 cmocka_unit_test(altered_lists_are_refused), cmocka_unit_test(a_user_signs_no_list),
+                cmocka_unit_test(partial_lists_are_refused),
                 cmocka_unit_test(a_large_list_is_quick),
         };
         return cmocka_run_group_tests(tests, setup, teardown);
