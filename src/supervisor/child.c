@@ -84,7 +84,7 @@ int child_configure(struct child *child)
                 buf_add_bytes(&configure.tls_chain, buf_view(&supervisor->material.tls_chain));
         }
         if (child->role == ROLE_KEEPER) {
-                int r = startup_secret_load(&supervisor->config, &configure.startup_secret);
+                int r = startup_secret_load(supervisor, &configure.startup_secret);
                 if (r)
                         log_report(r, "keeper %u starts sealed", child->index);
         }

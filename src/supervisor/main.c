@@ -75,13 +75,17 @@ static int supervisor_prepare(struct supervisor *supervisor)
         TRY(process_folders(&supervisor->config));
         TRY(process_lock(&supervisor->config, &supervisor->lock));
         TRY(material_load(&supervisor->config, &supervisor->material));
+        int r = startup_secret_open(&supervisor->config, &supervisor->startup);
+        if (r)
+                log_report(r, "the server starts sealed");
         TRY(listeners_open(supervisor));
         return PASS(process_privileges_drop(&supervisor->config));
 }
 
 static int supervisor_main(const struct arguments *arguments)
 {
-        struct supervisor supervisor = {.lock = -1, .signals = -1, .local = -1, .config_path = arguments->config};
+        struct supervisor supervisor = {.lock = -1, .signals = -1, .local = -1, .startup = -1,
+                                        .config_path = arguments->config};
 
         TRY(config_load(arguments->config, &supervisor.config));
         if (arguments->check) {

@@ -84,6 +84,16 @@ int process_folders(const struct config *config)
         return PASS(folder_prepare(config->server.run, user));
 }
 
+static int folder_check(const char *key, const char *path)
+{
+        struct passwd *user = getpwuid(geteuid());
+
+        if (access(path, R_OK | W_OK | X_OK) == 0)
+                return 0;
+        return refuse(PROBLEM_CONFIGURATION, "[server] %s: the server's user (%s) may not write in %s. Correct it with \"chown -R\".", key,
+                      user ? user->pw_name : "unknown", path);
+}
+
 int process_privileges_drop(const struct config *config)
 {
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -100,7 +110,8 @@ int process_privileges_drop(const struct config *config)
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* there are kernels without */
         if (syscall(SYS_capset, &header, none) < 0)
                 return fault(errno, "cannot give up capabilities");
-        return 0;
+        TRY(folder_check("data", config->server.data));
+        return PASS(folder_check("run", config->server.run));
 }
 
 int process_lock(const struct config *config, int *ret_fd)
@@ -110,10 +121,18 @@ int process_lock(const struct config *config, int *ret_fd)
         CLEANUP(mem_freep) char *number = text_format("%d\n", (int)getpid());
         char holder[16] = "";
 
+        struct passwd *user = NULL;
+
         if (fd < 0 && (errno == EACCES || errno == EPERM))
-                return refuse(PROBLEM_CONFIGURATION, "[server] data: the user that runs vouchsafed may not write in %s.", config->server.data);
+                return refuse(PROBLEM_CONFIGURATION, "[server] data: the server's user may not write in %s. Correct it with \"chown -R\".",
+                              config->server.data);
         if (fd < 0)
                 return fault(errno, "cannot open %s", path);
+        if (geteuid() == 0) {
+                TRY(user_find(config, &user));
+                if (fchown(fd, user->pw_uid, user->pw_gid) < 0)
+                        return fault(errno, "cannot give %s to %s", path, user->pw_name);
+        }
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
                 if (read(fd, holder, sizeof(holder) - 1) < 0)
                         holder[0] = 0;

@@ -84,7 +84,7 @@ static int material_due(void *context)
 {
         struct supervisor *supervisor = context;
 
-        if (supervisor->stop_phase < 0)
+        if (supervisor->stop_phase < 0 && material_changed(&supervisor->config, &supervisor->material))
                 material_renew(supervisor);
         loop_timer_arm(&supervisor->material_timer, MATERIAL_EVERY);
         return 0;

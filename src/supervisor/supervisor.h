@@ -72,6 +72,10 @@ struct listener {
 struct material {
         struct secret tls_key;
         struct buf tls_chain;
+        struct {
+                ino_t inode;
+                struct timespec time;
+        } seen[2]; /* the files as they were when last looked at */
 };
 
 struct supervisor {
@@ -86,6 +90,7 @@ struct supervisor {
         struct material material;
         char *libexec; /* from the environment, or NULL */
         int lock, signals, local;
+        int startup; /* the file of the startup secret, -1 */
         struct loop_source signal_source, local_source;
         struct loop_timer local_pause, material_timer, watchdog;
         struct loop_once changed;
@@ -135,8 +140,12 @@ void local_close(struct supervisor *supervisor);
 int material_load(const struct config *config, struct material *ret_material) must_check;
 void material_done(struct material *material);
 bool material_equal(const struct material *a, const struct material *b);
+/* The files are others than when it was last asked. */
+bool material_changed(const struct config *config, struct material *material);
+/* Opened while this process may be root still, and kept: -1 when the secret is to be typed. */
+int startup_secret_open(const struct config *config, int *ret_fd) must_check;
 /* SECRET_NONE when it is to be typed. */
-int startup_secret_load(const struct config *config, struct secret *ret_secret) must_check;
+int startup_secret_load(struct supervisor *supervisor, struct secret *ret_secret) must_check;
 
 /* process.c */
 int process_limits(void) must_check;

@@ -15,7 +15,7 @@ import time
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import BUILD, DAEMON, unprivileged  # noqa: E402
+from harness import BUILD, DAEMON  # noqa: E402
 
 ROLES = ("keeper", "engine", "outbound", "front")
 
@@ -44,7 +44,7 @@ class Supervised:
             "server": {"data": self.data, "run": self.run, "organisation": "Test", "host-names": "localhost"},
             "listen": {"https": "127.0.0.1:0 127.0.0.1:0", "http": "127.0.0.1:0", "metrics": "127.0.0.1:0"},
             "startup": {"secret": "file", "secret-file": self.folder / "secret"},
-            "process": {"keepers": 2, "fronts": 2},
+            "process": {"keepers": 2, "fronts": 2, "user": "nobody"},
         }
         for name, value in options.items():
             section, key = name.split("__")
@@ -53,6 +53,7 @@ class Supervised:
                                        for section, values in sections.items()))
 
     def own(self):
+        """Root gives the folder to the user that the server becomes."""
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", "nobody:nogroup", str(self.folder)], check=True)
             for parent in [self.folder, *self.folder.parents][:3]:
@@ -62,7 +63,7 @@ class Supervised:
         self.own()
         environment = dict(os.environ, VOUCHSAFE_LIBEXEC=str(self.folder / "libexec"), SECRET_OF_MINE="x", **environment)
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([*unprivileged(), str(DAEMON), "--config", str(self.config)], env=environment,
+            self.process = subprocess.Popen([str(DAEMON), "--config", str(self.config)], env=environment,
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
             self.wait_for(lambda status: status["ready"] and self.whole(status))
@@ -70,7 +71,7 @@ class Supervised:
 
     def fails(self) -> tuple[int, str]:
         self.own()
-        done = subprocess.run([*unprivileged(), str(DAEMON), "--config", str(self.config)], capture_output=True, text=True, timeout=20,
+        done = subprocess.run([str(DAEMON), "--config", str(self.config)], capture_output=True, text=True, timeout=20,
                               env=dict(os.environ, VOUCHSAFE_LIBEXEC=str(self.folder / "libexec")))
         return done.returncode, done.stderr
 
@@ -149,6 +150,7 @@ def test_children_get_what_is_theirs_and_nothing_else(server):
         assert "SECRET_OF_MINE" not in text and "PATH=" in text
         assert [line for line in text.splitlines() if line.startswith("fd")] == ["fd0", "fd1", "fd2", "fd3"]
     for pid in server.pids().values():
+        assert os.geteuid() or pathlib.Path(f"/proc/{pid}").stat().st_uid
         limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
         assert "Max core file size        0" in limits
     server.stop()
@@ -343,7 +345,7 @@ def test_two_servers_do_not_share_data_or_ports(server, tmp_path):
 def test_a_missing_startup_secret_starts_sealed_and_says_so(server):
     (server.folder / "secret").unlink()
     server.start()
-    assert "starts sealed: The file with the startup secret" in server.log()
+    assert "the server starts sealed: The file with the startup secret" in server.log()
     assert "secret=0" in (server.run / "seen-keeper-0").read_text()
     server.stop()
 
