@@ -4,6 +4,7 @@ the cause is gone. Mounting needs root; without it those tests are skipped."""
 import os
 import pathlib
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -14,20 +15,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-STORAGE, BUSY, UNREACHABLE = 31, 22, 23
+STORAGE = 31
+QUICK = {"enroll": {"encryption-profile": "p256", "pool-size": 0}}
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk():
     """A server whose data folder is a disk of a few megabytes."""
-    server = harness.Server(tmp_path / "server", options={"enroll": {"encryption-profile": "p256", "pool-size": 0}})
+    server = harness.Server(options=QUICK)
     server.data.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "tmpfs", server.data], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700,uid=nobody", "tmpfs", server.data], check=True)
     try:
         yield server.init()
     finally:
         server.stop()
         subprocess.run(["umount", "-l", server.data], check=True)
+        server.remove()
 
 
 def fill(folder: pathlib.Path) -> pathlib.Path:
@@ -89,8 +92,8 @@ def limit_descriptors(pid: int, number: int):
 
 
 @needs_root
-def test_engine_without_descriptors(tmp_path):
-    with harness.Server(tmp_path / "server", options={"enroll": {"encryption-profile": "p256", "pool-size": 0}}) as server:
+def test_engine_without_descriptors():
+    with harness.Server(options=QUICK) as server:
         server.run("directory", "import", server.people(5), home="rita")
         children = server.children()
         engine = children["engine 1"]
@@ -106,10 +109,8 @@ def test_engine_without_descriptors(tmp_path):
         healthy(server, "load0@example.org")
 
 
-def test_many_connections_leave_room_for_others(tmp_path):
-    import socket
-    with harness.Server(tmp_path / "server", options={"limits": {"connections": 40, "connections-per-address": 1000},
-                                                      "process": {"fronts": 1}}) as server:
+def test_many_connections_leave_room_for_others():
+    with harness.Server(options={"limits": {"connections": 40}, "process": {"fronts": 1}}) as server:
         idle = []
         for _ in range(200):
             try:
