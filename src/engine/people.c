@@ -68,28 +68,35 @@ int subject_of(struct engine *engine, const struct user_row *user, struct msg_su
 
 /* ---- reasons: RFC 5280 5.3.1 */
 
-static const char *const reasons[] = {
-    "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
+/* Those that end something for good; a CA's own and the temporary ones are none of a user's. */
+static const struct {
+        int64_t reason;
+        const char *name;
+} reasons[] = {
+    {0, "unspecified"},          {1, "keyCompromise"},      {3, "affiliationChanged"}, {4, "superseded"},
+    {5, "cessationOfOperation"}, {9, "privilegeWithdrawn"},
 };
 
 const char *reason_name(int64_t reason)
 {
-        return reason >= 0 && reason < (int64_t)ARRAY_LEN(reasons) ? reasons[reason] : "";
+        for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+                if (reasons[i].reason == reason)
+                        return reasons[i].name;
+        return "";
 }
 
 int reason_parse(const char *name, int64_t *ret_reason)
 {
         for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-                if (i != 2 && text_equal_ignoring_case(name, reasons[i])) {
-                        *ret_reason = (int64_t)i;
+                if (text_equal_ignoring_case(name, reasons[i].name)) {
+                        *ret_reason = reasons[i].reason;
                         return 0;
                 }
         }
-        return refuse(
-            PROBLEM_MALFORMED,
-            "There is no reason \"%s\"; take one of unspecified, keyCompromise, affiliationChanged, superseded, "
-            "cessationOfOperation.",
-            name);
+        return refuse(PROBLEM_MALFORMED,
+                      "There is no reason \"%s\"; take one of unspecified, keyCompromise, affiliationChanged, "
+                      "superseded, cessationOfOperation, privilegeWithdrawn.",
+                      name);
 }
 
 /* ---- lists of rows, loaded */

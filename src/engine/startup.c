@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/archive.h"
@@ -16,7 +16,7 @@
 #include "engine/recover.h"
 
 #define PREFIX "startup-"
-enum { STARTUP_MOST = 16 }; /* the oldest make place */
+enum { STARTUP_MOST = 16, STARTUP_LIFETIME = 7 * 86400 };
 
 bool startup_is(const char *request)
 {
@@ -124,6 +124,45 @@ static int startup_expect_sealed(struct request *request)
             "The server is unsealed, so its startup secret is not lost; startup requests are for a sealed one.");
 }
 
+struct crowd {
+        size_t count;
+        int64_t done; /* the oldest that is decided or expired; 0: none */
+        int64_t now;
+};
+
+static int crowd_count(void *context, int64_t number, struct bytes record)
+{
+        struct crowd *crowd = context;
+        MSG_OWN(startup_request) stored = {0};
+
+        crowd->count++;
+        if (msg_decode(startup_request, record, &stored) || !stored.request.count)
+                return 0;
+        if (!crowd->done && !stored.wrap.len && (!state_is_open(&stored) || stored.request.at[0].expires <= crowd->now))
+                crowd->done = number;
+        return 0;
+}
+
+/* Anybody who reaches a sealed server may ask, so there are few; what is decided makes place. */
+static int crowd_limit(struct request *request)
+{
+        struct engine *engine = request->engine;
+        struct crowd crowd = {.now = engine_now(engine)};
+        uint64_t now = clock_monotonic_ms();
+
+        if (!limits_permit(&engine->limits, msg_text(request->api.address), now))
+                return refuse(PROBLEM_TOO_MANY, "Too many requests came from this address; wait a while before the next.");
+        limits_charge(&engine->limits, msg_text(request->api.address), now);
+        TRY(store_bootstrap_list(engine->store, "startup", &crowd, crowd_count));
+        if (crowd.count < STARTUP_MOST)
+                return 0;
+        if (!crowd.done)
+                return refuse(PROBLEM_TOO_MANY, "%zu startup requests are open already; officers can refuse those that are "
+                                                "not meant, and a new one can be made then.",
+                              crowd.count);
+        return PASS(store_bootstrap_remove(engine->store, "startup", crowd.done));
+}
+
 int request_startup_handle(struct request *request)
 {
         const struct msg_request_startup *ask = request->message;
@@ -131,29 +170,26 @@ int request_startup_handle(struct request *request)
         struct engine *engine = request->engine;
         MSG_OWN(startup_request) stored = {0};
         struct msg_request_item *item = MSG_LIST_ADD(stored.request);
+        CLEANUP(buf_done) struct buf name = BUF_NONE;
         struct point recipient;
         uint64_t last = 0;
 
         TRY(startup_expect_sealed(request));
         TRY(point_parse(buf_view(&ask->recipient), &recipient));
+        TRY(crowd_limit(request));
         TRY(bootstrap_last(engine->store, "startup", &last));
+        text_add_printable(&name, bytes_text(msg_text(ask->requester)), 120);
         item->request = text_format(PREFIX "%llu", (unsigned long long)last + 1);
         item->kind = text_copy("startup");
         item->state = text_copy("open");
         item->reason = text_copy(msg_text(ask->reason));
-        item->requester = text_copy(request_operator(request));
+        item->requester = text_format("%s at %s, not verified", buf_text(&name), msg_text(request->api.address));
         item->created = engine_now(engine);
-        item->expires = item->created + engine->config.request_lifetime;
+        item->expires = item->created + MIN(engine->config.request_lifetime, STARTUP_LIFETIME);
         item->keys = 1;
         item->quorum = engine->trust.quorum;
         TRY(terms_build(request, ask, item, &stored));
         TRY(startup_store(engine, (int64_t)last + 1, &stored));
-        if (last >= STARTUP_MOST) {
-                int r = store_bootstrap_remove(engine->store, "startup", (int64_t)last + 1 - STARTUP_MOST);
-
-                if (r && r != PROBLEM_NOT_FOUND)
-                        return PASS(r);
-        }
         item_copy(item, MSG_LIST_ADD(reply->request));
         return 0;
 }
