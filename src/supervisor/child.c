@@ -47,14 +47,18 @@ static int child_received(void *context, struct channel *channel, struct channel
         return refuse(PROBLEM_MALFORMED, "It sent a message of kind %u, which no child sends.", message->kind);
 }
 
-/* Usually its end, which the wait status explains better; a child that lives on without its channel is of no use. */
+/* Usually its end, which the wait status explains better. A child closes its channel before it closes its database, so it is given a moment;
+ * one that lives on without a channel is of no use. */
 static int child_closed(void *context, struct channel *channel, int result)
 {
         struct child *child = context;
 
-        if (result)
+        if (result) {
                 log_report(result, "the control channel of %s %u is cut", child_name(child), child->index);
-        child_kill(child);
+                child_kill(child);
+        }
+        if (!child->stopping)
+                loop_timer_arm(&child->kill, EXIT_AFTER_CLOSE);
         return 0;
 }
 

@@ -30,6 +30,7 @@ enum {
         PING_ANSWER = 60000,    /* a loop that has not turned for so long does not turn */
         MATERIAL_EVERY = 60000, /* how often TLS files are looked at for a change */
         STOP_PHASE = 10000,     /* then SIGKILL */
+        EXIT_AFTER_CLOSE = 3000,
         ACCEPT_PAUSE = 1000,
 };
 
