@@ -80,24 +80,23 @@ static int keep_key(const char *request, const struct secret *password, const st
 
 static int startup(struct arguments *arguments)
 {
-        struct password_source source = {"password-file", "password-fd",
+        struct password_source source = {"key-password-file", NULL,
                                          "Password for the key that the new secret will be sent to", true};
         CLEANUP(session_done) struct session session = {0};
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, password = SECRET_NONE;
         MSG_OWN(request_startup) request = {0};
         MSG_OWN(request_startup_created) reply = {0};
-        const char *reason, *requester;
+        const char *reason;
         char fingerprint[FINGERPRINT_TEXT_SIZE];
         struct point recipient;
 
         TRY(argument_needed(arguments, "reason", &reason));
-        TRY(argument_needed(arguments, "requester", &requester));
-        TRY(session_anyone(arguments, &session));
+        TRY(session_operator(arguments, &session));
         TRY(password_get(arguments, &source, &password));
         TRY(scalar_random(&scalar));
         TRY(point_of_scalar(&scalar, &recipient));
         request.reason = text_copy(reason);
-        request.requester = text_copy(requester);
+        request.requester = text_copy(session.file.operator);
         buf_add_bytes(&request.recipient, point_view(&recipient));
         TRY(server_call(&session.server, request_startup, &request, request_startup_created, &reply));
         if (!reply.request.count)
@@ -301,9 +300,9 @@ static const struct command_option recover_options[] = {
 };
 static const struct command_option startup_options[] = {
     {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
-    {"requester", "NAME", "who you are, for the officers", 0, false},
-    {"server", "URL", "the server", 's', false},
-    OPTIONS_PASSWORD,
+    {"key-password-file", "FILE",
+     "read a password for the key that the new secret will be sent to from its first line", 0, false},
+    OPTIONS_OPERATOR,
     OPTIONS_END,
 };
 static const struct command_option list_options[] = {
@@ -347,8 +346,7 @@ const struct command command_request_startup = {
     .summary = "While sealed: ask officers to set a new startup secret for one that is lost",
     .operands = "",
     .options = startup_options,
-    .examples = "  vouchsafe request startup --server https://keys.example.org:8443 --requester root --reason "
-                "'envelope burnt'\n",
+    .examples = "  vouchsafe request startup --reason 'envelope burnt'\n",
     .run = startup,
 };
 
