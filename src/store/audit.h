@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Rows of the audit table, for the files that read them: its MAC is over the hash, and the hash over all else
+/* Rows of the audit table, for the files that read them: its MAC is over all of it, its hash too
  * (model/audit.h). */
 #include "store/internal.h"
 
@@ -12,9 +12,8 @@ struct audit_row {
 /* The current row of a query that selects seq, time, actor, action, subject, outcome, details, operation, digest,
  * changes, hash, mac. */
 void audit_row_columns(struct query *query, struct audit_row *ret_row);
-/* Whether its MAC is right for its hash. */
+/* Whether its MAC is right. */
 bool audit_row_right(struct store *store, const struct audit_row *row);
-void audit_row_mac(struct store *store, const uint8_t hash[static HASH_SIZE], uint8_t ret_mac[static MAC_SIZE]);
 /* What its hash must be after `previous`. */
 void audit_row_hash(struct store *store, const struct audit_record *record, const uint8_t previous[static HASH_SIZE],
                    uint8_t ret_hash[static HASH_SIZE]);

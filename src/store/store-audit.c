@@ -4,13 +4,15 @@
 
 /* ---- appending ---- */
 
-void audit_row_mac(struct store *store, const uint8_t hash[static HASH_SIZE],
-                   uint8_t ret_mac[static MAC_SIZE])
+/* Over all of the record and its hash, so that a record can be believed without the one before it. */
+static void audit_row_mac(struct store *store, struct bytes encoded, struct bytes hash,
+                          uint8_t ret_mac[static MAC_SIZE])
 {
         struct digest mac;
 
-        hasher_add(&store->row, bytes_text("vouchsafe audit row"));
-        hasher_add(&store->row, bytes_of(hash, HASH_SIZE));
+        hasher_add_part(&store->row, bytes_text("vouchsafe audit row"));
+        hasher_add_part(&store->row, encoded);
+        hasher_add_part(&store->row, hash);
         mac = hasher_end(&store->row);
         memcpy(ret_mac, mac.data, MAC_SIZE);
 }
@@ -44,7 +46,8 @@ static int audit_insert(struct store *store, const struct audit_record *record,
 {
         uint8_t mac[MAC_SIZE];
 
-        audit_row_mac(store, hash, mac);
+        audit_row_mac(store, buf_view(&store->scratch), bytes_of(hash, HASH_SIZE),
+                      mac); /* still the record's encoding */
         return PASS(db_change(
             &store->db,
             "INSERT INTO audit (seq, time, actor, action, subject, outcome, details, operation, digest, "
@@ -129,18 +132,25 @@ bool audit_row_right(struct store *store, const struct audit_row *row)
 
         if (row->hash.len != HASH_SIZE)
                 return false;
-        audit_row_mac(store, row->hash.data, mac);
+        buf_clear(&store->scratch);
+        audit_record_add(&store->scratch, &row->record);
+        audit_row_mac(store, buf_view(&store->scratch), row->hash, mac);
         return bytes_equal_constant_time(row->mac, bytes_of(mac, MAC_SIZE));
 }
 
+/* By the index that narrows it most. */
 static const char *audit_clause(const struct store_audit_filter *filter)
 {
-        if (filter->subject)
-                return filter->newest_first
-                           ? AUDIT_COLUMNS "WHERE subject = $9 AND seq < $1 " AUDIT_CONDITIONS AUDIT_DOWN
-                           : AUDIT_COLUMNS "WHERE subject = $9 AND seq > $1 " AUDIT_CONDITIONS AUDIT_UP;
-        return filter->newest_first ? AUDIT_COLUMNS "WHERE seq < $1 " AUDIT_CONDITIONS AUDIT_DOWN
-                                    : AUDIT_COLUMNS "WHERE seq > $1 " AUDIT_CONDITIONS AUDIT_UP;
+        static const char *const clauses[][2] = {
+            {AUDIT_COLUMNS "WHERE seq > $1 " AUDIT_CONDITIONS AUDIT_UP,
+             AUDIT_COLUMNS "WHERE seq < $1 " AUDIT_CONDITIONS AUDIT_DOWN},
+            {AUDIT_COLUMNS "WHERE subject = $9 AND seq > $1 " AUDIT_CONDITIONS AUDIT_UP,
+             AUDIT_COLUMNS "WHERE subject = $9 AND seq < $1 " AUDIT_CONDITIONS AUDIT_DOWN},
+            {AUDIT_COLUMNS "WHERE actor = $9 AND seq > $1 " AUDIT_CONDITIONS AUDIT_UP,
+             AUDIT_COLUMNS "WHERE actor = $9 AND seq < $1 " AUDIT_CONDITIONS AUDIT_DOWN},
+        };
+
+        return clauses[filter->subject ? 1 : filter->actor ? 2 : 0][filter->newest_first];
 }
 
 /* An action, or all that begin with a word and a dot: from "user." to before "user/". */
@@ -171,8 +181,8 @@ int store_audit_list(struct store *store, const struct store_audit_filter *filte
                           NUMBER(f->until), TEXT(f->actor), TEXT(f->action), TEXT(buf_text(&last)),
                           NUMBER(f->refusals), NUMBER((int64_t)most)),
                    1);
-        if (f->subject)
-                query_bind(&query, VALUES(TEXT(f->subject)), 9);
+        if (f->subject || f->actor)
+                query_bind(&query, VALUES(TEXT(f->subject ? f->subject : f->actor)), 9);
         for (;;) {
                 TRY(query_step(&query, &more));
                 if (!more)
@@ -209,7 +219,11 @@ int store_head_add(struct store *store, const struct audit_head *head, struct by
             VALUES(NUMBER(head->seq), NUMBER(head->time), BYTES(bytes_of(head->hash, HASH_SIZE)),
                    BYTES(signature)),
             &changes));
-        return changes ? 0 : refuse(PROBLEM_EXISTS, "The head %lld is signed already", (long long)head->seq);
+        if (!changes)
+                return refuse(PROBLEM_EXISTS, "The head %lld is signed already", (long long)head->seq);
+        store->chain.heads++;
+        store->chain_changed = true;
+        return 0;
 }
 
 void head_columns(struct query *query, struct audit_head *ret_head, struct bytes *ret_signature)

@@ -99,8 +99,8 @@ int store_pool_take(struct store *store, const char *profile, struct pool_row *r
         return 0;
 }
 
-int store_pool_list(struct store *store, const char *profile, const struct id *after, size_t most, void *context,
-                    int (*each)(void *context, struct pool_row *row))
+int store_pool_list(struct store *store, const char *profile, const struct id *after, size_t most,
+                    void *context, int (*each)(void *context, struct pool_row *row))
 {
         struct id none = ID_NONE;
 

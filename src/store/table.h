@@ -62,6 +62,7 @@ struct chain_row {
         int64_t seq, time;
         uint8_t hash[HASH_SIZE];
         int64_t revocations, jobs; /* the last numbers given */
+        int64_t heads;             /* how many are signed */
         struct buf counts;
 };
 struct bootstrap_row {

@@ -24,7 +24,7 @@
 static const struct column chain_columns[] = {
     NUMBER_(chain_row, number), NUMBER_(chain_row, seq),         NUMBER_(chain_row, time),
     FIXED_(chain_row, hash),    NUMBER_(chain_row, revocations), NUMBER_(chain_row, jobs),
-    BYTES_(chain_row, counts),
+    NUMBER_(chain_row, heads),  BYTES_(chain_row, counts),
 };
 static const struct column bootstrap_columns[] = {
     TEXT_(bootstrap_row, name),

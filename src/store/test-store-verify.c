@@ -382,6 +382,18 @@ static void altered_audit_records_are_named(void **state)
         expect_clean(STORE);
 }
 
+static int see_no_record(void *context, const struct audit_record *record, const uint8_t *hash)
+{
+        return 0;
+}
+
+static void altered_audit_records_are_not_shown(void **state)
+{
+        raw(state, "UPDATE audit SET actor = 'operator:other' WHERE seq = 3");
+        assert_int_equal(store_audit_list(STORE, NULL, 0, 9, NULL, see_no_record), PROBLEM_TAMPERED);
+        assert_non_null(strstr(report_text(), "Audit record 3 was altered"));
+}
+
 static void removed_audit_records_are_named(void **state)
 {
         save(state, "audit", "saved");
@@ -418,6 +430,8 @@ static void false_heads_are_named(void **state)
         expect(STORE, FINDING_HEAD, 1, "does not fit");
         raw(state, "UPDATE heads SET hash = (SELECT hash FROM audit WHERE seq = 4), signature = hash");
         expect(STORE, FINDING_HEAD, 1, "keeper's signature");
+        raw(state, "DELETE FROM heads");
+        expect(STORE, FINDING_HEAD, 1, "There are 0 signed heads, and the server put 1");
 }
 
 static void false_chain_ends_and_counts_are_named(void **state)
@@ -506,6 +520,7 @@ int main(void)
             TEST_(rows_put_back_are_named),
             TEST_(rows_put_in_are_named),
             TEST_(altered_audit_records_are_named),
+            TEST_(altered_audit_records_are_not_shown),
             TEST_(removed_audit_records_are_named),
             TEST_(false_heads_are_named),
             TEST_(false_chain_ends_and_counts_are_named),

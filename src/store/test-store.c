@@ -476,6 +476,7 @@ static void audit_records_are_chained_and_listed(void **state)
         struct seen seen;
         struct store_audit_filter user = {.action = "user."}, one = {.subject = "s2"},
                                   refused = {.refusals = true}, newest = {.newest_first = true},
+                                  server = {.actor = "server", .newest_first = true},
                                   time = {.from = 1800000001};
         struct audit_record record = {.time = 1800000005,
                                       .actor = bytes_text("server"),
@@ -503,6 +504,7 @@ static void audit_records_are_chained_and_listed(void **state)
         assert_string_equal(SEEN(store_audit_list, &refused, 0, 9, &seen, see_record), "5 6 ");
         assert_string_equal(SEEN(store_audit_list, &newest, 0, 2, &seen, see_record), "6 5 ");
         assert_string_equal(SEEN(store_audit_list, &newest, 5, 2, &seen, see_record), "4 3 ");
+        assert_string_equal(SEEN(store_audit_list, &server, 0, 9, &seen, see_record), "6 5 ");
         assert_string_equal(SEEN(store_audit_list, &time, 0, 9, &seen, see_record), "5 6 ");
         must(store_begin(STORE));
         must(store_head_add(STORE, &head, bytes_text("signature")));

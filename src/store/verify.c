@@ -265,6 +265,11 @@ int verify_heads(struct store_verify *verify, size_t most, bool *ret_done)
                 head_columns(&query, &head, &signature);
                 TRY(verify_head(verify, &head, signature, query_bytes(&query, 4)));
         }
+        verify->heads += (int64_t)count;
         *ret_done = count < most;
+        if (*ret_done && verify->heads != verify->store->chain.heads)
+                return PASS(verify_found(verify, FINDING_HEAD, "heads", "count",
+                                         "There are %lld signed heads, and the server put %lld",
+                                         (long long)verify->heads, (long long)verify->store->chain.heads));
         return 0;
 }

@@ -14,6 +14,7 @@ struct store_verify {
         struct store_verify_progress progress;
         struct ledger ledger;
         int64_t head_seq, head_time; /* the last signed head seen */
+        int64_t heads;               /* how many */
         bool end_named;              /* that the chain's end does not fit was reported */
 
         size_t table;                /* index in tables[] */

@@ -10,6 +10,7 @@ CREATE TABLE chain (
         hash BLOB NOT NULL,
         revocations INTEGER NOT NULL,
         jobs INTEGER NOT NULL,
+        heads INTEGER NOT NULL,
         counts BLOB NOT NULL,
         version INTEGER NOT NULL,
         mac BLOB NOT NULL
@@ -39,6 +40,7 @@ CREATE TABLE audit (
         mac BLOB NOT NULL
 ) STRICT;
 CREATE INDEX audit_subject ON audit (subject, seq);
+CREATE INDEX audit_actor ON audit (actor, seq);
 
 CREATE TABLE heads (
         seq INTEGER NOT NULL PRIMARY KEY,
