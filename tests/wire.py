@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of src/wire for tests that stand in for a process: the schema read from messages.def, its encoding, and frames."""
+"""The messages of src/wire, for tests that stand in for a process: schema (from messages.def), encoding, frames."""
 import pathlib
 import re
 import socket

@@ -15,13 +15,13 @@ bool api_has(struct bytes target)
                (target.len == len || target.data[len] == '/' || target.data[len] == '?');
 }
 
-/* ---- with the headers --------------------------------------------------------------------------------------- */
+/* ---- with the headers ---- */
 
 /* RFC 9110 section 8.3.1; JSON is UTF-8 whether it is said or not. */
 static bool is_json(struct bytes type)
 {
-        static const char *const forms[] = {"application/json", "application/json;charset=utf-8", "application/json; charset=utf-8",
-                                            "application/json; charset=\"utf-8\""};
+        static const char *const forms[] = {"application/json", "application/json;charset=utf-8",
+                                            "application/json; charset=utf-8", "application/json; charset=\"utf-8\""};
 
         for (size_t i = 0; i < ARRAY_LEN(forms); i++)
                 if (type.len == strlen(forms[i]) && strncasecmp((const char *)type.data, forms[i], type.len) == 0)
@@ -35,7 +35,8 @@ static int body_check(const struct request *request, const struct strict_request
 
         TRY(strict_header(headers, MHD_HTTP_HEADER_CONTENT_TYPE, &type));
         if (request->length && !is_json(type))
-                return refuse(PROBLEM_CONTENT_TYPE, "The body is to be JSON in UTF-8, with \"Content-Type: application/json\".");
+                return refuse(PROBLEM_CONTENT_TYPE,
+                              "The body is to be JSON in UTF-8, with \"Content-Type: application/json\".");
         return 0;
 }
 
@@ -60,7 +61,7 @@ int api_begin(struct request *request, const struct strict_request *headers)
         return PASS(authorization_check(request, headers));
 }
 
-/* ---- the answer of the engine ------------------------------------------------------------------------------- */
+/* ---- the answer of the engine ---- */
 
 static int answer_read(struct request *request, struct bytes payload)
 {
@@ -105,7 +106,8 @@ static void replied(void *context, int result, struct channel_message *reply)
         int r;
 
         if (result) {
-                r = refuse(PROBLEM_BUSY, "The server's engine was restarted before it answered. The same request may be sent again.");
+                r = refuse(PROBLEM_BUSY,
+                           "The server's engine was restarted before it answered. The same request may be sent again.");
         } else {
                 r = reply_read(request, reply);
                 if (r > 0)
@@ -117,7 +119,7 @@ static void replied(void *context, int result, struct channel_message *reply)
         http_wake(http_of(request->connection));
 }
 
-/* ---- with the body ------------------------------------------------------------------------------------------ */
+/* ---- with the body ---- */
 
 /* The encoding of the request's message. It is reserved in one piece, so that growing leaves nothing behind. */
 static int payload_make(const struct request *request, struct buf *ret_payload)
@@ -167,7 +169,8 @@ int api_ask(struct request *request)
         int r = channel_call(front->engine.channel, &request->call, MSG_api, buf_view(&question));
 
         if (r)
-                return refuse(PROBLEM_BUSY, "The server has more to do than it can take on now; try again in a moment.");
+                return refuse(PROBLEM_BUSY,
+                              "The server has more to do than it can take on now; try again in a moment.");
         request->stage = STAGE_WAITING;
         connection_deadline(request->connection, (uint64_t)front->config.limits.request_deadline * 1000);
         MHD_suspend_connection(request->mhd);

@@ -11,10 +11,10 @@
 #include "front/front.h"
 
 enum {
-        ACCEPT_BATCH = 32,      /* so that a flood of connections does not starve requests */
+        ACCEPT_BATCH = 32, /* so that a flood of connections does not starve requests */
         SWEEP_MS = 250,
         PAUSE_MS = 200,
-        DESCRIPTORS_OWN = 64,   /* for everything but connections */
+        DESCRIPTORS_OWN = 64, /* for everything but connections */
         METRICS_CONNECTIONS = 32,
 };
 
@@ -50,7 +50,7 @@ static void acceptor_free(struct acceptor *acceptor)
 
 void connections_stop_listening(struct front *front)
 {
-        LIST_EACH(acceptor, &front->connections.acceptors, struct acceptor, link)
+        LIST_EACH (acceptor, &front->connections.acceptors, struct acceptor, link)
                 acceptor_free(acceptor);
 }
 
@@ -71,7 +71,7 @@ void connections_done(struct front *front)
         struct connections *connections = &front->connections;
 
         connections_stop_listening(front);
-        LIST_EACH(connection, &connections->all, struct connection, link)
+        LIST_EACH (connection, &connections->all, struct connection, link)
                 connection_free(connection);
         peers_done(&connections->peers);
         loop_timer_done(&connections->sweep);
@@ -84,23 +84,25 @@ struct connection *connection_of_fd(struct front *front, int fd)
         return fd >= 0 && (size_t)fd < front->connections.by_fd_count ? front->connections.by_fd[fd] : NULL;
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------------- */
+/* ---- limits ---- */
 
 static size_t connection_limit(const struct front *front)
 {
         return MIN((size_t)front->config.limits.connections, front->connections.descriptor_limit);
 }
 
-/* At the limit new connections wait in the kernel; those for metrics, which come from our own side, have room of their own. */
+/* At the limit new connections wait in the kernel; those for metrics, which come from our own side, have room of their
+ * own. */
 static bool is_full(const struct front *front, enum purpose purpose)
 {
-        return front->connections.count >= connection_limit(front) + (purpose == PURPOSE_METRICS ? METRICS_CONNECTIONS : 0);
+        return front->connections.count >=
+               connection_limit(front) + (purpose == PURPOSE_METRICS ? METRICS_CONNECTIONS : 0);
 }
 
 /* A level-triggered listening socket that is not accepted from would turn the loop without end. */
 static void acceptors_watch(struct front *front)
 {
-        LIST_EACH(acceptor, &front->connections.acceptors, struct acceptor, link) {
+        LIST_EACH (acceptor, &front->connections.acceptors, struct acceptor, link) {
                 bool wanted = !front->connections.paused && !is_full(front, acceptor->purpose);
 
                 if (loop_source_events(&acceptor->source, wanted ? EPOLLIN : 0))
@@ -126,7 +128,7 @@ static void pause_accepting(struct front *front)
         acceptors_watch(front);
 }
 
-/* ---- accepting ---------------------------------------------------------------------------------------------- */
+/* ---- accepting ---- */
 
 static void by_fd_set(struct connections *connections, int fd, struct connection *connection)
 {
@@ -143,7 +145,8 @@ static void by_fd_set(struct connections *connections, int fd, struct connection
         connections->by_fd[fd] = connection;
 }
 
-static void connection_admit(struct front *front, enum purpose purpose, int fd, const struct sockaddr *address, socklen_t len)
+static void connection_admit(struct front *front, enum purpose purpose, int fd, const struct sockaddr *address,
+                             socklen_t len)
 {
         size_t limit = purpose == PURPOSE_METRICS ? SIZE_MAX : (size_t)front->config.limits.connections_address;
         struct peer *peer = peers_enter(&front->connections.peers, address, limit);
@@ -155,8 +158,8 @@ static void connection_admit(struct front *front, enum purpose purpose, int fd, 
                 return;
         }
         connection = NEW(struct connection);
-        *connection = (struct connection){.front = front, .purpose = purpose, .fd = fd, .peer = peer,
-                                          .opened_ms = clock_monotonic_ms()};
+        *connection = (struct connection){
+                .front = front, .purpose = purpose, .fd = fd, .peer = peer, .opened_ms = clock_monotonic_ms()};
         peer_text(address, connection->address);
         list_append(&front->connections.all, &connection->link);
         by_fd_set(&front->connections, fd, connection);
@@ -209,7 +212,7 @@ int connections_listen(struct front *front, enum purpose purpose, int fd)
         return PASS(r);
 }
 
-/* ---- deadlines ---------------------------------------------------------------------------------------------- */
+/* ---- deadlines ---- */
 
 void connection_deadline(struct connection *connection, uint64_t in_ms)
 {
@@ -235,7 +238,7 @@ static int sweep_expired(void *context)
         struct front *front = context;
         uint64_t now = clock_monotonic_ms();
 
-        LIST_EACH(connection, &front->connections.all, struct connection, link) {
+        LIST_EACH (connection, &front->connections.all, struct connection, link) {
                 if (connection->due_ms > now)
                         continue;
                 if (connection->request && connection->request->stage == STAGE_WAITING) {
@@ -252,7 +255,7 @@ static int sweep_expired(void *context)
 
 void connections_close_idle(struct front *front)
 {
-        LIST_EACH(connection, &front->connections.all, struct connection, link)
+        LIST_EACH (connection, &front->connections.all, struct connection, link)
                 if (!connection->request)
                         connection_cut(connection);
 }

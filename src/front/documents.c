@@ -11,7 +11,8 @@
 enum { FRESH_LIST = 5, FRESH_OTHER = 3600, SHA256_LEN = 32 };
 
 static const char *const day_names[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"}; /* from 1970-01-01 */
-static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 void documents_init(struct documents *documents)
 {
@@ -42,7 +43,7 @@ static void document_remove(struct document *document)
 
 void documents_done(struct documents *documents)
 {
-        LIST_EACH(document, &documents->all, struct document, link)
+        LIST_EACH (document, &documents->all, struct document, link)
                 document_remove(document);
 }
 
@@ -51,7 +52,7 @@ struct document *documents_find(struct documents *documents, struct bytes target
         const uint8_t *query = target.len ? memchr(target.data, '?', target.len) : NULL;
         struct bytes path = query ? bytes_of(target.data, (size_t)(query - target.data)) : target;
 
-        LIST_EACH(document, &documents->all, struct document, link)
+        LIST_EACH (document, &documents->all, struct document, link)
                 if (bytes_equal(path, bytes_text(document->path)))
                         return document;
         return NULL;
@@ -76,7 +77,8 @@ int documents_put(struct documents *documents, struct msg_publish *publish)
         struct document *old = documents_find(documents, bytes_text(msg_text(publish->path)));
 
         if (*msg_text(publish->path) != '/' || strchr(publish->path, '?'))
-                return refuse(PROBLEM_MALFORMED, "The engine published something at \"%s\", which is no path.", msg_text(publish->path));
+                return refuse(PROBLEM_MALFORMED, "The engine published something at \"%s\", which is no path.",
+                              msg_text(publish->path));
         if (old)
                 document_remove(old);
         if (!publish->content.len)
@@ -85,7 +87,8 @@ int documents_put(struct documents *documents, struct msg_publish *publish)
 
         document->references = 1;
         document->path = text_copy(publish->path);
-        document->media_type = text_copy(*msg_text(publish->media_type) ? publish->media_type : "application/octet-stream");
+        document->media_type =
+                text_copy(*msg_text(publish->media_type) ? publish->media_type : "application/octet-stream");
         document->modified = publish->modified;
         document->expires = publish->expires;
         document->content = buf_take(&publish->content);
@@ -122,9 +125,9 @@ const char *http_date(int64_t instant, char text[static HTTP_DATE_SIZE])
 {
         struct calendar c = calendar_of(instant);
 
-        snprintf(text, HTTP_DATE_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT", day_names[instant / 86400 % 7], (unsigned)c.day % 100,
-                 month_names[c.month - 1], (unsigned)c.year % 10000, (unsigned)c.hour % 100, (unsigned)c.minute % 100,
-                 (unsigned)c.second % 100);
+        snprintf(text, HTTP_DATE_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT", day_names[instant / 86400 % 7],
+                 (unsigned)c.day % 100, month_names[c.month - 1], (unsigned)c.year % 10000, (unsigned)c.hour % 100,
+                 (unsigned)c.minute % 100, (unsigned)c.second % 100);
         return text;
 }
 
@@ -138,7 +141,8 @@ int64_t http_date_parse(struct bytes text)
                 return -1;
         memcpy(copy, text.data, text.len);
         copy[text.len] = 0;
-        if (sscanf(copy, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &c.day, month, &c.year, &c.hour, &c.minute, &c.second) != 6)
+        if (sscanf(copy, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &c.day, month, &c.year, &c.hour, &c.minute, &c.second) !=
+            6)
                 return -1;
         for (size_t i = 0; i < ARRAY_LEN(month_names); i++)
                 if (strcmp(month, month_names[i]) == 0)

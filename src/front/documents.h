@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Public documents that the engine publishes (MSG_publish), in memory: revocation lists, CA certificates. A document that is replaced or withdrawn
- * (published empty) stays alive for those who are sending it.
+ * Public documents that the engine publishes (MSG_publish), in memory: revocation lists, CA certificates. A document
+ * that is replaced or withdrawn (published empty) stays alive for those who are sending it.
  */
 #include "base/buf.h"
 #include "base/list.h"
@@ -12,7 +12,7 @@ struct document {
         struct list link;
         unsigned references;
         char *path, *media_type;
-        char etag[20]; /* with its quotes */
+        char etag[20];             /* with its quotes */
         int64_t modified, expires; /* 0: none */
         struct buf content;
 };

@@ -50,8 +50,8 @@ static void engine_forget(struct front *front)
         free(TAKE(front->engine.metrics));
 }
 
-/* The calls that waited were answered before this; a new connection comes from the supervisor. Documents stay: they are public and true
- * until others replace them. */
+/* The calls that waited were answered before this; a new connection comes from the supervisor. Documents stay: they are
+ * public and true until others replace them. */
 static int engine_closed(void *context, struct channel *channel, int result)
 {
         struct front *front = context;
@@ -94,7 +94,8 @@ int engine_readiness(const struct front *front)
         if (!front->engine.channel || !*state)
                 return refuse(PROBLEM_BUSY, "The engine is not running; it is started again by itself.");
         if (clock_monotonic_ms() - front->engine.heard_ms > STALE_MS)
-                return refuse(PROBLEM_BUSY, "The engine has not been heard of for more than %d seconds.", STALE_MS / 1000);
+                return refuse(PROBLEM_BUSY, "The engine has not been heard of for more than %d seconds.",
+                              STALE_MS / 1000);
         if (strcmp(state, "sealed") == 0)
                 return refuse(PROBLEM_SEALED, "The server is sealed; unseal it with \"vouchsafe unseal\".");
         if (strcmp(state, "unsealed") != 0)

@@ -12,8 +12,8 @@
  *   api           what is asked of the engine
  *   engine        the channel to the engine, and what it told without being asked
  *
- * Everything is one thread. A request is never repeated: when the engine goes, whoever waited is told so and repeats it himself, with
- * the nonce that makes that safe.
+ * Everything is one thread. A request is never repeated: when the engine goes, whoever waited is told so and repeats it
+ * himself, with the nonce that makes that safe.
  */
 #include <microhttpd.h>
 
@@ -43,7 +43,7 @@ struct connection {
         uint64_t opened_ms;
         uint64_t due_ms; /* when it is cut */
         struct request *request;
-        bool taken;   /* by libmicrohttpd, which closes it */
+        bool taken; /* by libmicrohttpd, which closes it */
 };
 
 struct acceptor {
@@ -138,7 +138,7 @@ struct request {
         const char *method; /* libmicrohttpd's */
         enum stage stage;
         struct timespec started;
-        unsigned page; /* of metrics */
+        unsigned page;             /* of metrics */
         const struct route *route; /* of the API */
         struct authorization authorization;
         struct buf body;
@@ -149,7 +149,8 @@ struct request {
 
 /* From libmicrohttpd: the request line, then the headers and each piece of the body, then the end. */
 struct request *request_begin(struct connection *connection, struct MHD_Connection *mhd, const char *target);
-enum MHD_Result request_continue(struct request *request, const char *method, const char *version, const char *data, size_t *len);
+enum MHD_Result request_continue(struct request *request, const char *method, const char *version, const char *data,
+                                 size_t *len);
 void request_end(struct request *request);
 /* The deadline of a request that waits for the engine. */
 void request_expired(struct request *request);

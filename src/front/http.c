@@ -19,9 +19,10 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
         return info ? info->socket_context : NULL;
 }
 
-/* ---- callbacks of libmicrohttpd ----------------------------------------------------------------------------- */
+/* ---- callbacks of libmicrohttpd ---- */
 
-static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
 {
         struct http *http = context;
         const union MHD_ConnectionInfo *info;
@@ -44,13 +45,14 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
         return connection ? request_begin(connection, mhd, target) : NULL;
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-                                  const char *data, size_t *len, void **request)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *len, void **request)
 {
         return *request ? request_continue(*request, method, version, data, len) : MHD_NO;
 }
 
-static void on_completed(void *context, struct MHD_Connection *mhd, void **request, enum MHD_RequestTerminationCode code)
+static void on_completed(void *context, struct MHD_Connection *mhd, void **request,
+                         enum MHD_RequestTerminationCode code)
 {
         struct connection *connection = connection_of(mhd);
 
@@ -77,7 +79,7 @@ static size_t on_unescape(void *context, struct MHD_Connection *mhd, char *text)
         return strlen(text);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------ */
+/* ---- running ---- */
 
 static int http_run(struct http *http)
 {
@@ -135,8 +137,8 @@ static struct MHD_Daemon *daemon_start(struct http *http, bool tls)
                 {MHD_OPTION_END, 0, NULL},
         };
 
-        return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log,
-                                http, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+        return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, http,
+                                MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 static int http_again(void *context)

@@ -40,7 +40,8 @@ static int on_peer(void *context, const struct msg_peer *peer, int fd)
 
 static int on_listen(void *context, const struct msg_listen *listen, int fd)
 {
-        static const char *const names[] = {[PURPOSE_HTTPS] = "https", [PURPOSE_HTTP] = "http", [PURPOSE_METRICS] = "metrics"};
+        static const char *const names[] = {
+                [PURPOSE_HTTPS] = "https", [PURPOSE_HTTP] = "http", [PURPOSE_METRICS] = "metrics"};
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (strcmp(msg_text(listen->purpose), names[i]) == 0)
@@ -64,8 +65,8 @@ static int on_stop(void *context)
 
 /* Beside the common calls: accepting and tuning connections, and what libmicrohttpd and GnuTLS ask for. */
 static const int calls[] = {
-        SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(epoll_create1),
-        SCMP_SYS(eventfd2), SCMP_SYS(getrusage), SCMP_SYS(uname), SCMP_SYS(sendmmsg),
+        SCMP_SYS(accept4),  SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(epoll_create1),
+        SCMP_SYS(eventfd2), SCMP_SYS(getrusage),  SCMP_SYS(uname),       SCMP_SYS(sendmmsg),
 };
 
 static int front_run(struct front *front)

@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-static const double bounds[METRICS_BUCKETS] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10};
+static const double bounds[METRICS_BUCKETS] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                               0.1,    0.25,  0.5,    1,     2.5,  10};
 
 void metrics_latency(struct metrics *metrics, double seconds)
 {
@@ -48,7 +49,8 @@ static void requests_add(const struct metrics *metrics, struct buf *out)
                 for (unsigned status = 1; status < 6; status++)
                         if (metrics->requests[page][status])
                                 buf_add_format(out,
-                                               "vouchsafe_front_requests_total{process=\"%d\",request=\"%s\",status=\"%uxx\"} %" PRIu64 "\n",
+                                               "vouchsafe_front_requests_total{process=\"%d\",request=\"%s\",status=\"%"
+                                               "uxx\"} %" PRIu64 "\n",
                                                (int)getpid(), page_name(page), status, metrics->requests[page][status]);
 }
 
@@ -56,14 +58,15 @@ static void latency_add(const struct metrics *metrics, struct buf *out)
 {
         uint64_t sum = 0;
 
-        head_add(out, "request_seconds", "histogram", "From the request line to the end of the answer, API requests only.");
+        head_add(out, "request_seconds", "histogram",
+                 "From the request line to the end of the answer, API requests only.");
         for (size_t i = 0; i < METRICS_BUCKETS; i++) {
                 sum += metrics->buckets[i];
-                buf_add_format(out, "vouchsafe_front_request_seconds_bucket{process=\"%d\",le=\"%g\"} %" PRIu64 "\n", (int)getpid(),
-                               bounds[i], sum);
+                buf_add_format(out, "vouchsafe_front_request_seconds_bucket{process=\"%d\",le=\"%g\"} %" PRIu64 "\n",
+                               (int)getpid(), bounds[i], sum);
         }
-        buf_add_format(out, "vouchsafe_front_request_seconds_bucket{process=\"%d\",le=\"+Inf\"} %" PRIu64 "\n", (int)getpid(),
-                       metrics->count);
+        buf_add_format(out, "vouchsafe_front_request_seconds_bucket{process=\"%d\",le=\"+Inf\"} %" PRIu64 "\n",
+                       (int)getpid(), metrics->count);
         buf_add_format(out, "vouchsafe_front_request_seconds_sum{process=\"%d\"} %.6f\n", (int)getpid(), metrics->sum);
         value_add(out, "request_seconds_count", metrics->count);
 }
@@ -83,7 +86,8 @@ void metrics_add(const struct metrics *metrics, size_t connections, bool engine,
         head_add(out, "connections_refused_total", "counter",
                  "Connections that were not taken: too many from one address, or no descriptor left.");
         for (size_t i = 0; i < REFUSED_COUNT; i++)
-                buf_add_format(out, "vouchsafe_front_connections_refused_total{process=\"%d\",reason=\"%s\"} %" PRIu64 "\n",
+                buf_add_format(out,
+                               "vouchsafe_front_connections_refused_total{process=\"%d\",reason=\"%s\"} %" PRIu64 "\n",
                                (int)getpid(), reasons[i], metrics->connections_refused[i]);
         requests_add(metrics, out);
         latency_add(metrics, out);

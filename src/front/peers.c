@@ -32,7 +32,8 @@ const char *peer_text(const struct sockaddr *address, char text[static PEER_TEXT
         uint8_t whole[16];
 
         whole_address(address, whole);
-        if (!inet_ntop(is_mapped(whole) ? AF_INET : AF_INET6, is_mapped(whole) ? whole + 12 : whole, text, PEER_TEXT_SIZE))
+        if (!inet_ntop(is_mapped(whole) ? AF_INET : AF_INET6, is_mapped(whole) ? whole + 12 : whole, text,
+                       PEER_TEXT_SIZE))
                 snprintf(text, PEER_TEXT_SIZE, "unknown");
         return text;
 }
@@ -46,7 +47,7 @@ void peers_init(struct peers *peers)
 void peers_done(struct peers *peers)
 {
         for (size_t i = 0; i < PEER_BUCKETS; i++)
-                LIST_EACH(peer, &peers->buckets[i], struct peer, link)
+                LIST_EACH (peer, &peers->buckets[i], struct peer, link)
                         free(peer);
 }
 
@@ -70,7 +71,7 @@ struct peer *peers_enter(struct peers *peers, const struct sockaddr *address, si
                 memset(network + 8, 0, 8);
         struct list *bucket = &peers->buckets[bucket_of(network)];
 
-        LIST_EACH(peer, bucket, struct peer, link)
+        LIST_EACH (peer, bucket, struct peer, link)
                 if (memcmp(peer->network, network, sizeof(network)) == 0)
                         found = peer;
         if (found && found->count >= limit)

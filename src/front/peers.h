@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Network addresses of peers and how many connections each has. An IPv4 address counts by itself, however it is written; IPv6
- * addresses count by their network of 64 bits, since whoever has one address there has them all.
+ * Network addresses of peers and how many connections each has. An IPv4 address counts by itself, however it is
+ * written; IPv6 addresses count by their network of 64 bits, since whoever has one address there has them all.
  */
 #include <sys/socket.h>
 

@@ -35,14 +35,14 @@ static void document_free(void *document)
 static struct MHD_Response *response_new(struct answer *answer)
 {
         if (answer->document && answer->status == MHD_HTTP_OK)
-                return MHD_create_response_from_buffer_with_free_callback_cls(answer->document->content.len,
-                                                                              answer->document->content.data, document_free,
-                                                                              document_ref(answer->document));
+                return MHD_create_response_from_buffer_with_free_callback_cls(
+                        answer->document->content.len, answer->document->content.data, document_free,
+                        document_ref(answer->document));
         struct buf *content = NEW(struct buf);
 
         *content = buf_take(&answer->content);
-        return MHD_create_response_from_buffer_with_free_callback_cls(content->len, content->data ? content->data : (uint8_t *)"",
-                                                                      content_free, content);
+        return MHD_create_response_from_buffer_with_free_callback_cls(
+                content->len, content->data ? content->data : (uint8_t *)"", content_free, content);
 }
 
 static void header_add(struct MHD_Response *response, const char *name, const char *value)

@@ -64,7 +64,7 @@ void request_end(struct request *request)
         free(request);
 }
 
-/* ---- answers that are problems ------------------------------------------------------------------------------ */
+/* ---- answers that are problems ---- */
 
 void request_problem(struct request *request, const struct msg_problem *problem)
 {
@@ -94,16 +94,17 @@ void request_refuse(struct request *request, int result)
 void request_expired(struct request *request)
 {
         channel_call_cancel(&request->call);
-        request_refuse(request, refuse(PROBLEM_BUSY, "The server did not answer in time. The same request may be sent again."));
+        request_refuse(request,
+                       refuse(PROBLEM_BUSY, "The server did not answer in time. The same request may be sent again."));
         connection_deadline(request->connection, deadline_ms(request));
         MHD_resume_connection(request->mhd);
         http_wake(http_of(request->connection));
 }
 
-/* ---- headers ------------------------------------------------------------------------------------------------ */
+/* ---- headers ---- */
 
-static enum MHD_Result header_collect(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
-                                      size_t value_len)
+static enum MHD_Result header_collect(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                      const char *value, size_t value_len)
 {
         struct strict_request *strict = context;
 
@@ -116,10 +117,13 @@ static enum MHD_Result header_collect(void *context, enum MHD_ValueKind kind, co
 
 static int headers_check(struct request *request, const char *version, struct strict_request *strict)
 {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
         struct bytes length = BYTES_NONE;
 
-        *strict = (struct strict_request){.method = request->method, .version = version, .target = buf_view(&request->target),
+        *strict = (struct strict_request){.method = request->method,
+                                          .version = version,
+                                          .target = buf_view(&request->target),
                                           .section_len = info ? info->header_size : 0};
         MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, header_collect, strict);
         TRY(strict_check(strict));
@@ -127,7 +131,8 @@ static int headers_check(struct request *request, const char *version, struct st
         if (length.len && number_parse(length, INT64_MAX, &request->length))
                 return refuse(PROBLEM_MALFORMED, "The HTTP request has a Content-Length that is no number.");
         if (request->length > request->connection->front->config.limits.body)
-                return refuse(PROBLEM_TOO_LARGE, "The body of the request is larger than the %llu bytes that are taken.",
+                return refuse(PROBLEM_TOO_LARGE,
+                              "The body of the request is larger than the %llu bytes that are taken.",
                               (unsigned long long)request->connection->front->config.limits.body);
         return 0;
 }
@@ -141,13 +146,15 @@ static int dispatch(struct request *request, const struct strict_request *strict
         if (!api_has(target))
                 return refuse(PROBLEM_NOT_FOUND, "There is nothing at this address.");
         if (request->connection->purpose != PURPOSE_HTTPS)
-                return refuse(PROBLEM_FORBIDDEN, "The API is reached by HTTPS only; use the https:// address of this server.");
+                return refuse(PROBLEM_FORBIDDEN,
+                              "The API is reached by HTTPS only; use the https:// address of this server.");
         return PASS(api_begin(request, strict));
 }
 
 /*
- * An answer before the body has come makes libmicrohttpd close the connection, and the client may lose the answer; so the body is
- * read first, except when it is too large or the request was not understood: then nothing after it would be either.
+ * An answer before the body has come makes libmicrohttpd close the connection, and the client may lose the answer; so
+ * the body is read first, except when it is too large or the request was not understood: then nothing after it would be
+ * either.
  */
 static enum MHD_Result request_head(struct request *request, const char *version)
 {
@@ -185,7 +192,8 @@ static enum MHD_Result request_complete(struct request *request)
         return request->stage == STAGE_READY ? reply_queue(request) : MHD_YES;
 }
 
-enum MHD_Result request_continue(struct request *request, const char *method, const char *version, const char *data, size_t *len)
+enum MHD_Result request_continue(struct request *request, const char *method, const char *version, const char *data,
+                                 size_t *len)
 {
         if (request->stage == STAGE_HEAD) {
                 request->method = method;

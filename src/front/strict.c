@@ -42,7 +42,7 @@ static bool is_target(struct bytes target)
         return target.len && target.data[0] == '/';
 }
 
-/* ---- layout ------------------------------------------------------------------------------------------------- */
+/* ---- layout ---- */
 
 /* CR and LF, which libmicrohttpd may have overwritten by 0: the CR always, the LF only where a CR was before it. */
 static bool is_line_end(const char *at)
@@ -94,7 +94,7 @@ static bool layout_fits(const struct strict_request *request)
         return end - at == 2 && is_line_end(at);
 }
 
-/* ---- headers ------------------------------------------------------------------------------------------------ */
+/* ---- headers ---- */
 
 static bool is_named(const struct strict_header *header, const char *name)
 {
@@ -144,7 +144,8 @@ static int length_check(const struct strict_request *request)
         struct bytes length = BYTES_NONE;
 
         if (header_count(request, "Transfer-Encoding"))
-                return refuse(PROBLEM_LENGTH_REQUIRED, "Send the body with Content-Length; Transfer-Encoding is not taken.");
+                return refuse(PROBLEM_LENGTH_REQUIRED,
+                              "Send the body with Content-Length; Transfer-Encoding is not taken.");
         TRY(strict_header(request, "Content-Length", &length));
         for (size_t i = 0; i < length.len; i++)
                 if (length.data[i] < '0' || length.data[i] > '9')

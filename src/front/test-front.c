@@ -17,7 +17,7 @@
 
 #define TEXT(s) bytes_of(s, sizeof(s) - 1)
 
-/* ---- strict ------------------------------------------------------------------------------------------------- */
+/* ---- strict ---- */
 
 struct lines {
         char memory[512];
@@ -25,8 +25,8 @@ struct lines {
 };
 
 /*
- * Parse a header section as libmicrohttpd does, where it lies: it ends lines at CR LF and, as 0.9 does, at a bare LF, puts 0 in place of
- * what separates, and moves folded lines up.
+ * Parse a header section as libmicrohttpd does, where it lies: it ends lines at CR LF and, as 0.9 does, at a bare LF,
+ * puts 0 in place of what separates, and moves folded lines up.
  */
 static void parse(struct lines *lines, const char *text, size_t len)
 {
@@ -58,7 +58,8 @@ static void parse(struct lines *lines, const char *text, size_t len)
                 *colon = 0;
                 for (colon++; *colon == ' '; colon++)
                         ;
-                lines->request.headers[lines->request.header_count++] = (struct strict_header){line, colon, strlen(line), strlen(colon)};
+                lines->request.headers[lines->request.header_count++] =
+                        (struct strict_header){line, colon, strlen(line), strlen(colon)};
         }
 }
 
@@ -82,8 +83,10 @@ static void what_has_two_meanings_is_refused(void **state)
 {
         assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n"),
                          PROBLEM_LENGTH_REQUIRED);
-        assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n"), PROBLEM_LENGTH_REQUIRED);
-        assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n"), PROBLEM_MALFORMED);
+        assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n"),
+                         PROBLEM_LENGTH_REQUIRED);
+        assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n"),
+                         PROBLEM_MALFORMED);
         assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 3, 3\r\n\r\n"), PROBLEM_MALFORMED);
         assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n"), PROBLEM_MALFORMED);
         assert_int_equal(CHECK("POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n"), PROBLEM_MALFORMED);
@@ -124,7 +127,7 @@ static void folded_lines_are_refused(void **state)
         assert_int_equal(strict_check(&lines.request), PROBLEM_MALFORMED);
 }
 
-/* ---- documents ---------------------------------------------------------------------------------------------- */
+/* ---- documents ---- */
 
 static void documents_are_replaced_and_withdrawn(void **state)
 {
@@ -181,7 +184,7 @@ static void http_dates_have_one_form(void **state)
         }
 }
 
-/* ---- peers -------------------------------------------------------------------------------------------------- */
+/* ---- peers ---- */
 
 static struct sockaddr_storage address(const char *text)
 {
@@ -190,7 +193,8 @@ static struct sockaddr_storage address(const char *text)
         struct sockaddr_in6 *six = (struct sockaddr_in6 *)&storage;
 
         storage.ss_family = strchr(text, ':') ? AF_INET6 : AF_INET;
-        assert_int_equal(inet_pton(storage.ss_family, text, strchr(text, ':') ? (void *)&six->sin6_addr : &four->sin_addr), 1);
+        assert_int_equal(
+                inet_pton(storage.ss_family, text, strchr(text, ':') ? (void *)&six->sin6_addr : &four->sin_addr), 1);
         return storage;
 }
 
@@ -231,7 +235,7 @@ static void addresses_have_one_text(void **state)
         assert_string_equal(peer_text((struct sockaddr *)&storage, text), "2001:db8::1");
 }
 
-/* ---- metrics ------------------------------------------------------------------------------------------------ */
+/* ---- metrics ---- */
 
 static void metrics_are_counted_by_bucket(void **state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The server's certificate and key for TLS, from memory, replaceable while connections are open: those that are keep theirs. There is one
- * in a process, since libmicrohttpd's callback has no room for more.
+ * The server's certificate and key for TLS, from memory, replaceable while connections are open: those that are keep
+ * theirs. There is one in a process, since libmicrohttpd's callback has no room for more.
  */
 #include <gnutls/abstract.h>
 
@@ -20,7 +20,8 @@ struct tls {
 };
 
 /* TLS 1.2 and later, forward secrecy, no ciphers with known weaknesses. */
-#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305"
+#define TLS_PRIORITIES                                                                                                 \
+        "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305"
 
 /* PEM. PROBLEM_CONFIGURATION says what is wrong, and keeps what was loaded before. */
 int tls_load(struct tls *tls, struct bytes chain, const struct secret *key) must_check;

@@ -53,7 +53,8 @@ static int take_parameter(struct bytes *rest, const char *name, struct bytes *re
         const uint8_t *end;
 
         if (!take(rest, name) || !take(rest, "=\""))
-                return refused("lacks a parameter, or has them in another order than operator, created, nonce, signature");
+                return refused(
+                        "lacks a parameter, or has them in another order than operator, created, nonce, signature");
         end = rest->len ? memchr(rest->data, '"', rest->len) : NULL;
         if (!end)
                 return refused("has a parameter without closing quote");
@@ -100,7 +101,7 @@ static int read_operator(struct bytes rest, struct msg_authorization *operator)
         TRY(read_name(name, &operator->operator));
         if (number_parse(created, INT64_MAX, &instant))
                 return refused("has an ill-formed time");
-        operator->created = (int64_t)instant;
+        operator->created =(int64_t) instant;
         TRY(read_base64url(nonce, "has an ill-formed nonce", NONCE_LEN, &operator->nonce));
         if (operator->nonce.len != NONCE_LEN)
                 return refused("has a nonce that is not 16 bytes long");

@@ -6,17 +6,17 @@
  *   Vouchsafe operator="NAME", created="UNIX SECONDS", nonce="22 characters base64url", signature="base64url"
  *   Bearer TICKET                                                       (RFC 6750; the ticket in base64url)
  *
- * NAME is percent-encoded but for unreserved characters (RFC 3986), so that any name fits a header. The parameters come in this order, with
- * one comma and one blank between; the scheme's name is compared without case. What the values prove is for the engine to
- * say: here is syntax only, and PROBLEM_UNAUTHENTICATED for what has none.
+ * NAME is percent-encoded but for unreserved characters (RFC 3986), so that any name fits a header. The parameters come
+ * in this order, with one comma and one blank between; the scheme's name is compared without case. What the values
+ * prove is for the engine to say: here is syntax only, and PROBLEM_UNAUTHENTICATED for what has none.
  */
 #include "base/buf.h"
 #include "wire/message.h"
 
 struct authorization {
-        bool is_operator;              /* else a ticket */
+        bool is_operator; /* else a ticket */
         struct msg_authorization operator;
-        struct buf ticket;             /* at most 256 bytes */
+        struct buf ticket; /* at most 256 bytes */
 };
 
 void authorization_done(struct authorization *authorization);

@@ -16,7 +16,7 @@ struct list_field {
         size_t count;
 };
 
-/* ---- memory ------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 /* The size stands before what jansson gets, so that it is known when it is given back. */
 struct block {
@@ -51,7 +51,7 @@ static void value_drop(json_t **value)
         json_decref(*value);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 /* Where a value stands, for the sentence about it. */
 struct place {
@@ -148,7 +148,8 @@ static int read_base64(const struct place *place, uint64_t max, json_t *value, s
         return 0;
 }
 
-static int read_secret(const struct place *place, const struct msg_field *field, json_t *value, struct secret *ret_secret)
+static int read_secret(const struct place *place, const struct msg_field *field, json_t *value,
+                       struct secret *ret_secret)
 {
         CLEANUP(json_buf_done) struct buf bytes = BUF_NONE;
         struct bytes text;
@@ -229,7 +230,8 @@ static const struct msg_field *field_named(const struct msg_record *record, cons
         return NULL;
 }
 
-/* Members that come twice were refused by jansson. What was read before a failure belongs to the message and goes with it. */
+/* Members that come twice were refused by jansson. What was read before a failure belongs to the message and goes with
+ * it. */
 static int read_object(const struct place *place, const struct msg_record *record, json_t *value, void *message)
 {
         const char *name;
@@ -237,7 +239,8 @@ static int read_object(const struct place *place, const struct msg_record *recor
 
         if (!json_is_object(value))
                 return bad(place, "is no object");
-        json_object_foreach(value, name, member) {
+        json_object_foreach(value, name, member)
+        {
                 const struct msg_field *field = field_named(record, name);
                 struct place here = {.up = place, .name = name};
 
@@ -299,7 +302,7 @@ int json_message_parse(const struct msg_record *record, struct bytes text, void 
         return PASS(r);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------ */
+/* ---- writing ---- */
 
 static int write_instant(const struct msg_field *field, int64_t instant, struct json_writer *writer)
 {
@@ -377,7 +380,8 @@ static int write_fields(const struct msg_record *record, const void *message, co
         return 0;
 }
 
-int json_message_write(const struct msg_record *record, const void *message, const char *name, struct json_writer *writer)
+int json_message_write(const struct msg_record *record, const void *message, const char *name,
+                       struct json_writer *writer)
 {
         json_open(writer, name, '{');
         TRY(write_fields(record, message, NULL, writer));
@@ -385,7 +389,8 @@ int json_message_write(const struct msg_record *record, const void *message, con
         return 0;
 }
 
-int json_message_add_some(const struct msg_record *record, const void *message, const struct json_choice *choice, struct buf *out)
+int json_message_add_some(const struct msg_record *record, const void *message, const struct json_choice *choice,
+                          struct buf *out)
 {
         struct json_writer writer = json_writer_of(out);
         size_t before = out->len;

@@ -10,11 +10,11 @@
  *   BYTES, SECRET    text in base64 (RFC 4648 section 4)
  *   TEXTS, LIST      array
  *
- * Members have the names of the fields. Empty texts, bytes and lists, and false, are written too, so that readers see every member;
- * when reading, an absent member is empty (null is not accepted in its place).
+ * Members have the names of the fields. Empty texts, bytes and lists, and false, are written too, so that readers see
+ * every member; when reading, an absent member is empty (null is not accepted in its place).
  *
- * Reading is strict and pure: one object and nothing after it, no unknown or repeated member, no other type, the limits of
- * messages.def. PROBLEM_MALFORMED otherwise, with a sentence that names the place
+ * Reading is strict and pure: one object and nothing after it, no unknown or repeated member, no other type, the limits
+ * of messages.def. PROBLEM_MALFORMED otherwise, with a sentence that names the place
  * ("people[3].addresses[0] is no text"), never the value.
  *
  * Values may be secrets: memory that reading takes is wiped when it is given back (json_setup()).
@@ -40,13 +40,13 @@ struct json_choice {
 int json_message_add_some(const struct msg_record *record, const void *message, const struct json_choice *choice,
                           struct buf *out) must_check;
 
-#define json_parse(name, text, ret_message)                                                                  \
-        ({                                                                                                   \
-                struct msg_##name *typed_ = (ret_message);                                                   \
-                json_message_parse(msg_record_##name(), (text), typed_);                                     \
+#define json_parse(name, text, ret_message)                                                                            \
+        ({                                                                                                             \
+                struct msg_##name *typed_ = (ret_message);                                                             \
+                json_message_parse(msg_record_##name(), (text), typed_);                                               \
         })
-#define json_add(name, message, out)                                                                         \
-        ({                                                                                                   \
-                const struct msg_##name *typed_ = (message);                                                 \
-                json_message_add(msg_record_##name(), typed_, (out));                                        \
+#define json_add(name, message, out)                                                                                   \
+        ({                                                                                                             \
+                const struct msg_##name *typed_ = (message);                                                           \
+                json_message_add(msg_record_##name(), typed_, (out));                                                  \
         })

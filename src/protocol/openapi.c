@@ -108,7 +108,8 @@ static void field_schema(struct json_writer *w, const char *name, const struct m
 }
 
 /* The record as an object; of a request (`route`) what stands in the body. */
-static void object_schema(struct json_writer *w, const char *name, const struct msg_record *record, const struct route *route)
+static void object_schema(struct json_writer *w, const char *name, const struct msg_record *record,
+                          const struct route *route)
 {
         json_open(w, name, '{');
         member_text(w, "type", "object");
@@ -280,7 +281,8 @@ static void components(struct json_writer *w)
         json_close(w, '}');
         json_open(w, "securitySchemes", '{');
         scheme(w, "operator", "Vouchsafe",
-               "An operator's signature over the request. Its nonce makes the request idempotent: repeated, it gets the same answer.");
+               "An operator's signature over the request. Its nonce makes the request idempotent: repeated, it gets "
+               "the same answer.");
         scheme(w, "ticket", "bearer", "The ticket that a user got with his certificates");
         json_close(w, '}');
         json_close(w, '}');

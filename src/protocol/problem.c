@@ -80,6 +80,7 @@ int problem_json_parse(struct bytes text, struct msg_problem *ret_problem)
         if (!problem_from_code(code) && strcmp(code, problem_info(0)->code) != 0)
                 return refuse(PROBLEM_MALFORMED, "The answer is a problem of a kind that is not known here.");
         text_add_printable(&clean, detail, 1024);
-        *ret_problem = (struct msg_problem){.code = TAKE(code), .detail = detail.len ? text_copy(buf_text(&clean)) : NULL};
+        *ret_problem =
+                (struct msg_problem){.code = TAKE(code), .detail = detail.len ? text_copy(buf_text(&clean)) : NULL};
         return 0;
 }

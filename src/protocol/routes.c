@@ -13,9 +13,9 @@
 #define NO  false
 
 static const struct route routes[] = {
-#define ROUTE(method, path, query, request, reply, status, who, sealed)                                      \
-        {ROUTE_##method, path, query, msg_record_##request, msg_record_##reply, MSG_##request, MSG_##reply, status,  \
-         ROUTE_##who, sealed},
+#define ROUTE(method, path, query, request, reply, status, who, sealed)                                                \
+        {ROUTE_##method, path,        query,  msg_record_##request, msg_record_##reply,                                \
+         MSG_##request,  MSG_##reply, status, ROUTE_##who,          sealed},
 #include "protocol/routes.def"
 #undef ROUTE
 };
@@ -38,7 +38,7 @@ const char *route_method_text(enum route_method method)
         return method == ROUTE_GET ? "GET" : "POST";
 }
 
-/* ---- pieces of text ----------------------------------------------------------------------------------------- */
+/* ---- pieces of text ---- */
 
 /* What stands before the first `end` (all of it when there is none); `rest` moves behind it. */
 static struct bytes piece(struct bytes *rest, uint8_t end)
@@ -110,7 +110,7 @@ enum route_place route_field_place(const struct route *route, const char *field)
         return names_have(route->query, bytes_text(field)) ? ROUTE_IN_QUERY : ROUTE_IN_BODY;
 }
 
-/* ---- finding ------------------------------------------------------------------------------------------------ */
+/* ---- finding ---- */
 
 static bool path_matches(const struct route *route, struct bytes path)
 {
@@ -144,7 +144,8 @@ int route_find(const char *method, struct bytes target, const struct route **ret
         bool exists = false;
 
         if (!path_below(target, &path))
-                return refuse(PROBLEM_NOT_FOUND, "There is nothing at this address; %s/openapi.json describes what there is.",
+                return refuse(PROBLEM_NOT_FOUND,
+                              "There is nothing at this address; %s/openapi.json describes what there is.",
                               ROUTE_PREFIX);
         for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
                 if (!path_matches(&routes[i], path))
@@ -157,7 +158,8 @@ int route_find(const char *method, struct bytes target, const struct route **ret
         }
         if (exists)
                 return refuse(PROBLEM_METHOD, "This address does not take the method %s.", method);
-        return refuse(PROBLEM_NOT_FOUND, "There is nothing at this address; %s/openapi.json describes what there is.", ROUTE_PREFIX);
+        return refuse(PROBLEM_NOT_FOUND, "There is nothing at this address; %s/openapi.json describes what there is.",
+                      ROUTE_PREFIX);
 }
 
 void route_methods(struct bytes target, struct buf *out)
@@ -171,7 +173,7 @@ void route_methods(struct bytes target, struct buf *out)
                         buf_add_format(out, "%s%s", out->len ? ", " : "", route_method_text(routes[i].method));
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 static int beyond_limit(const char *name)
 {
@@ -191,15 +193,16 @@ static int text_fill(const struct msg_field *field, const struct buf *value, cha
 static int number_fill(const struct msg_field *field, const struct buf *value, uint64_t *to)
 {
         if (number_parse(buf_view(value), field->max, to))
-                return refuse(PROBLEM_MALFORMED, "The parameter %s of the address is no number up to %llu.", field->name,
-                              (unsigned long long)field->max);
+                return refuse(PROBLEM_MALFORMED, "The parameter %s of the address is no number up to %llu.",
+                              field->name, (unsigned long long)field->max);
         return 0;
 }
 
 static int flag_fill(const struct msg_field *field, const struct buf *value, bool *to)
 {
         if (!is_text(buf_view(value), "true") && !is_text(buf_view(value), "false"))
-                return refuse(PROBLEM_MALFORMED, "The parameter %s of the address is neither true nor false.", field->name);
+                return refuse(PROBLEM_MALFORMED, "The parameter %s of the address is neither true nor false.",
+                              field->name);
         *to = is_text(buf_view(value), "true");
         return 0;
 }
@@ -218,7 +221,8 @@ static int field_fill(const struct msg_field *field, struct bytes encoded, void 
         void *to = field_in(field, message);
 
         if (percent_parse(encoded, &value))
-                return refuse(PROBLEM_MALFORMED, "The parameter %s of the address is not percent-encoded UTF-8.", field->name);
+                return refuse(PROBLEM_MALFORMED, "The parameter %s of the address is not percent-encoded UTF-8.",
+                              field->name);
         if (field->type == MSG_TYPE_TEXT)
                 return PASS(text_fill(field, &value, to));
         if (field->type == MSG_TYPE_U64)
@@ -242,7 +246,8 @@ static int path_fill(const struct route *route, struct bytes path, void *message
                         continue;
                 TRY(field_fill(field, value, message));
                 if (is_dots(*(char **)field_in(field, message)))
-                        return refuse(PROBLEM_MALFORMED, "The parameter %s of the address may not be \".\" or \"..\".", field->name);
+                        return refuse(PROBLEM_MALFORMED, "The parameter %s of the address may not be \".\" or \"..\".",
+                                      field->name);
         }
         return 0;
 }
@@ -259,7 +264,8 @@ static int query_fill(const struct route *route, struct bytes query, void *messa
                 const struct msg_field *field = names_have(route->query, name) ? route_field(route, name) : NULL;
 
                 if (!field || count == QUERY_MOST)
-                        return refuse(PROBLEM_MALFORMED, "The address has the parameter \"%.*s\", which is not known here.",
+                        return refuse(PROBLEM_MALFORMED,
+                                      "The address has the parameter \"%.*s\", which is not known here.",
                                       (int)MIN(name.len, (size_t)64), name.len ? (const char *)name.data : "");
                 for (size_t i = 0; i < count; i++)
                         if (seen[i] == field && field->type != MSG_TYPE_TEXTS)
@@ -293,7 +299,7 @@ int route_decode(const struct route *route, struct bytes target, struct bytes bo
         return PASS(r);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------ */
+/* ---- writing ---- */
 
 static int path_encode(const struct route *route, void *message, struct buf *out)
 {
@@ -312,7 +318,8 @@ static int path_encode(const struct route *route, void *message, struct buf *out
                 const char *value = msg_text(*(char **)field_in(field, message));
 
                 if (!*value || is_dots(value))
-                        return fault(EINVAL, "field %s cannot stand in an address when it is empty or dots", field->name);
+                        return fault(EINVAL, "field %s cannot stand in an address when it is empty or dots",
+                                     field->name);
                 percent_add(out, bytes_text(value));
         }
         return 0;

@@ -3,10 +3,10 @@
 /*
  * The REST API: which HTTP request is which message (routes.def), both ways. Pure.
  *
- * Targets are the origin form of RFC 9112 section 3.2.1, path and query as they stand in the request line. Segments and parameters
- * are percent-encoded UTF-8 (RFC 3986); "+" means itself. A parameter may come once, unless its field is a list of texts. An unknown or ill-formed
- * parameter, a path field that is empty or ".", "..", and a field that comes both in the path and in the body are refused with
- * PROBLEM_MALFORMED and a sentence that names it.
+ * Targets are the origin form of RFC 9112 section 3.2.1, path and query as they stand in the request line. Segments and
+ * parameters are percent-encoded UTF-8 (RFC 3986); "+" means itself. A parameter may come once, unless its field is a
+ * list of texts. An unknown or ill-formed parameter, a path field that is empty or ".", "..", and a field that comes
+ * both in the path and in the body are refused with PROBLEM_MALFORMED and a sentence that names it.
  */
 #include "base/buf.h"
 #include "wire/message.h"
@@ -18,7 +18,7 @@ enum route_who { ROUTE_ANYONE, ROUTE_TOKEN, ROUTE_TICKET, ROUTE_OPERATOR };
 
 struct route {
         enum route_method method;
-        const char *path;  /* below ROUTE_PREFIX */
+        const char *path; /* below ROUTE_PREFIX */
         const char *query;
         const struct msg_record *(*request)(void);
         const struct msg_record *(*reply)(void);
@@ -28,8 +28,8 @@ struct route {
         bool sealed;
 };
 
-const struct route *route_at(size_t index); /* NULL at the end */
-const struct route *route_of_kind(unsigned kind); /* of the request; NULL when the API has no such */
+const struct route *route_at(size_t index);              /* NULL at the end */
+const struct route *route_of_kind(unsigned kind);        /* of the request; NULL when the API has no such */
 const char *route_method_text(enum route_method method); /* "GET" */
 
 /* PROBLEM_NOT_FOUND: no such path. PROBLEM_METHOD: the path takes others (route_methods()). HEAD is not GET here. */
@@ -44,6 +44,7 @@ enum route_place route_field_place(const struct route *route, const char *field)
 /* The message that a request is: path, query and body together. An empty body is an empty object. */
 int route_decode(const struct route *route, struct bytes target, struct bytes body, void *ret_message) must_check;
 
-/* The request that a message is. `ret_body` stays empty for a GET; it may hold secrets: end it with json_buf_done(). A fault when a path field is
- * empty. */
-int route_encode(const struct route *route, const void *message, struct buf *ret_target, struct buf *ret_body) must_check;
+/* The request that a message is. `ret_body` stays empty for a GET; it may hold secrets: end it with json_buf_done(). A
+ * fault when a path field is empty. */
+int route_encode(const struct route *route, const void *message, struct buf *ret_target,
+                 struct buf *ret_body) must_check;

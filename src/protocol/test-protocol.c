@@ -17,7 +17,7 @@
 
 #define TEXT(s) bytes_of(s, sizeof(s) - 1)
 
-/* ---- JSON --------------------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static void fill_import(struct msg_directory_import *import)
 {
@@ -55,8 +55,9 @@ static void each_type_has_its_form(void **state)
         row->token = secret_copy(TEXT("ABCDEFG"));
         row->expires = 1795402290;
         assert_int_equal(json_add(user_enroll_reply, &reply, &json), 0);
-        assert_string_equal(buf_text(&json), "{\"rows\":[{\"user\":\"\",\"name\":\"\",\"address\":\"\",\"outcome\":\"\",\"detail\":"
-                                             "\"\",\"token\":\"ABCDEFG\",\"expires\":\"2026-11-23T02:51:30Z\"}],\"cursor\":\"\"}");
+        assert_string_equal(buf_text(&json),
+                            "{\"rows\":[{\"user\":\"\",\"name\":\"\",\"address\":\"\",\"outcome\":\"\",\"detail\":"
+                            "\"\",\"token\":\"ABCDEFG\",\"expires\":\"2026-11-23T02:51:30Z\"}],\"cursor\":\"\"}");
         assert_int_equal(json_parse(user_enroll_reply, buf_view(&json), &back), 0);
         assert_int_equal(back.rows.at[0].expires, row->expires);
         create.auth = secret_copy(bytes_of("\xff\x00\x01", 3));
@@ -110,9 +111,11 @@ static void what_json_may_not_be_is_refused_with_its_place(void **state)
         refused_json("{\"people\":[{\"guid\":\"12345678901234567890123456789012345678901234567890123456789012345\"}]}",
                      "people[0].guid is longer");
         assert_int_equal(json_parse(token_use, TEXT("{\"mac\":\"AA=A\"}"), &use), PROBLEM_MALFORMED);
-        assert_int_equal(json_parse(token_use, TEXT("{\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"), &use),
-                         PROBLEM_MALFORMED);
-        assert_int_equal(json_parse(token_use, TEXT("{\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"), &use), 0);
+        assert_int_equal(
+                json_parse(token_use, TEXT("{\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}"), &use),
+                PROBLEM_MALFORMED);
+        assert_int_equal(
+                json_parse(token_use, TEXT("{\"mac\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"), &use), 0);
 }
 
 static void deep_nesting_ends_in_an_answer(void **state)
@@ -125,7 +128,7 @@ static void deep_nesting_ends_in_an_answer(void **state)
         assert_int_equal(json_parse(directory_import, buf_view(&text), &import), PROBLEM_MALFORMED);
 }
 
-/* ---- routes ------------------------------------------------------------------------------------------------- */
+/* ---- routes ---- */
 
 static void every_request_of_the_api_has_a_route_and_its_reply(void **state)
 {
@@ -142,7 +145,8 @@ static void every_request_of_the_api_has_a_route_and_its_reply(void **state)
 /* Every name in a path or query is a field of a fitting type, and a GET has no field left over for a body. */
 static void templates_name_fields(void **state)
 {
-        for (const struct route *route = route_at(0); route < route_at(0) + 1000 && route_at((size_t)(route - route_at(0))); route++) {
+        for (const struct route *route = route_at(0);
+             route < route_at(0) + 1000 && route_at((size_t)(route - route_at(0))); route++) {
                 const struct msg_record *record = route->request();
                 size_t placed = 0, named = 0;
 
@@ -195,9 +199,21 @@ static void a_query_survives_its_http_form(void **state)
 
 static void addresses_that_are_none_are_told_apart(void **state)
 {
-        static const char *const missing[] = {"/", "", "/api/v1", "/api/v1/", "/api/v1/users/", "/api/v1//users", "/api/v1/users/a/",
-                                              "/api/v2/users", "/api/v1/users/a/b", "/api/v1/users//revoke", "/api/v1/Users",
-                                              "api/v1/users", "/api/v1/users/a/revoke/b", "/api/v1/statusx", "*"};
+        static const char *const missing[] = {"/",
+                                              "",
+                                              "/api/v1",
+                                              "/api/v1/",
+                                              "/api/v1/users/",
+                                              "/api/v1//users",
+                                              "/api/v1/users/a/",
+                                              "/api/v2/users",
+                                              "/api/v1/users/a/b",
+                                              "/api/v1/users//revoke",
+                                              "/api/v1/Users",
+                                              "api/v1/users",
+                                              "/api/v1/users/a/revoke/b",
+                                              "/api/v1/statusx",
+                                              "*"};
         const struct route *route;
         CLEANUP(buf_done) struct buf allow = BUF_NONE;
 
@@ -240,7 +256,8 @@ static void ill_formed_parameters_are_refused_by_name(void **state)
         assert_int_equal(route_decode(show, TEXT("/api/v1/users/.."), BYTES_NONE, &user), PROBLEM_MALFORMED);
         assert_int_equal(route_decode(show, TEXT("/api/v1/users/%2e%2E"), BYTES_NONE, &user), PROBLEM_MALFORMED);
         assert_int_equal(route_decode(show, TEXT("/api/v1/users/a"), TEXT("{}"), &user), PROBLEM_MALFORMED);
-        assert_int_equal(route_decode(revoke, TEXT("/api/v1/users/a/revoke"), TEXT("{\"user\":\"b\"}"), &twice), PROBLEM_MALFORMED);
+        assert_int_equal(route_decode(revoke, TEXT("/api/v1/users/a/revoke"), TEXT("{\"user\":\"b\"}"), &twice),
+                         PROBLEM_MALFORMED);
 }
 
 static void the_description_is_json_and_complete(void **state)
@@ -261,10 +278,11 @@ static void the_description_is_json_and_complete(void **state)
         json_decref(document);
 }
 
-/* ---- authorization ------------------------------------------------------------------------------------------ */
+/* ---- authorization ---- */
 
-static const char good_header[] = "Vouchsafe operator=\"Jos%C3%A9\", created=\"1795000000\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", "
-                                  "signature=\"MEUCIQ\"";
+static const char good_header[] =
+        "Vouchsafe operator=\"Jos%C3%A9\", created=\"1795000000\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", "
+        "signature=\"MEUCIQ\"";
 
 static void a_signature_survives_its_header(void **state)
 {
@@ -293,7 +311,15 @@ static void a_ticket_survives_its_header(void **state)
 static void other_headers_are_refused(void **state)
 {
         static const char *const headers[] = {
-                "", "Bearer", "Bearer ", "Bearer a", "Bearer  YWJj", "Bearer YWJj ", "Basic YWJj", "Vouchsafe ", "Vouchsafe operator=\"",
+                "",
+                "Bearer",
+                "Bearer ",
+                "Bearer a",
+                "Bearer  YWJj",
+                "Bearer YWJj ",
+                "Basic YWJj",
+                "Vouchsafe ",
+                "Vouchsafe operator=\"",
                 "Vouchsafe operator=\"a\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", created=\"1\", signature=\"MEUCIQ\"",
                 "Vouchsafe operator=\"\", created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"MEUCIQ\"",
                 "Vouchsafe operator=\"%61\", created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"MEUCIQ\"",
@@ -302,7 +328,8 @@ static void other_headers_are_refused(void **state)
                 "Vouchsafe operator=\"a\", created=\"01\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"MEUCIQ\"",
                 "Vouchsafe operator=\"a\", created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0O\", signature=\"MEUCIQ\"",
                 "Vouchsafe operator=\"a\", created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"\"",
-                "Vouchsafe operator=\"a\", created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"MEUCIQ\", x=\"y\"",
+                "Vouchsafe operator=\"a\", created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"MEUCIQ\", "
+                "x=\"y\"",
                 "Vouchsafe operator=\"a\",created=\"1\", nonce=\"AAECAwQFBgcICQoLDA0ODw\", signature=\"MEUCIQ\""};
         struct authorization read = {.is_operator = true};
 
@@ -313,7 +340,7 @@ static void other_headers_are_refused(void **state)
         assert_true(read.is_operator && !read.ticket.data);
 }
 
-/* ---- problems ----------------------------------------------------------------------------------------------- */
+/* ---- problems ---- */
 
 static void every_problem_survives_its_json(void **state)
 {
@@ -338,7 +365,8 @@ static void strange_problems_are_refused(void **state)
         struct msg_problem problem;
 
         assert_int_equal(problem_json_parse(TEXT("{\"type\":\"about:blank\"}"), &problem), PROBLEM_MALFORMED);
-        assert_int_equal(problem_json_parse(TEXT("{\"type\":\"urn:vouchsafe:problem:none\"}"), &problem), PROBLEM_MALFORMED);
+        assert_int_equal(problem_json_parse(TEXT("{\"type\":\"urn:vouchsafe:problem:none\"}"), &problem),
+                         PROBLEM_MALFORMED);
         assert_int_equal(problem_json_parse(TEXT("[]"), &problem), PROBLEM_MALFORMED);
         assert_int_equal(problem_json_parse(BYTES_NONE, &problem), PROBLEM_MALFORMED);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Writes one JSON value (RFC 8259) as compact UTF-8 into a buffer: what is written cannot be ill-formed as long as every
- * opening has its closing. Members and elements get their commas by themselves.
+ * Writes one JSON value (RFC 8259) as compact UTF-8 into a buffer: what is written cannot be ill-formed as long as
+ * every opening has its closing. Members and elements get their commas by themselves.
  *
- * The buffer may come to hold tokens: when it grows, what it leaves behind is wiped, and its owner ends it with json_buf_done().
+ * The buffer may come to hold tokens: when it grows, what it leaves behind is wiped, and its owner ends it with
+ * json_buf_done().
  */
 #include "base/buf.h"
 

@@ -22,9 +22,9 @@ FRONT = os.environ.get("VOUCHSAFE_FRONT", str(BUILD / "src/front/vouchsafe-front
 
 def self_signed(folder: pathlib.Path, name="localhost"):
     """A key and a certificate, PEM."""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", folder / "key.pem",
-                    "-out", folder / "chain.pem"], check=True, capture_output=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+                    "-keyout", folder / "key.pem", "-out", folder / "chain.pem"], check=True, capture_output=True)
     return (folder / "key.pem").read_bytes(), (folder / "chain.pem").read_bytes()
 
 
@@ -87,8 +87,8 @@ class Front:
         self.control, theirs = socket.socketpair()
         self.log = open(self.folder / "log", "w+b")
         prefix = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
-        # The descriptor must be 3 in the child.
-        self.process = subprocess.Popen(["bash", "-c", f'exec "$@" 3<&{theirs.fileno()} {theirs.fileno()}<&-', "bash", *prefix, *FRONT],
+        number = theirs.fileno()  # and 3 in the child
+        self.process = subprocess.Popen(["bash", "-c", f'exec "$@" 3<&{number} {number}<&-', "bash", *prefix, *FRONT],
                                         pass_fds=[theirs.fileno()], stderr=self.log, stdin=subprocess.DEVNULL)
         theirs.close()
         self.configure(**limits)
@@ -103,8 +103,9 @@ class Front:
 
     def configure(self, **limits):
         content = bytearray()
-        for section, key, value in [("log", "level", "debug"), *(("limits", k.replace("_", "-"), str(v)) for k, v in limits.items())]:
-            for text in (section, key, value):
+        options = [("limits", key.replace("_", "-"), str(value)) for key, value in limits.items()]
+        for option in [("log", "level", "debug"), *options]:
+            for text in option:
                 content += struct.pack(">I", len(text)) + text.encode()
         wire.send(self.control, "configure", content=bytes(content), tls_key=self.key, tls_chain=self.chain)
 

@@ -50,7 +50,8 @@ def test_a_request_reaches_the_engine_and_its_answer_the_client(front):
 def test_path_query_body_and_authorization_are_passed_on(front):
     nonce = base64.urlsafe_b64encode(bytes(range(16))).rstrip(b"=").decode()
     headers = {"Content-Type": "application/json; charset=utf-8",
-               "Authorization": f'Vouchsafe operator="Jos%C3%A9", created="1795000000", nonce="{nonce}", signature="MEUCIQ"'}
+               "Authorization": 'Vouchsafe operator="Jos%C3%A9", created="1795000000", '
+                                f'nonce="{nonce}", signature="MEUCIQ"'}
     answer = front.ask("POST", "/api/v1/users/zo%C3%AB%40example.org/revoke", '{"reason": "keyCompromise"}', headers)
     assert problem(answer) == (403, "forbidden", "Not here.")
     name, message, api = front.engine.asked[-1]
@@ -59,7 +60,8 @@ def test_path_query_body_and_authorization_are_passed_on(front):
                                      "signature": base64.b64decode("MEUCIQ==")}]
     front.ask("GET", "/api/v1/users?limit=7&search=a%26b")
     assert front.engine.asked[-1][1] == {"search": "a&b", "state": "", "cursor": "", "limit": 7}
-    front.ask("POST", "/api/v1/certificates/search", "{}", {"Content-Type": "application/json", "Authorization": "Bearer dGlja2V0"})
+    front.ask("POST", "/api/v1/certificates/search", "{}",
+              {"Content-Type": "application/json", "Authorization": "Bearer dGlja2V0"})
     assert front.engine.asked[-1][2]["ticket"] == b"ticket"
 
 
@@ -77,13 +79,11 @@ def test_one_connection_serves_many_requests(front):
 def test_large_bodies_and_answers_pass(front):
     people = [{"guid": str(n), "name": "Zoë " * 50} for n in range(1000)]
     body = json.dumps({"people": people}, ensure_ascii=False).encode()
-    front.engine.answer = lambda name, message, api: (
-        ("directory_listed", {"people": message["people"]}) if name == "directory_import" else Engine.status_only(name, message, api))
+    front.engine.answer = lambda name, message, api: ("directory_listed", {"people": people})
     try:
         answer = front.ask("POST", "/api/v1/people", body)
         assert problem(answer)[:2] == (500, "fault")  # an answer of another kind is the server's fault
         assert len(front.engine.asked[-1][1]["people"]) == 1000
-        front.engine.answer = lambda name, message, api: ("directory_listed", {"people": people})
         status, _, content = front.ask("GET", "/api/v1/people")
         assert status == 200 and json.loads(content)["people"][999]["name"] == "Zoë " * 50
     finally:
@@ -99,7 +99,7 @@ def test_large_bodies_and_answers_pass(front):
     ("POST", "/api/v1/people", b"{}", {"Content-Type": "text/plain"}, (415, "content-type")),
     ("POST", "/api/v1/people", b"{}", {"Content-Type": "application/json; charset=latin1"}, (415, "content-type")),
     ("POST", "/api/v1/people", b"{}", {}, (415, "content-type")),
-    ("POST", "/api/v1/people", b'{"people": [{"colour": 1}]}', {"Content-Type": "application/json"}, (400, "malformed")),
+    ("POST", "/api/v1/people", b'{"people": [{"a": 1}]}', {"Content-Type": "application/json"}, (400, "malformed")),
     ("GET", "/api/v1/users?limit=x", None, {}, (400, "malformed")),
     ("GET", "/api/v1/status", b"{}", {"Content-Type": "application/json"}, (400, "malformed")),
     ("GET", "/api/v1/status", None, {"Authorization": "Basic YTpi"}, (401, "unauthenticated")),
@@ -125,7 +125,8 @@ def test_the_sentence_names_the_place(front):
 
 def test_a_body_beyond_the_limit_is_refused_before_it_comes(front):
     sock = front.connect()
-    sock.sendall(b"POST /api/v1/people HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000000\r\n\r\n")
+    sock.sendall(b"POST /api/v1/people HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                 b"Content-Length: 5000000\r\n\r\n")
     answer = sock.recv(65536)
     assert answer.startswith(b"HTTP/1.1 413 ") and b"Connection: close" in answer
     sock.close()
@@ -164,8 +165,8 @@ def test_it_has_given_up_what_it_does_not_need(front):
 
 def test_documents_are_served_with_what_caches_need(front):
     now = int(time.time())
-    front.engine.tell("publish", path="/pki/issuer.crl", media_type="application/pkix-crl", modified=now - 50, expires=now + 3600,
-                      content=b"list" * 100000)
+    front.engine.tell("publish", path="/pki/issuer.crl", media_type="application/pkix-crl", modified=now - 50,
+                      expires=now + 3600, content=b"list" * 100000)
     until = time.monotonic() + 5
     while front.ask("GET", "/pki/issuer.crl", purpose="http")[0] == 404 and time.monotonic() < until:
         time.sleep(0.02)
@@ -197,7 +198,8 @@ def test_health_and_metrics(front):
     assert front.ask("GET", "/metrics", purpose="http")[0] == 404
     status, headers, body = front.ask("GET", "/metrics", purpose="metrics")
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert b"engine_things 1\n" in body and b'request="status",status="2xx"' in body and b"vouchsafe_front_engine_up{" in body
+    for line in (b"engine_things 1\n", b'request="status",status="2xx"', b"vouchsafe_front_engine_up{"):
+        assert line in body
 
 
 # ---- the engine comes and goes ----
@@ -211,7 +213,10 @@ def test_the_engine_comes_and_goes():
         silent.tell("engine_state", state="sealed")
         front.wait_ready(503)
         waiting = []
-        threads = [threading.Thread(target=lambda: waiting.append(problem(front.ask("GET", "/api/v1/status")))) for _ in range(3)]
+
+        def ask():
+            waiting.append(problem(front.ask("GET", "/api/v1/status")))
+        threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
         until = time.monotonic() + 5
@@ -354,16 +359,17 @@ def test_ambiguous_requests_are_refused(front, name, purpose):
     sock.close()
     assert b" 200 " not in answer and not answer.startswith(b"HTTP/1.1 2"), answer
     if answer:
-        assert answer.startswith(b"HTTP/1.1 4") or answer.startswith(b"HTTP/1.0 4") or answer.startswith(b"HTTP/1.1 505"), answer
+        assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/1.1 505")), answer
         assert b"onnection: close" in answer, answer
 
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-REQUEST = re.compile(rb"(?:\r?\n)*" + TOKEN + rb" /[!-~]* HTTP/1\.([01])\r\n((?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)*)\r\n")
+HEADERS = rb"((?:" + TOKEN + rb":[\t -~\x80-\xff]*\r\n)*)"
+REQUEST = re.compile(rb"(?:\r?\n)*" + TOKEN + rb" /[!-~]* HTTP/1\.([01])\r\n" + HEADERS + rb"\r\n")
 
 
 def understood(text: bytes) -> int:
-    """How many requests there are in the text for someone who takes RFC 9112 at its strictest and stops at the first doubt."""
+    """How many requests are in the text for who takes RFC 9112 at its strictest and stops at the first doubt."""
     count = 0
     while match := REQUEST.match(text):
         headers = [line.split(b":", 1) for line in match[2].split(b"\r\n")[:-1]]
@@ -380,8 +386,9 @@ def understood(text: bytes) -> int:
 
 
 def altered(random, text: bytearray):
-    special = [b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b":", b",", b"\r\n ", b"\n\n", b"\r\n\r\n", b"Content-Length: 1\r\n",
-               b"Transfer-Encoding: chunked\r\n", b"Host: y\r\n", b"\x0b", b"\x7f", b"\xa0", b"0", b"/"]
+    special = [b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b":", b",", b"\r\n ", b"\n\n", b"\r\n\r\n",
+               b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: y\r\n", b"\x0b", b"\x7f",
+               b"\xa0", b"0", b"/"]
     for _ in range(random.randint(1, 3)):
         at = random.randrange(len(text) + 1)
         kind = random.randrange(4)
@@ -464,7 +471,8 @@ def test_slow_clients_are_cut_and_others_are_served():
             ("http", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n"),
             ("http", b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"x"),
             ("https", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n"),
-            ("https", b"POST /api/v1/people HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n", b" "),
+            ("https", b"POST /api/v1/people HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                      b"Content-Length: 100000\r\n\r\n", b" "),
         ]
         took = {}
 
@@ -507,7 +515,8 @@ def test_a_client_that_does_not_read_is_cut():
         sock.connect(("127.0.0.1", front.ports["http"]))
         sock.sendall(b"GET /pki/large HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
         until = time.monotonic() + 20
-        while b'connections_cut_total{process="%d"} 1\n' % front.process.pid not in front.ask("GET", "/metrics", purpose="metrics")[2]:
+        cut = b'connections_cut_total{process="%d"} 1\n' % front.process.pid
+        while cut not in front.ask("GET", "/metrics", purpose="metrics")[2]:
             assert time.monotonic() < until
             time.sleep(0.1)
         sock.close()

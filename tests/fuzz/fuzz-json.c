@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON to message: the first byte chooses the message. What is read is within its limits, and survives writing and reading again. */
+/* JSON to message: the first byte chooses the message. What is read is within its limits, and survives writing and
+ * reading again. */
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Request targets: "METHOD TARGET", then a line feed and the body. What is understood means the same after it was written and
- * read again.
+ * Request targets: "METHOD TARGET", then a line feed and the body. What is understood means the same after it was
+ * written and read again.
  */
 #include <stdlib.h>
 
