@@ -143,6 +143,8 @@ static int cms_body_begin(struct body *base, struct bytes separator)
 
         (void)separator;
         body->is_base64 = strcmp(encoding, "base64") == 0;
+        if (!body->is_base64)
+                body->layer->reading->binary_depth = MAX(body->layer->reading->binary_depth, body->layer->depth);
         if (!body->is_base64 && strcmp(encoding, "binary") != 0 && strcmp(encoding, "8bit") != 0 && strcmp(encoding, "7bit") != 0)
                 return refuse(PROBLEM_UNSUPPORTED, "The message's cryptographic part has a transfer encoding that such parts do not have.");
         return 0;

@@ -150,27 +150,36 @@ bool content_is_pkcs7(const struct content *content)
 
 /* ---- addresses */
 
-/* Does the name that is shown contain an address other than the one that it stands for? */
-static bool name_deceives(const char *name, const char *address)
-{
-        const char *at = name ? strchr(name, '@') : NULL;
-        const char *begin, *end;
-        CLEANUP(mem_freep) char *shown = NULL;
+#define ADDRESS_ENDS " <>\"'()[],;:\t"
 
-        if (!at)
-                return false;
-        for (begin = at; begin > name && !strchr(" <>\"'()[],;:", begin[-1]);)
-                begin--;
-        for (end = at; *end && !strchr(" <>\"'()[],;:", *end);)
-                end++;
-        shown = text_copy_n(begin, (size_t)(end - begin));
-        return begin < at && end > at + 1 && strchr(at, '.') && strcasecmp(shown, address) != 0;
+/* Does the text contain an address other than those that it stands for? Returns a copy of the first, or NULL. */
+static char *other_address(const char *text, char *const *addresses, size_t count)
+{
+        const char *at = text;
+
+        while ((at = strchr(at, '@'))) {
+                const char *begin = at, *end = at;
+                CLEANUP(mem_freep) char *found = NULL;
+                bool known = false, twice;
+
+                while (begin > text && !strchr(ADDRESS_ENDS, begin[-1]))
+                        begin--;
+                while (*end && !strchr(ADDRESS_ENDS, *end))
+                        end++;
+                found = text_copy_n(begin, (size_t)(end - begin));
+                for (size_t i = 0; i < count; i++)
+                        known = known || strcasecmp(found, addresses[i]) == 0;
+                twice = memchr(at + 1, '@', (size_t)(end - at - 1)) != NULL;
+                if (!known && (begin < at || twice) && memchr(at, '.', (size_t)(end - at)))
+                        return TAKE(found);
+                at = end;
+        }
+        return NULL;
 }
 
 static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item)
 {
         const char *address = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(item));
-        const char *name = internet_address_get_name(item);
         CLEANUP(buf_done) struct buf shown = BUF_NONE;
         struct buf key = BUF_NONE;
 
@@ -182,11 +191,23 @@ static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item)
         mailboxes->shown[mailboxes->count] = text_copy(buf_text(&shown));
         mailboxes->count++;
         buf_done(&key);
-        if (!mailboxes->deceiving && name_deceives(name, address)) {
-                buf_clear(&shown);
-                text_add_printable(&shown, bytes_text(name), 200);
-                mailboxes->deceiving = text_copy(buf_text(&shown));
+}
+
+/* A name that is shown, and looks like another address; also one that GMime and others read differently. */
+static void deceiving_find(struct mailboxes *mailboxes, InternetAddressList *list, const char *value)
+{
+        CLEANUP(mem_freep) char *found = other_address(value, mailboxes->shown, mailboxes->count);
+        CLEANUP(buf_done) struct buf shown = BUF_NONE;
+
+        for (int i = 0; list && i < internet_address_list_length(list) && !found; i++) {
+                const char *name = internet_address_get_name(internet_address_list_get_address(list, i));
+
+                found = name ? other_address(name, mailboxes->shown, mailboxes->count) : NULL;
         }
+        if (!found)
+                return;
+        text_add_printable(&shown, bytes_text(found), 200);
+        mailboxes->deceiving = text_copy(buf_text(&shown));
 }
 
 static void mailboxes_add(struct mailboxes *mailboxes, InternetAddressList *list)
@@ -215,6 +236,7 @@ void mailboxes_parse(const struct header_field *field, struct mailboxes *ret_mai
                 if (INTERNET_ADDRESS_IS_GROUP(item))
                         mailboxes_add(&mailboxes, internet_address_group_get_members(INTERNET_ADDRESS_GROUP(item)));
         }
+        deceiving_find(&mailboxes, list, value);
         if (list)
                 g_object_unref(list);
         *ret_mailboxes = mailboxes;

@@ -66,7 +66,7 @@ struct mailboxes {
         char **keys;  /* as address_parse() gives, or NULL where the address is none */
         char **shown; /* the address as it stands, printable */
         size_t count;
-        char *deceiving; /* a display name that shows another address than it has, or NULL */
+        char *deceiving; /* another address that the field shows beside those that it has, as in a name; or NULL */
 };
 void mailboxes_parse(const struct header_field *field, struct mailboxes *ret_mailboxes);
 void mailboxes_done(struct mailboxes *mailboxes);

@@ -122,6 +122,8 @@ static int leaf_finish(struct sink *sink)
         struct leaf *leaf = CONTAINER_OF(CONTAINER_OF(sink, struct body, sink), struct leaf, base);
 
         TRY(sink_finish(&leaf->structure.sink));
+        if (leaf->structure.binary || strcmp(leaf->layer->content.encoding, "binary") == 0)
+                leaf->layer->reading->binary_depth = MAX(leaf->layer->reading->binary_depth, leaf->layer->depth);
         /* The parts of a multipart/signed that is left as it is belong together. */
         if (!content_is_signed(&leaf->layer->content))
                 structure_judge(leaf);

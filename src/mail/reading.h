@@ -34,6 +34,7 @@ struct reading {
         unsigned layers_left;
         bool failed;             /* a layer ended the reading, … */
         unsigned failed_layer;   /* … this one */
+        unsigned binary_depth;   /* the deepest layer that says that its content is binary; 0: none */
         bool other_kind;         /* the message is S/MIME, but not of the kind that was asked for */
         struct identity identity;
         const struct header *outer;
@@ -84,6 +85,8 @@ struct digest_set {
                 EVP_MD_CTX *context;
         } items[DIGESTS_MOST];
         size_t count;
+        bool begun;
+        uint8_t first; /* byte of the content */
 };
 int digest_set_add(struct digest_set *set, const EVP_MD *md) must_check; /* once each */
 int digest_set_update(struct digest_set *set, const uint8_t *data, size_t len) must_check;

@@ -24,11 +24,29 @@ static int sealed_outcome(int result)
 
 /* ---- CBC */
 
+/* UTF-8 that may begin and end inside a character. */
+static bool is_utf8_inside(const uint8_t *data, size_t len)
+{
+        for (int i = 0; i < 3 && len > 0 && (data[0] & 0xc0) == 0x80; i++, len--)
+                data++;
+        for (size_t back = 1; back <= 3 && back <= len; back++) {
+                uint8_t lead = data[len - back];
+
+                if ((lead & 0xc0) == 0x80)
+                        continue;
+                if (lead >= 0xc0 && (lead >= 0xf0 ? 4u : lead >= 0xe0 ? 3u : 2u) > back)
+                        len -= back;
+                break;
+        }
+        return text_is_utf8(bytes_of(data, len));
+}
+
 /*
- * A block that was not the sender's comes out random. Text has no control characters beside bytes above 127; random blocks of 16 bytes have
- * both in four cases of five.
+ * A block that was not the sender's comes out random. Text, even that of old programs, has no control characters beside bytes above 127; random
+ * blocks of 16 bytes have both in four cases of five. Header fields have hardly any such bytes but in UTF-8: there ninety-nine of a
+ * hundred random blocks show.
  */
-static bool block_is_garbled(const uint8_t block[16])
+static bool block_is_garbled(const uint8_t block[16], bool in_header)
 {
         unsigned controls = 0, high = 0;
 
@@ -39,7 +57,9 @@ static bool block_is_garbled(const uint8_t block[16])
                 controls += byte == 0x7f || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r' && byte != '\f' && byte != 0x1b &&
                                              byte != 0x0e && byte != 0x0f);
         }
-        return controls > 0 && high >= 3 && !text_is_utf8(bytes_of(block, 16));
+        if (in_header)
+                return (high >= 4 || (controls > 0 && high > 0)) && !is_utf8_inside(block, 16);
+        return controls > 0 && high >= 3 && !is_utf8_inside(block, 16);
 }
 
 /* Eight bytes at a time: is there any below 0x20? Line ends are, and get the closer look too. */
@@ -54,8 +74,18 @@ static inline bool has_control(const uint8_t *block)
         return (a | b) != 0;
 }
 
+/* How much of the first plaintext is header, as far as it is there. */
+static size_t header_end(const uint8_t *data, size_t len)
+{
+        const uint8_t *crlf = memmem(data, len, "\r\n\r\n", 4), *lf = memmem(data, len, "\n\n", 2);
+
+        return crlf && (!lf || crlf < lf) ? (size_t)(crlf - data) : lf ? (size_t)(lf - data) : len;
+}
+
 static void watch_plain(struct cms_body *body, const uint8_t *data, size_t len)
 {
+        const uint8_t *body_begin = data + (body->inner->begun ? 0 : header_end(data, len));
+
         if (body->block_at > 0) {
                 size_t take = MIN(len, 16 - body->block_at);
 
@@ -65,12 +95,12 @@ static void watch_plain(struct cms_body *body, const uint8_t *data, size_t len)
                 len -= take;
                 if (body->block_at < 16)
                         return;
-                body->garbled |= block_is_garbled(body->watch);
+                body->garbled |= block_is_garbled(body->watch, data < body_begin);
                 body->block_at = 0;
         }
         for (; len >= 16; data += 16, len -= 16)
-                if (has_control(data))
-                        body->garbled |= block_is_garbled(data);
+                if (data + 16 <= body_begin || has_control(data))
+                        body->garbled |= block_is_garbled(data, data + 16 <= body_begin);
         memcpy(body->watch, data, len);
         body->block_at = len;
 }
@@ -104,14 +134,6 @@ static int cbc_write(struct sink *sink, const uint8_t *data, size_t len)
         return sealed_outcome(decrypt_write(CONTAINER_OF(sink, struct cms_body, opening), data, len));
 }
 
-/* Does the content, or a part of it, say that it is binary? Then control characters mean nothing. */
-static bool content_is_binary(const struct cms_body *body)
-{
-        const struct layer *inner = body->inner;
-
-        return strcmp(inner->content.encoding, "binary") == 0 || (content_is_pkcs7(&inner->content) && strcmp(inner->content.encoding, "base64") != 0);
-}
-
 static int cbc_finish(struct cms_body *body)
 {
         int done;
@@ -122,7 +144,8 @@ static int cbc_finish(struct cms_body *body)
         }
         TRY(sealed_outcome(plain_put(body, (size_t)done)));
         TRY(sealed_outcome(sink_finish(&body->inner->sink)));
-        if (body->garbled && !content_is_binary(body))
+        /* Control characters mean nothing in what is binary; but only what was encrypted itself may say that it is. */
+        if (body->garbled && body->layer->reading->binary_depth <= body->layer->depth)
                 finding_add(body->layer->reading->report, PROBLEM_MAIL_DECEPTIVE, body->layer->depth,
                             "The decrypted text has blocks that are no text, as when somebody without the key pastes pieces of encrypted "
                             "messages together; its content is not given out.");

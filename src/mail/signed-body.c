@@ -43,6 +43,10 @@ int digest_set_add(struct digest_set *set, const EVP_MD *md)
 
 int digest_set_update(struct digest_set *set, const uint8_t *data, size_t len)
 {
+        if (!set->begun && len > 0) {
+                set->begun = true;
+                set->first = data[0];
+        }
         for (size_t i = 0; i < set->count; i++)
                 if (EVP_DigestUpdate(set->items[i].context, data, len) != 1)
                         return crypto_fault("Hashing the message");

@@ -79,6 +79,9 @@ static int signature_check(const struct signer_info *info, const struct certific
                 return refuse(PROBLEM_MAIL_UNVERIFIED, "The signer's key is of a kind or strength that is not accepted.");
         TRY(result);
         TRY(signer_info_verify(info, key, view));
+        /* Strenzke, "Forging signed CMS", 2023: the signed attributes of another message, given out as content. */
+        if (info->attributes.len == 0 && digests->first == DER_SET)
+                return refuse(PROBLEM_MAIL_DECEPTIVE, "The content is made of the signed attributes of another message.");
         return PASS(certificate_hash_check(info, certificate));
 }
 

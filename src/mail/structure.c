@@ -48,6 +48,7 @@ static void structure_part(struct structure *structure, const struct header *hea
         bool is_signed;
 
         content_parse(header, &content);
+        structure->binary = structure->binary || strcmp(content.encoding, "binary") == 0;
         is_signed = content_is_signed(&content) || (content.smime_type && strcmp(content.smime_type, "signed-data") == 0);
         if (content_is_signed(&content) || content_is_pkcs7(&content)) {
                 if (structure->attached)

@@ -21,7 +21,7 @@ struct structure {
         bool attached;      /* inside an attached message */
         unsigned parts;
         /* what was found */
-        bool wrapped_signed, wrapped_encrypted, attached_secured, too_deep;
+        bool wrapped_signed, wrapped_encrypted, attached_secured, too_deep, binary;
         struct header inner; /* the header of the message inside, if the entity is a message/rfc822 */
         bool has_inner;
 };

@@ -256,8 +256,8 @@ void identity_read(const struct header *header, struct mail_report *report, stru
         if (date && header_date(date, &identity.date) != 0)
                 identity.date = 0;
         if (identity.from.deceiving)
-                finding_add(report, PROBLEM_MAIL_DECEPTIVE, 0, "The sender %s gives himself a name that looks like another address: %s.",
-                            identity.from.shown[0], identity.from.deceiving);
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, 0, "The sender %s shows another address beside his own, %s, as if it were his.",
+                            identity.from.count > 0 ? identity.from.shown[0] : "without an address", identity.from.deceiving);
         *ret_identity = identity;
 }
 

@@ -39,7 +39,7 @@ def tool(verb, *options, message: bytes) -> Result:
 
 def entity(message: bytes) -> bytes:
     """What is protected of a message: its content header fields and body."""
-    head, separator, body = re.match(rb"(?s)(.*?\n|)(\r?\n|$)(.*)", message).groups()
+    head, separator, body = re.match(rb"(?s)(|.*?\n)(\r?\n|$)(.*)", message).groups()
     fields = re.findall(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*", head)
     eol = b"\r\n" if re.match(rb"[^\n]*\r\n", message) else b"\n"
     content = b"".join(field for field in fields if re.match(rb"(?i)(content-[!-9;-~]+|mime-version)[ \t]*:", field))

@@ -10,10 +10,12 @@ import subprocess
 import pytest
 
 from mail_pki import Pki, run
-from mail_tool import entity, tool
+from mail_tool import ROOT, entity, tool
 
 ADDRESSES = {"alice": "rsa3072", "bob": "rsa", "carol": "ec", "dave": "ec384"}
-DATA = pathlib.Path(os.environ.get("VOUCHSAFE_MAIL_DATA", "/work/shared/data/mail"))
+# Real messages are not part of the project: they are taken from a folder shared/data/mail beside it, if there is one.
+DATA = pathlib.Path(os.environ.get("VOUCHSAFE_MAIL_DATA") or next(
+    (parent / "shared/data/mail" for parent in ROOT.parents if (parent / "shared/data/mail").is_dir()), "none"))
 
 
 @pytest.fixture(scope="session")
@@ -291,3 +293,38 @@ def test_real_messages_come_back(pki, name, message, crlf):
         assert back.codes <= {"mail-deceptive"}, back.findings
         if not back.codes:
             assert back.out == entity(message)
+
+
+ODD = {
+    "nothing": b"",
+    "one line end": b"\n",
+    "a body only": b"\nbody\n",
+    "no body": b"Subject: x\nContent-Type: text/plain\n\n",
+    "latin 1 unannounced": b"Content-Type: text/plain\n\n" + bytes(range(160, 256)) + b"\n",
+    "utf-8 in the header": "Content-Disposition: inline; filename=\"Überweisung приказ.txt\"\n\nx\n".encode(),
+    "iso-2022-jp": "Content-Type: text/plain; charset=iso-2022-jp\n\n日本語\n".encode("iso-2022-jp"),
+    "old mac line ends": b"Content-Type: text/plain\n\na\rb\rc\r",
+    "long lines": b"Content-Type: text/plain\n\n" + b"x" * 300000 + b"\n",
+    "zero bytes": b"Content-Type: text/plain\n\n\0\0\0\n",
+    "binary": b"Content-Transfer-Encoding: binary\n\n" + bytes(range(256)) * 100,
+    "binary inside": b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: binary\n\n" + bytes(range(256)) * 500 + b"\n--b--\n",
+    "uuencode": b"\nbegin 644 x\n#0V%T\n`\nend\n",
+    "boundaries that are none": b"Content-Type: multipart/mixed; boundary=b\n\n--\n--b x\n--bb\n--b--\n--b\n",
+    "mbox line": b"From a@b Mon Jan  1 00:00:00 2001\nContent-Type: text/plain\n\nx\n",
+    "dots": b"\n.\n..\nFrom x\n>From y\n",
+    "folded": b"Content-Type:\n text/plain;\n\tcharset=x\nX: y\nContent-Description: a\n b\n\nx\n",
+}
+
+
+@pytest.mark.parametrize("crlf", [False, True])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_messages_come_back(pki, name, crlf):
+    message = ODD[name] if not crlf else canonical(ODD[name])
+    for form in ("--clear", "--opaque"):
+        signed = tool("sign", form, *signing(pki, "alice"), message=message)
+        back = tool("verify", *trusting(pki), message=signed.out)
+        assert (back.worst, back.out) == ("mail-other-sender", entity(message)), (form, back.findings)
+    for options in ([], ["--gcm"]):
+        encrypted = tool("encrypt", *options, "--to", pki.cert("bob"), message=message)
+        back = tool("decrypt", "--entity", *owning(pki, "bob"), message=encrypted.out)
+        assert (back.worst, back.out) == ("ok", entity(message)), (options, back.findings)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every message of the corpus is found out, and nothing of it comes out that must not."""
+import subprocess
+
+import pytest
+
+import mail_deceptive
+from mail_pki import Pki, run
+from mail_tool import tool
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    pki = Pki(tmp_path_factory.mktemp("pki"))
+    stranger = Pki(tmp_path_factory.mktemp("stranger")).user("stranger", "alice@example.org")
+    for name, address in [("alice", "alice@example.org"), ("bob", "bob@example.org"), ("mallory", "mallory@evil.example"), ("rita", "rita@example.org")]:
+        pki.user(name, address)
+    pki.user("nobody", "", section="nobody")
+    for kind in ("cert", "key"):
+        getattr(pki, kind)("stranger").write_bytes(getattr(stranger, kind)("stranger").read_bytes())
+    pki.user("expired", "expired@example.org")
+    expire(pki)
+    # The same key in another certificate, with another address.
+    pki.user("twin", "ceo@bank.example")
+    run("openssl", "x509", "-req", "-in", pki.folder / "alice.csr", "-CA", pki.cert("ca"), "-CAkey", pki.key("ca"), "-out", pki.cert("alice-twin"),
+        "-extfile", pki.folder / "twin.cnf", "-extensions", "user")
+    pki.revoked = pki.crl("rita")
+    return pki
+
+
+def expire(pki):
+    """Certify again with dates in the past."""
+    (pki.folder / "old").mkdir()
+    (pki.folder / "old.cnf").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={pki.folder}/old/index\nserial={pki.folder}/old/serial\nnew_certs_dir={pki.folder}/old\n"
+        f"certificate={pki.cert('ca')}\nprivate_key={pki.key('ca')}\ndefault_md=sha256\npolicy=p\nx509_extensions=user\n[p]\ncommonName=supplied\n"
+        "[user]\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=emailProtection\nsubjectAltName=email:expired@example.org\n")
+    (pki.folder / "old/index").write_text("")
+    (pki.folder / "old/serial").write_text("77\n")
+    run("openssl", "ca", "-batch", "-config", pki.folder / "old.cnf", "-in", pki.folder / "expired.csr", "-out", pki.cert("expired"), "-notext",
+        "-startdate", "20200101000000Z", "-enddate", "20210101000000Z")
+
+
+def test_corpus(pki):
+    options = {
+        "verify": ["--roots", pki.cert("ca"), "--crl", pki.revoked],
+        "decrypt": ["--entity", "--own", pki.cert("bob"), "--own-key", pki.key("bob")],
+    }
+    wrong, count = [], 0
+    for case in mail_deceptive.cases(pki):
+        result = tool(case.verb, *options[case.verb], message=case.message)
+        count += 1
+        if result.worst not in case.worst.split() or result.out != (case.output or b""):
+            wrong.append(f"{case.name}: {result.worst} instead of {case.worst}, {len(result.out)} bytes: {result.findings}")
+    assert not wrong, "\n".join(wrong)
+    assert count > 60
