@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How fast src/crypto makes and reads certificates, requests, lists and envelopes, and next to each how fast OpenSSL's own
- * objects do the same. With --json an object a line, as bench/run.py wants it.
+ * How fast src/crypto makes and reads certificates, requests, lists and envelopes, and next to each how fast OpenSSL's
+ * own objects do the same. With --json an object a line, as bench/run.py wants it.
  */
 #include <stdio.h>
 
@@ -54,8 +54,9 @@ static double rate(void (*run)(void), double each)
 static void print(const char *name, const char *unit, double value, double peer)
 {
         if (b.json)
-                printf("{\"name\": \"%s\", \"value\": %.0f, \"unit\": \"%s\", \"peer\": \"OpenSSL's objects\", \"ratio\": %.2f}\n", name,
-                       value, unit, value / peer);
+                printf("{\"name\": \"%s\", \"value\": %.0f, \"unit\": \"%s\", \"peer\": \"OpenSSL's objects\", "
+                       "\"ratio\": %.2f}\n",
+                       name, value, unit, value / peer);
         else
                 printf("%-48s %12.0f %-16s %8.2f × OpenSSL's objects\n", name, value, unit, value / peer);
         fflush(stdout);
@@ -70,10 +71,18 @@ static void cert_ours(void)
         uint8_t serial[SERIAL_SIZE];
 
         serial_random(serial);
-        check(certificate_make(&(struct cert_template){.profile = CERT_USER_SIGNATURE, .serial = serial, .not_before = TEST_NOW,
-                                                       .not_after = TEST_NOW + 86400, .subject = buf_view(&b.name), .spki = buf_view(&b.spki),
-                                                       .issuer = b.ca.issuing.items[0].subject, .issuer_key_id = b.ca.key_id,
-                                                       .addresses = &address, .address_count = 1, .crl_url = TEST_CRL, .ca_issuers_url = TEST_CA},
+        check(certificate_make(&(struct cert_template){.profile = CERT_USER_SIGNATURE,
+                                                       .serial = serial,
+                                                       .not_before = TEST_NOW,
+                                                       .not_after = TEST_NOW + 86400,
+                                                       .subject = buf_view(&b.name),
+                                                       .spki = buf_view(&b.spki),
+                                                       .issuer = b.ca.issuing.items[0].subject,
+                                                       .issuer_key_id = b.ca.key_id,
+                                                       .addresses = &address,
+                                                       .address_count = 1,
+                                                       .crl_url = TEST_CRL,
+                                                       .ca_issuers_url = TEST_CA},
                                b.ca.key, &der) == 0);
 }
 
@@ -82,9 +91,12 @@ static void cert_openssl(void)
         static const struct {
                 int nid;
                 const char *value;
-        } extensions[] = {{NID_key_usage, "critical,digitalSignature,nonRepudiation"}, {NID_ext_key_usage, "emailProtection"},
-                          {NID_subject_key_identifier, "hash"},                         {NID_authority_key_identifier, "keyid"},
-                          {NID_subject_alt_name, "email:zoe@example.org"},              {NID_crl_distribution_points, "URI:" TEST_CRL},
+        } extensions[] = {{NID_key_usage, "critical,digitalSignature,nonRepudiation"},
+                          {NID_ext_key_usage, "emailProtection"},
+                          {NID_subject_key_identifier, "hash"},
+                          {NID_authority_key_identifier, "keyid"},
+                          {NID_subject_alt_name, "email:zoe@example.org"},
+                          {NID_crl_distribution_points, "URI:" TEST_CRL},
                           {NID_info_access, "caIssuers;URI:" TEST_CA}};
         CLEANUP(X509_freep) X509 *x509 = X509_new();
         uint8_t serial[SERIAL_SIZE];
@@ -117,7 +129,8 @@ static void cert_parse_ours(void)
         CLEANUP(certificate_done) struct certificate certificate = {0};
         CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
 
-        check(certificate_parse(buf_view(&b.user.items[0].der), &certificate) == 0 && pkey_from_spki(certificate.spki, &key) == 0);
+        check(certificate_parse(buf_view(&b.user.items[0].der), &certificate) == 0 &&
+              pkey_from_spki(certificate.spki, &key) == 0);
 }
 
 static void cert_parse_openssl(void)
@@ -172,8 +185,14 @@ static void key_openssl(void)
 
 static void crl_ours(void)
 {
-        struct crl_template tmpl = {.issuer = b.ca.issuing.items[0].subject, .issuer_key_id = b.ca.key_id, .issuer_type = PKEY_P256,
-                                    .this_update = TEST_NOW, .next_update = TEST_NOW + 86400, .number = 1, .entries = b.entries, .entry_count = ENTRIES};
+        struct crl_template tmpl = {.issuer = b.ca.issuing.items[0].subject,
+                                    .issuer_key_id = b.ca.key_id,
+                                    .issuer_type = PKEY_P256,
+                                    .this_update = TEST_NOW,
+                                    .next_update = TEST_NOW + 86400,
+                                    .number = 1,
+                                    .entries = b.entries,
+                                    .entry_count = ENTRIES};
 
         buf_done(&b.list);
         check(crl_make(&tmpl, b.ca.key, &b.list) == 0);
@@ -225,8 +244,14 @@ static void crl_read_openssl(void)
         X509_REVOKED *found;
 
         if (!small.len) {
-                struct crl_template tmpl = {.issuer = b.ca.issuing.items[0].subject, .issuer_key_id = b.ca.key_id, .issuer_type = PKEY_P256,
-                                            .this_update = TEST_NOW, .next_update = TEST_NOW + 86400, .number = 1, .entries = b.entries, .entry_count = PEER_ENTRIES};
+                struct crl_template tmpl = {.issuer = b.ca.issuing.items[0].subject,
+                                            .issuer_key_id = b.ca.key_id,
+                                            .issuer_type = PKEY_P256,
+                                            .this_update = TEST_NOW,
+                                            .next_update = TEST_NOW + 86400,
+                                            .number = 1,
+                                            .entries = b.entries,
+                                            .entry_count = PEER_ENTRIES};
                 check(crl_make(&tmpl, b.ca.key, &small) == 0);
         }
         const unsigned char *at = small.data;
@@ -252,12 +277,14 @@ static void seal_openssl(void)
 {
         static EVP_CIPHER *cipher;
         CLEANUP(BIO_free_allp) BIO *in = BIO_new_mem_buf(b.plain.data, (int)b.plain.len);
-        CMS_ContentInfo *cms = CMS_encrypt(NULL, in, cipher ? cipher : (cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL)),
-                                           CMS_BINARY | CMS_PARTIAL);
+        CMS_ContentInfo *cms =
+                CMS_encrypt(NULL, in, cipher ? cipher : (cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL)),
+                            CMS_BINARY | CMS_PARTIAL);
         unsigned char *der = NULL;
         int len;
 
-        check(cms && CMS_add1_recipient_cert(cms, b.user_x509, CMS_KEY_PARAM) && CMS_final(cms, in, NULL, CMS_BINARY) == 1);
+        check(cms && CMS_add1_recipient_cert(cms, b.user_x509, CMS_KEY_PARAM) &&
+              CMS_final(cms, in, NULL, CMS_BINARY) == 1);
         len = i2d_CMS_ContentInfo(cms, &der);
         check(len > 0);
         buf_done(&b.cms);
@@ -289,7 +316,8 @@ static void prepare(void)
         b.user_key = test_user(&b.ca, CERT_USER_ENCRYPTION, PKEY_P256, "zoe@example.org", &b.user);
         name_write(&b.name, &(struct name_attributes){.common_name = "Zoë Ångström", .organization = "Example"});
         check(pkey_to_spki(b.user_key, &b.spki) == 0 && csr_make(b.user_key, buf_view(&b.name), &b.csr) == 0);
-        check(certificate_to_x509(&b.user.items[0], &b.user_x509) == 0 && certificate_to_x509(&b.ca.issuing.items[0], &b.issuer_x509) == 0);
+        check(certificate_to_x509(&b.user.items[0], &b.user_x509) == 0 &&
+              certificate_to_x509(&b.ca.issuing.items[0], &b.issuer_x509) == 0);
         check(pkey_to_scalar(b.user_key, &b.scalar) == 0 && point_of_scalar(&b.scalar, &b.point) == 0);
         b.plain = secret_random(1794); /* RSA-3072 as PKCS#8 */
         b.entries = mem_array(ENTRIES, sizeof(*b.entries));
@@ -305,11 +333,14 @@ int main(int argc, char **argv)
         b.json = argc > 1 && strcmp(argv[1], "--json") == 0;
         prepare();
         print("certificate, P-256: make and sign", "certificates/s", rate(cert_ours, 1), rate(cert_openssl, 1));
-        print("certificate, P-256: read with its key", "certificates/s", rate(cert_parse_ours, 1), rate(cert_parse_openssl, 1));
+        print("certificate, P-256: read with its key", "certificates/s", rate(cert_parse_ours, 1),
+              rate(cert_parse_openssl, 1));
         print("request, P-256: read and verify", "requests/s", rate(csr_ours, 1), rate(csr_openssl, 1));
         print("key pair, P-256: make, PKCS#8, SPKI", "keys/s", rate(key_ours, 1), rate(key_openssl, 1));
-        print("revocation list of 1,000,000: make and sign", "entries/s", rate(crl_ours, ENTRIES), rate(crl_openssl, PEER_ENTRIES));
-        print("revocation list of 1,000,000: verify and find", "entries/s", rate(crl_read_ours, ENTRIES), rate(crl_read_openssl, PEER_ENTRIES));
+        print("revocation list of 1,000,000: make and sign", "entries/s", rate(crl_ours, ENTRIES),
+              rate(crl_openssl, PEER_ENTRIES));
+        print("revocation list of 1,000,000: verify and find", "entries/s", rate(crl_read_ours, ENTRIES),
+              rate(crl_read_openssl, PEER_ENTRIES));
         print("envelope, GCM, RSA-3072 key: seal", "envelopes/s", rate(seal_ours, 1), rate(seal_openssl, 1));
         print("envelope, GCM, RSA-3072 key: open", "envelopes/s", rate(open_ours, 1), rate(open_openssl, 1));
         return 0;

@@ -209,7 +209,8 @@ static int template_check(const struct cert_template *tmpl)
 {
         if (tmpl->not_before >= tmpl->not_after)
                 return refuse(PROBLEM_MALFORMED, "A certificate would end before it begins.");
-        if (name_is_empty(tmpl->subject) && (profiles[tmpl->profile].is_ca || !(tmpl->address_count + tmpl->host_count)))
+        if (name_is_empty(tmpl->subject) &&
+            (profiles[tmpl->profile].is_ca || !(tmpl->address_count + tmpl->host_count)))
                 return refuse(PROBLEM_MALFORMED, "A certificate would name nobody.");
         TRY(name_check(tmpl->subject));
         return PASS(name_check(tmpl->issuer));

@@ -105,7 +105,8 @@ static int alt_names_read(struct certificate *certificate, struct bytes value)
 /* A URI of http or https, in printable ASCII. */
 static char *url_of(struct bytes uri)
 {
-        bool http = (uri.len > 7 && memcmp(uri.data, "http://", 7) == 0) || (uri.len > 8 && memcmp(uri.data, "https://", 8) == 0);
+        bool http = (uri.len > 7 && memcmp(uri.data, "http://", 7) == 0) ||
+                    (uri.len > 8 && memcmp(uri.data, "https://", 8) == 0);
 
         for (size_t i = 0; i < uri.len; i++)
                 if (uri.data[i] <= ' ' || uri.data[i] >= 0x7f)
@@ -358,8 +359,9 @@ static bool permits_mail(const struct certificate *certificate)
 
 bool certificate_may_sign(const struct certificate *certificate)
 {
-        return permits_mail(certificate) && (!certificate->has_key_usage ||
-                                             certificate->key_usage & (USAGE_DIGITAL_SIGNATURE | USAGE_NON_REPUDIATION));
+        return permits_mail(certificate) &&
+               (!certificate->has_key_usage ||
+                certificate->key_usage & (USAGE_DIGITAL_SIGNATURE | USAGE_NON_REPUDIATION));
 }
 
 bool certificate_may_encrypt(const struct certificate *certificate)

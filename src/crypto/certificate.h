@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * X.509 certificates (RFC 5280, RFC 8550, RFC 9598): made from a template, read strictly, and verified as a chain. The DER is written
- * and read here and not by OpenSSL's X509 objects, which cost more than the signature does; chains are verified by OpenSSL.
+ * X.509 certificates (RFC 5280, RFC 8550, RFC 9598): made from a template, read strictly, and verified as a chain. The
+ * DER is written and read here and not by OpenSSL's X509 objects, which cost more than the signature does; chains are
+ * verified by OpenSSL.
  */
 #include "base/secret.h"
 #include "crypto/pkey.h"
@@ -18,7 +19,8 @@ enum cert_profile {
 };
 
 #define SERIAL_SIZE 16 /* as model/id.h has it */
-/* A serial number of ours: 16 random bytes, positive and not zero (top bit clear, next bit set, so that the length never varies). */
+/* A serial number of ours: 16 random bytes, positive and not zero (top bit clear, next bit set, so that the length
+ * never varies). */
 void serial_random(uint8_t ret_serial[static SERIAL_SIZE]);
 
 /* Everything is borrowed. Texts are UTF-8; NULL leaves the extension out. */
@@ -74,7 +76,7 @@ struct certificate {
         bool has_key_usage, has_ext_key_usage, is_ca;
         unsigned key_usage, ext_key_usage;
         int path_len;                                     /* -1: no limit */
-        struct buf addresses;                             /* keys of address_parse(), each ended by 0; see certificate_address() */
+        struct buf addresses; /* keys of address_parse(), each ended by 0; see certificate_address() */
         size_t address_count;
         char *crl_url, *ca_issuers_url, *ocsp_url;        /* the first http or https one of each, or NULL */
         struct digest fingerprint;                        /* SHA-256 of the DER */
@@ -83,9 +85,10 @@ struct certificate {
 enum { CERTIFICATE_MOST = 64 * 1024 };
 
 /*
- * Strict and pure: version 3, DER throughout, equal signature algorithms inside and outside, no extension twice, no unknown critical
- * extension. PROBLEM_MALFORMED, PROBLEM_UNSUPPORTED (another version, unknown critical extension), PROBLEM_TOO_LARGE. Says
- * nothing about trust, and takes any kind of key: pkey_from_spki(certificate.spki) tells if it is usable. Addresses that are none are left out.
+ * Strict and pure: version 3, DER throughout, equal signature algorithms inside and outside, no extension twice, no
+ * unknown critical extension. PROBLEM_MALFORMED, PROBLEM_UNSUPPORTED (another version, unknown critical extension),
+ * PROBLEM_TOO_LARGE. Says nothing about trust, and takes any kind of key: pkey_from_spki(certificate.spki) tells if it
+ * is usable. Addresses that are none are left out.
  */
 int certificate_parse(struct bytes der, struct certificate *ret_certificate) must_check;
 void certificate_done(struct certificate *certificate);
@@ -117,7 +120,8 @@ struct chain_query {
         enum chain_purpose purpose;
 };
 /*
- * Does a chain lead from the leaf to a root? No network, no revocation (crl.h). PROBLEM_MAIL_UNVERIFIED with the reason in a sentence,
- * PROBLEM_MAIL_EXPIRED when only the time is wrong. `ret_issuer` (may be NULL) gets the leaf's issuer, out of the lists.
+ * Does a chain lead from the leaf to a root? No network, no revocation (crl.h). PROBLEM_MAIL_UNVERIFIED with the reason
+ * in a sentence, PROBLEM_MAIL_EXPIRED when only the time is wrong. `ret_issuer` (may be NULL) gets the leaf's issuer,
+ * out of the lists.
  */
 int chain_verify(const struct chain_query *query, const struct certificate **ret_issuer) must_check;

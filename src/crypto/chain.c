@@ -70,7 +70,8 @@ static int chain_check(const X509_STACK *chain, enum chain_purpose purpose)
         for (int i = 1; purpose != CHAIN_ANY && i < sk_X509_num(chain); i++) {
                 X509 *ca = sk_X509_value(chain, i);
 
-                if (X509_get_extension_flags(ca) & EXFLAG_XKUSAGE && !(X509_get_extended_key_usage(ca) & (wanted | XKU_ANYEKU)))
+                if (X509_get_extension_flags(ca) & EXFLAG_XKUSAGE &&
+                    !(X509_get_extended_key_usage(ca) & (wanted | XKU_ANYEKU)))
                         return unverified("its issuer may not certify for this use");
         }
         return 0;

@@ -11,7 +11,8 @@ enum { ENTRY_SIZE = 52 /* about, with a reason */, SERIAL_MOST = 20, REASON_MOST
 
 static void entry_add(struct buf *out, const struct crl_entry *entry)
 {
-        static const uint8_t reason_head[] = {0x30, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55, 0x1d, 0x15, 0x04, 0x03, 0x0a, 0x01};
+        static const uint8_t reason_head[] = {0x30, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55,
+                                              0x1d, 0x15, 0x04, 0x03, 0x0a, 0x01};
         size_t sequence = der_begin(out, DER_SEQUENCE);
 
         der_add_unsigned(out, bytes_of(entry->serial, SERIAL_SIZE));
@@ -352,7 +353,8 @@ int crl_find(const struct crl *crl, struct bytes serial, struct crl_entry *ret_e
 
         while (cursor.len) {
                 TRY(der_read_whole(&cursor, DER_SEQUENCE, &element));
-                /* Only one whose bytes contain the number is taken apart: SEQUENCE and INTEGER heads are at least 4 bytes. */
+                /* Only one whose bytes contain the number is taken apart: SEQUENCE and INTEGER heads are at least 4
+                 * bytes. */
                 if (!serial.len || !memmem(element.data, MIN(element.len, (size_t)32), serial.data, serial.len))
                         continue;
                 TRY(entry_read(&element, &found, &entry));

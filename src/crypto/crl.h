@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Certificate revocation lists (RFC 5280 5), version 2, written and read as DER directly: with a million entries, objects of
- * OpenSSL's take seconds and hundreds of megabytes.
+ * Certificate revocation lists (RFC 5280 5), version 2, written and read as DER directly: with a million entries,
+ * objects of OpenSSL's take seconds and hundreds of megabytes.
  *
- * Extensions written: authorityKeyIdentifier, cRLNumber, and issuingDistributionPoint (critical) if a URL is given; entries have reasonCode
- * unless it is unspecified (0). Lists that are read must be complete (no delta), direct (no indirect entries) and for all reasons.
+ * Extensions written: authorityKeyIdentifier, cRLNumber, and issuingDistributionPoint (critical) if a URL is given;
+ * entries have reasonCode unless it is unspecified (0). Lists that are read must be complete (no delta), direct (no
+ * indirect entries) and for all reasons.
  */
 #include "crypto/certificate.h"
 
 struct crl_entry {
         uint8_t serial[SERIAL_SIZE]; /* leading zeros if shorter */
         int64_t time;
-        uint8_t reason;              /* CRLReason: 0 unspecified, 1 keyCompromise, 3 affiliationChanged, 4 superseded, 5 cessationOfOperation, … */
+        uint8_t reason; /* CRLReason: 0 unspecified, 1 keyCompromise, 3 affiliationChanged, 4 superseded, 5
+                           cessationOfOperation, … */
 };
 
 /* Everything is borrowed. */
@@ -47,11 +49,14 @@ enum { CRL_MOST = 256 * 1024 * 1024 };
 
 /* Pure and strict, every entry is looked at. PROBLEM_MALFORMED, PROBLEM_UNSUPPORTED, PROBLEM_TOO_LARGE. */
 int crl_parse(struct bytes der, struct crl *ret_crl) must_check;
-/* Only a TBSCertList: what a signer checks before it signs what somebody else wrote. Signature fields are left empty. */
+/* Only a TBSCertList: what a signer checks before it signs what somebody else wrote. Signature fields are left
+ * empty. */
 int crl_tbs_parse(struct bytes tbs, struct crl *ret_crl) must_check;
 /* Issuer name, cRLSign and signature. PROBLEM_UNAUTHENTICATED. */
 int crl_verify(const struct crl *crl, const struct certificate *issuer) must_check;
-/* PROBLEM_NOT_FOUND when not listed. `serial` is a magnitude, as certificate.serial. For more than a few use crl_each(). */
+/* PROBLEM_NOT_FOUND when not listed. `serial` is a magnitude, as certificate.serial. For more than a few use
+ * crl_each(). */
 int crl_find(const struct crl *crl, struct bytes serial, struct crl_entry *ret_entry) must_check;
-/* Each entry in the order of the list, with a cursor that starts as crl.entries; false at the end. Of a serial longer than 16 bytes the last 16. */
+/* Each entry in the order of the list, with a cursor that starts as crl.entries; false at the end. Of a serial longer
+ * than 16 bytes the last 16. */
 bool crl_each(struct bytes *cursor, struct crl_entry *ret_entry);

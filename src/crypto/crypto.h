@@ -23,7 +23,8 @@ int crypto_fault(const char *what) must_check;
 /* Forget what OpenSSL queued: where its failure was an answer ("does not verify") and no fault. */
 void crypto_errors_clear(void);
 
-/* The fetched algorithms; a name is fetched once. Aborts when OpenSSL lacks it: ask only for what 3.0's default provider has. */
+/* The fetched algorithms; a name is fetched once. Aborts when OpenSSL lacks it: ask only for what 3.0's default
+ * provider has. */
 const EVP_MD *crypto_sha256(void);
 const EVP_MD *crypto_sha384(void);
 

@@ -95,7 +95,8 @@ int csr_verify(struct bytes der, struct csr *ret_csr, EVP_PKEY **ret_key)
         TRY(pkey_from_spki(csr.spki, &key));
         result = pkey_verify_as(key, csr.signature_algorithm, csr.info, csr.signature);
         if (result)
-                return PASS(report_prefix(result, "A certification request does not prove that its maker has the key. "));
+                return PASS(
+                        report_prefix(result, "A certification request does not prove that its maker has the key. "));
         *ret_csr = csr;
         if (ret_key)
                 *ret_key = TAKE(key);

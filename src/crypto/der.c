@@ -31,7 +31,8 @@ static void length_put(uint8_t *place, size_t len)
                 place[i] = (uint8_t)len;
 }
 
-/* One byte is left for the length; a longer one makes der_end() move the content, which is cheaper than measuring first. */
+/* One byte is left for the length; a longer one makes der_end() move the content, which is cheaper than measuring
+ * first. */
 size_t der_begin(struct buf *out, uint8_t tag)
 {
         buf_add_byte(out, tag);
@@ -220,7 +221,8 @@ static int tag_expect(struct bytes cursor, uint8_t tag)
         if (der_is(cursor, tag))
                 return 0;
         if (!cursor.len)
-                return refuse(PROBLEM_MALFORMED, "The DER encoding is wrong: an element with tag %02x is missing.", tag);
+                return refuse(PROBLEM_MALFORMED, "The DER encoding is wrong: an element with tag %02x is missing.",
+                              tag);
         return refuse(PROBLEM_MALFORMED, "The DER encoding is wrong: there is tag %02x where %02x is expected.",
                       cursor.data[0], tag);
 }

@@ -9,10 +9,11 @@
  *         der_add_small(out, 1);
  *         der_end(out, seq);
  *
- * The reader is pure. A cursor is a struct bytes: each call takes one element off its front and gives a view into the input. Only
- * DER passes: definite, minimal lengths; low tag numbers (under 31; nothing that we read has others); minimal integers; booleans of 0 or 255;
- * no unused bits that are set. Anything else is PROBLEM_MALFORMED, with the cursor untouched. Whoever reads a constructed
- * value to its end says so with der_finish(). Nesting costs the reader nothing: there is no recursion here.
+ * The reader is pure. A cursor is a struct bytes: each call takes one element off its front and gives a view into the
+ * input. Only DER passes: definite, minimal lengths; low tag numbers (under 31; nothing that we read has others);
+ * minimal integers; booleans of 0 or 255; no unused bits that are set. Anything else is PROBLEM_MALFORMED, with the
+ * cursor untouched. Whoever reads a constructed value to its end says so with der_finish(). Nesting costs the reader
+ * nothing: there is no recursion here.
  */
 #include "base/buf.h"
 
@@ -47,13 +48,15 @@ size_t der_begin_bits(struct buf *out);
 /* Tag and length of a value whose `len` bytes the caller adds next. */
 void der_add_head(struct buf *out, uint8_t tag, size_t len);
 void der_add(struct buf *out, uint8_t tag, struct bytes content);
-void der_add_unsigned(struct buf *out, struct bytes magnitude); /* INTEGER from big-endian bytes, leading zeros dropped */
+void der_add_unsigned(struct buf *out,
+                      struct bytes magnitude); /* INTEGER from big-endian bytes, leading zeros dropped */
 void der_add_small(struct buf *out, uint64_t value);            /* INTEGER */
 void der_add_boolean(struct buf *out, bool value);
 void der_add_null(struct buf *out);
 void der_add_bits(struct buf *out, struct bytes bytes);                 /* BIT STRING of whole bytes */
-void der_add_named_bits(struct buf *out, unsigned bits);                /* bit 0 is value 1; trailing zeros dropped; under 16 */
-/* RFC 5280 4.1.2.5: UTCTime for 1950 to 2049, else GeneralizedTime. Instants outside the years 0 to 9999 are moved to that limit. */
+void der_add_named_bits(struct buf *out, unsigned bits); /* bit 0 is value 1; trailing zeros dropped; under 16 */
+/* RFC 5280 4.1.2.5: UTCTime for 1950 to 2049, else GeneralizedTime. Instants outside the years 0 to 9999 are moved to
+ * that limit. */
 void der_add_time(struct buf *out, int64_t instant);
 
 /* ---- reading */

@@ -10,22 +10,24 @@ enum { KEK_SIZE = 32, WRAPPED_SIZE = KEK_SIZE + 8, IV_SIZE = 16, POINT_BYTES = 6
 static int does_not_open(void)
 {
         crypto_errors_clear();
-        return refuse(PROBLEM_MALFORMED, "The envelope does not open with this key: it is for another one, or it was altered.");
+        return refuse(PROBLEM_MALFORMED,
+                      "The envelope does not open with this key: it is for another one, or it was altered.");
 }
 
 /* ---- keys */
 
 /*
- * RFC 5753 7.1.4 and 7.2: SHA-256 over Z, the counter 1 and ECC-CMS-SharedInfo, which names AES-256 key wrap and 256 bits; there
- * is no ukm. Everything but Z is the same each time.
+ * RFC 5753 7.1.4 and 7.2: SHA-256 over Z, the counter 1 and ECC-CMS-SharedInfo, which names AES-256 key wrap and 256
+ * bits; there is no ukm. Everything but Z is the same each time.
  */
 static struct secret kek_derive(const struct secret *shared_x)
 {
         static const uint8_t rest[] = {
-                0, 0, 0, 1,                                                         /* counter */
-                0x30, 0x15,                                                         /* ECC-CMS-SharedInfo */
-                0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2d, /* keyInfo: id-aes256-wrap */
-                0xa2, 0x06, 0x04, 0x04, 0, 0, 1, 0,                                 /* suppPubInfo: 256 */
+                0,    0,    0,    1, /* counter */
+                0x30, 0x15,          /* ECC-CMS-SharedInfo */
+                0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                0x65, 0x03, 0x04, 0x01, 0x2d,                /* keyInfo: id-aes256-wrap */
+                0xa2, 0x06, 0x04, 0x04, 0,    0,    1,    0, /* suppPubInfo: 256 */
         };
         CLEANUP(secret_done) struct secret input = secret_new(shared_x->len + sizeof(rest));
         struct secret kek;
@@ -79,7 +81,8 @@ static int key_unwrap(const struct secret *kek, struct bytes wrapped, struct sec
 
         if (!ctx)
                 return crypto_fault("A key could not be unwrapped");
-        if (wrapped.len != WRAPPED_SIZE || EVP_CipherUpdate(ctx, key.data, &len, wrapped.data, (int)wrapped.len) != 1 || len != KEK_SIZE)
+        if (wrapped.len != WRAPPED_SIZE || EVP_CipherUpdate(ctx, key.data, &len, wrapped.data, (int)wrapped.len) != 1 ||
+            len != KEK_SIZE)
                 return does_not_open();
         *ret_key = secret_copy(bytes_of(key.data, KEK_SIZE));
         return 0;
@@ -99,7 +102,8 @@ static int recipient_id(const struct point *recipient, uint8_t ret_id[static KEY
 
 /* ---- content, by AES-256-CBC: GCM is aead.h */
 
-static int cbc_run(const struct secret *key, const uint8_t *iv, struct bytes input, bool encrypt, uint8_t *ret_output, size_t *ret_len)
+static int cbc_run(const struct secret *key, const uint8_t *iv, struct bytes input, bool encrypt, uint8_t *ret_output,
+                   size_t *ret_len)
 {
         static EVP_CIPHER *cbc;
         CLEANUP(EVP_CIPHER_CTX_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -150,7 +154,8 @@ static void parts_done(struct parts *parts)
         buf_done(&parts->sealed);
 }
 
-static int parts_make(const struct point *recipient, const struct secret *plain, enum envelope_kind kind, struct parts *parts)
+static int parts_make(const struct point *recipient, const struct secret *plain, enum envelope_kind kind,
+                      struct parts *parts)
 {
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, shared = SECRET_NONE, kek = SECRET_NONE;
         CLEANUP(secret_done) struct secret key = secret_random(KEK_SIZE);
@@ -169,10 +174,11 @@ static int parts_make(const struct point *recipient, const struct secret *plain,
         return PASS(cbc_encrypt(&key, parts->iv, plain, &parts->sealed));
 }
 
-/* originator [0] EXPLICIT, in it originatorKey [1]: id-ecPublicKey without parameters (RFC 5753 7.1.1), and the point */
+/* originator [0] EXPLICIT, in it originatorKey [1]: id-ecPublicKey without parameters (RFC 5753 7.1.1), the point */
 static void originator_add(struct buf *out, const struct parts *parts)
 {
-        size_t originator = der_begin(out, DER_CONTEXT_CONSTRUCTED(0)), key = der_begin(out, DER_CONTEXT_CONSTRUCTED(1));
+        size_t originator = der_begin(out, DER_CONTEXT_CONSTRUCTED(0)),
+               key = der_begin(out, DER_CONTEXT_CONSTRUCTED(1));
 
         der_add_algorithm(out, oid_ec_public_key, false);
         der_add_bits(out, bytes_of(parts->ephemeral, POINT_BYTES));
@@ -183,7 +189,8 @@ static void originator_add(struct buf *out, const struct parts *parts)
 /* SET { KeyAgreeRecipientInfo [1] } */
 static void recipients_add(struct buf *out, const struct parts *parts)
 {
-        size_t set = der_begin(out, DER_SET), agree = der_begin(out, DER_CONTEXT_CONSTRUCTED(1)), algorithm, keys, key, id;
+        size_t set = der_begin(out, DER_SET), agree = der_begin(out, DER_CONTEXT_CONSTRUCTED(1));
+        size_t algorithm, keys, key, id;
 
         der_add_small(out, 3);
         originator_add(out, parts);
@@ -244,13 +251,15 @@ static void envelope_write(const struct parts *parts, enum envelope_kind kind, s
         der_end(out, info);
 }
 
-int envelope_seal(const struct point *recipient, const struct secret *plain, enum envelope_kind kind, struct buf *ret_der)
+int envelope_seal(const struct point *recipient, const struct secret *plain, enum envelope_kind kind,
+                  struct buf *ret_der)
 {
         CLEANUP(parts_done) struct parts parts = {0};
         struct buf der = BUF_NONE;
 
         if (!plain->len || plain->len > ENVELOPE_MOST / 2)
-                return refuse(PROBLEM_TOO_LARGE, "Only from 1 to %d bytes are put into an envelope.", ENVELOPE_MOST / 2);
+                return refuse(PROBLEM_TOO_LARGE, "Only from 1 to %d bytes are put into an envelope.",
+                              ENVELOPE_MOST / 2);
         TRY(parts_make(recipient, plain, kind, &parts));
         envelope_write(&parts, kind, &der);
         *ret_der = der;

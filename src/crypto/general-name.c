@@ -8,7 +8,13 @@
 #include "crypto/name.h"
 #include "crypto/oid.h"
 
-enum { OTHER_NAME = DER_CONTEXT_CONSTRUCTED(0), RFC822_NAME = DER_CONTEXT(1), DNS_NAME = DER_CONTEXT(2), URI = DER_CONTEXT(6), IP_ADDRESS = DER_CONTEXT(7) };
+enum {
+        OTHER_NAME = DER_CONTEXT_CONSTRUCTED(0),
+        RFC822_NAME = DER_CONTEXT(1),
+        DNS_NAME = DER_CONTEXT(2),
+        URI = DER_CONTEXT(6),
+        IP_ADDRESS = DER_CONTEXT(7)
+};
 
 /* Everything up to and with the @, then the domain as converted. */
 static void domain_replace(const char *address, const char *domain, const char *converted, struct buf *ret_address)

@@ -59,7 +59,8 @@ static void text_attribute_add(struct buf *out, struct bytes oid, const char *te
         clean.len = cut_characters(buf_view(&clean), most);
         if (serial)
                 add_printable_string(&printable, buf_view(&clean));
-        attribute_add(out, oid, serial ? DER_PRINTABLE_STRING : DER_UTF8_STRING, buf_view(serial ? &printable : &clean));
+        attribute_add(out, oid, serial ? DER_PRINTABLE_STRING : DER_UTF8_STRING,
+                      buf_view(serial ? &printable : &clean));
 }
 
 static void country_add(struct buf *out, const char *country)
@@ -76,7 +77,8 @@ static void country_add(struct buf *out, const char *country)
         attribute_add(out, oid_country, DER_PRINTABLE_STRING, bytes_of(code, 2));
 }
 
-/* Upper bounds: RFC 5280 appendix A.1; names of persons (32768 there) are cut like common names, as directories expect. */
+/* Upper bounds: RFC 5280 appendix A.1; names of persons (32768 there) are cut like common names, as directories
+ * expect. */
 void name_write(struct buf *out, const struct name_attributes *attributes)
 {
         size_t name = der_begin(out, DER_SEQUENCE);
@@ -129,7 +131,8 @@ int name_check(struct bytes name)
         while (rdns.len) {
                 TRY(der_read(&rdns, DER_SET, &rdn));
                 if (++count > RDN_MOST || !rdn.len)
-                        return refuse(PROBLEM_MALFORMED, "A name in a certificate has too many parts, or an empty one.");
+                        return refuse(PROBLEM_MALFORMED,
+                                      "A name in a certificate has too many parts, or an empty one.");
                 while (rdn.len)
                         TRY(attribute_read(&rdn, &attribute));
         }
@@ -150,7 +153,8 @@ static void character_add(struct buf *out, unsigned c)
         }
 }
 
-/* The value as printable UTF-8; false for what is no string. Surrogates of BMPString become U+FFFD, as they are no characters. */
+/* The value as printable UTF-8; false for what is no string. Surrogates of BMPString become U+FFFD, as they are no
+ * characters. */
 static bool attribute_text(const struct attribute *attribute, struct buf *out)
 {
         CLEANUP(buf_done) struct buf wide = BUF_NONE;

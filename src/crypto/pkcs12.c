@@ -63,7 +63,8 @@ static void friendly_text(const char *name, struct buf *ret_text)
         }
 }
 
-static int x509_of_entry(const struct pkcs12_entry *entry, const uint8_t *key_id, const struct buf *name, X509 **ret_x509)
+static int x509_of_entry(const struct pkcs12_entry *entry, const uint8_t *key_id, const struct buf *name,
+                         X509 **ret_x509)
 {
         const unsigned char *at = entry->certificate.data;
         CLEANUP(X509_freep) X509 *x509 = d2i_X509(NULL, &at, (long)entry->certificate.len);
@@ -93,7 +94,8 @@ static void bags_done(struct bags *bags)
         bags_freep(&bags->keys);
 }
 
-static int entry_add(struct bags *bags, const struct pkcs12_entry *entry, enum pkcs12_profile profile, const char *password)
+static int entry_add(struct bags *bags, const struct pkcs12_entry *entry, enum pkcs12_profile profile,
+                     const char *password)
 {
         CLEANUP(buf_done) struct buf name = BUF_NONE;
         CLEANUP(X509_freep) X509 *x509 = NULL;
@@ -109,7 +111,8 @@ static int entry_add(struct bags *bags, const struct pkcs12_entry *entry, enum p
                 return crypto_fault("A certificate could not be put into PKCS#12");
         if (!entry->key)
                 return 0;
-        bag = PKCS12_add_key(&bags->keys, entry->key, 0, profiles[profile].iterations, profiles[profile].cipher, password);
+        bag = PKCS12_add_key(&bags->keys, entry->key, 0, profiles[profile].iterations, profiles[profile].cipher,
+                             password);
         if (!bag || PKCS12_add_localkeyid(bag, key_id, SHA_DIGEST_LENGTH) != 1 ||
             (name.len && PKCS12_add_friendlyname_utf8(bag, buf_text(&name), (int)name.len) != 1))
                 return crypto_fault("A key could not be put into PKCS#12");
@@ -123,7 +126,8 @@ static int p12_make(const struct bags *bags, enum pkcs12_profile profile, const 
         CLEANUP(EVP_MD_freep) EVP_MD *md = EVP_MD_fetch(NULL, profiles[profile].mac, NULL);
 
         /* Keys are encrypted one by one already (the last -1: not once more). */
-        if (!PKCS12_add_safe(&safes, bags->certificates, profiles[profile].cipher, profiles[profile].iterations, password) ||
+        if (!PKCS12_add_safe(&safes, bags->certificates, profiles[profile].cipher, profiles[profile].iterations,
+                             password) ||
             (bags->keys && !PKCS12_add_safe(&safes, bags->keys, -1, 0, NULL)))
                 return crypto_fault("PKCS#12 could not be made");
         p12 = PKCS12_add_safes(safes, 0);
@@ -205,8 +209,9 @@ static int shrouded_key_add(struct reading *reading, const PKCS12_SAFEBAG *bag)
 
         if (!info) {
                 crypto_errors_clear();
-                return refuse(PROBLEM_UNSUPPORTED, "A key in the PKCS#12 file cannot be decrypted: its cipher is not supported, or "
-                                                   "it has another password than the file.");
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "A key in the PKCS#12 file cannot be decrypted: its cipher is not supported, or "
+                              "it has another password than the file.");
         }
         return PASS(key_info_add(reading, info));
 }
@@ -262,8 +267,9 @@ static int safe_read(struct reading *reading, PKCS7 *safe)
                 bags = PKCS12_unpack_p7encdata(safe, reading->password, reading->password_len);
         if (!bags) {
                 crypto_errors_clear();
-                return refuse(PROBLEM_UNSUPPORTED, "A part of the PKCS#12 file cannot be decrypted: its cipher is not supported (RC2 is "
-                                                   "not; export the file again with AES or 3DES).");
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "A part of the PKCS#12 file cannot be decrypted: its cipher is not supported (RC2 is "
+                              "not; export the file again with AES or 3DES).");
         }
         for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags); i++)
                 TRY(bag_read(reading, sk_PKCS12_SAFEBAG_value(bags, i)));
@@ -297,7 +303,8 @@ static int mac_verify(PKCS12 *p12, struct reading *reading)
                 return refuse(PROBLEM_UNSUPPORTED, "The PKCS#12 file has no MAC, so nothing says that it is whole.");
         PKCS12_get0_mac(NULL, NULL, NULL, &iterations, p12);
         if (iterations && ASN1_INTEGER_get(iterations) > MAC_ITERATIONS_MOST)
-                return refuse(PROBLEM_TOO_LARGE, "The PKCS#12 file asks for more than %d iterations.", MAC_ITERATIONS_MOST);
+                return refuse(PROBLEM_TOO_LARGE, "The PKCS#12 file asks for more than %d iterations.",
+                              MAC_ITERATIONS_MOST);
         if (PKCS12_verify_mac(p12, reading->password, reading->password_len) == 1)
                 return 0;
         if (!reading->password_len && PKCS12_verify_mac(p12, NULL, 0) == 1) {

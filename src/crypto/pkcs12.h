@@ -6,8 +6,8 @@
  *   modern  PBES2 with PBKDF2-HMAC-SHA256 and AES-256-CBC, MAC with SHA-256: everything of today
  *   legacy  SHA1-3DES for keys and certificates, MAC with SHA-1: old Apple, gpgsm 2.2; needs no legacy provider
  *
- * Entries are written in the order given: the leaf and its key first. A key has the localKeyID of its certificate (SHA-1 of
- * the certificate, as all programs expect).
+ * Entries are written in the order given: the leaf and its key first. A key has the localKeyID of its certificate
+ * (SHA-1 of the certificate, as all programs expect).
  */
 #include "base/secret.h"
 #include "crypto/pkey.h"
@@ -35,6 +35,7 @@ struct pkcs12_content {
         struct pkcs12_item *items;
         size_t count;
 };
-/* PROBLEM_MALFORMED, PROBLEM_UNSUPPORTED, PROBLEM_PASSWORD (its MAC does not verify). Keys without a certificate are left out. */
+/* PROBLEM_MALFORMED, PROBLEM_UNSUPPORTED, PROBLEM_PASSWORD (its MAC does not verify). Keys without a certificate are
+ * left out. */
 int pkcs12_read(struct bytes der, const struct secret *password, struct pkcs12_content *ret_content) must_check;
 void pkcs12_content_done(struct pkcs12_content *content);

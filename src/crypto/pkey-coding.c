@@ -22,8 +22,8 @@ static const char *const rsa_names[RSA_PARTS] = {
 
 static int unsupported_type(void)
 {
-        return refuse(PROBLEM_UNSUPPORTED, "The key is of a type or size that is not supported; use P-256, P-384, Ed25519 or "
-                                           "RSA of 2048 to 8192 bits.");
+        return refuse(PROBLEM_UNSUPPORTED, "The key is of a type or size that is not supported; use P-256, P-384, "
+                                           "Ed25519 or RSA of 2048 to 8192 bits.");
 }
 
 /* ---- public keys, out */
@@ -155,10 +155,11 @@ static int curve_of_parameters(struct bytes parameters, enum pkey_type *ret_type
         return 0;
 }
 
-/* Products of the odd primes below 100, none over 32 bits: a modulus has no divisor in common with them. */
+/* A modulus of two large primes has none of these; one that was altered mostly has. */
 static bool has_small_factor(const BIGNUM *n)
 {
-        static const uint8_t primes[] = {3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97};
+        static const uint8_t primes[] = {3,  5,  7,  11, 13, 17, 19, 23, 29, 31, 37, 41,
+                                         43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97};
 
         for (size_t i = 0; i < sizeof(primes); i++)
                 if (BN_mod_word(n, primes[i]) == 0)
@@ -207,7 +208,7 @@ static int rsa_public_split(struct spki_parts parts, struct bytes *ret_n, struct
         return 0;
 }
 
-/* Numbers go into OpenSSL in the machine's byte order, here always little endian; `place` is moved past what was used. */
+/* Numbers go into OpenSSL in the order of a little-endian machine; `place` is moved past what was used. */
 static OSSL_PARAM number_param(const char *name, struct bytes number, uint8_t **place)
 {
         uint8_t *at = *place;
@@ -241,11 +242,12 @@ static int rsa_from_public(struct spki_parts parts, EVP_PKEY **ret_key)
 
         TRY(rsa_public_split(parts, &n, &e));
         TRY(rsa_numbers_check(n, e, &type));
-        OSSL_PARAM params[] = {number_param(rsa_names[0], n, &place), number_param(rsa_names[1], e, &place), OSSL_PARAM_END};
+        OSSL_PARAM params[] = {number_param(rsa_names[0], n, &place), number_param(rsa_names[1], e, &place),
+                               OSSL_PARAM_END};
         return PASS(from_data("RSA", EVP_PKEY_PUBLIC_KEY, params, ret_key));
 }
 
-/* The point must be uncompressed: RFC 5480 2.2 permits the other form, but nobody uses it and it would give a key two encodings. */
+/* Uncompressed: RFC 5480 2.2 permits the other form, but nobody uses it, and it would give a key two encodings. */
 static int ec_from_public(enum pkey_type type, struct bytes point, EVP_PKEY **ret_key)
 {
         const struct curve *curve = pkey_curve(type);
@@ -447,7 +449,8 @@ static int public_of_scalar(const struct curve *curve, struct bytes scalar, uint
                 return refuse(PROBLEM_MALFORMED, "The private key is not a number from 1 to the order of the curve.");
         BN_set_flags(number, BN_FLG_CONSTTIME);
         if (EC_POINT_mul(curve->group, product, number, NULL, NULL, NULL) != 1 ||
-            EC_POINT_point2oct(curve->group, product, POINT_CONVERSION_UNCOMPRESSED, point, 1 + 2 * curve->size, NULL) == 0)
+            EC_POINT_point2oct(curve->group, product, POINT_CONVERSION_UNCOMPRESSED, point, 1 + 2 * curve->size,
+                               NULL) == 0)
                 return crypto_fault("A public key could not be computed");
         return 0;
 }

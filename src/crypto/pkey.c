@@ -70,8 +70,9 @@ const struct curve *pkey_curve(enum pkey_type type)
         struct curve *curve = type == PKEY_P256 ? &p256 : &p384;
 
         if (!curve->parameters) {
-                OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)curve->name, 0),
-                                       OSSL_PARAM_END};
+                OSSL_PARAM params[] = {
+                        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)curve->name, 0),
+                        OSSL_PARAM_END};
                 CLEANUP(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 
                 if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||
@@ -95,7 +96,8 @@ int pkey_generate(enum pkey_type type, EVP_PKEY **ret_key)
         ctx = EVP_PKEY_CTX_new_from_name(NULL, algorithm, NULL);
         if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 ||
             (types[type].rsa_bits && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)types[type].rsa_bits) != 1) ||
-            ((type == PKEY_P256 || type == PKEY_P384) && EVP_PKEY_CTX_set_group_name(ctx, pkey_curve(type)->name) != 1) ||
+            ((type == PKEY_P256 || type == PKEY_P384) &&
+             EVP_PKEY_CTX_set_group_name(ctx, pkey_curve(type)->name) != 1) ||
             EVP_PKEY_generate(ctx, &key) != 1)
                 return crypto_fault("A key could not be made");
         *ret_key = key;
@@ -210,7 +212,8 @@ static int digest_key_check(const EVP_PKEY *key)
         enum pkey_type type = pkey_type_of(key);
 
         if (type != PKEY_P256 && !pkey_type_is_rsa(type))
-                return refuse(PROBLEM_UNSUPPORTED, "A key of type %s does not sign a SHA-256 digest.", pkey_type_name(type));
+                return refuse(PROBLEM_UNSUPPORTED, "A key of type %s does not sign a SHA-256 digest.",
+                              pkey_type_name(type));
         return 0;
 }
 
@@ -264,7 +267,8 @@ int pkey_verify_as(EVP_PKEY *key, struct bytes algorithm, struct bytes message, 
         while (i < ARRAY_LEN(algorithms) && !bytes_equal(oid, *algorithms[i].oid))
                 i++;
         if (i == ARRAY_LEN(algorithms) || algorithms[i].key != EVP_PKEY_get_base_id(key))
-                return refuse(PROBLEM_UNSUPPORTED, "The signature algorithm is unknown here, or not one for this type of key.");
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "The signature algorithm is unknown here, or not one for this type of key.");
         if (algorithms[i].key == EVP_PKEY_RSA)
                 TRY(der_read_null(&content));
         TRY(der_finish(content));

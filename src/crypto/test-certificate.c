@@ -45,7 +45,8 @@ static void assert_strict(const struct certificate *leaf)
         sk_X509_push(untrusted, issuing);
         X509_STORE_add_cert(store, root);
         X509_STORE_CTX_init(ctx, store, x509, untrusted);
-        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE | X509_V_FLAG_POLICY_CHECK);
+        X509_STORE_CTX_set_flags(ctx,
+                                 X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE | X509_V_FLAG_POLICY_CHECK);
         X509_STORE_CTX_set_time(ctx, 0, TEST_NOW);
         if (X509_verify_cert(ctx) != 1)
                 fail_msg("%s", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
@@ -74,7 +75,8 @@ static void lint(const struct certificate *certificate, unsigned usage, uint32_t
         unsigned char *again = NULL;
 
         assert_int_equal(X509_get_version(x509), 2);
-        assert_int_equal(ASN1_INTEGER_get_int64(&(int64_t){0}, X509_get0_serialNumber(x509)), 0); /* longer than 64 bits */
+        assert_int_equal(ASN1_INTEGER_get_int64(&(int64_t){0}, X509_get0_serialNumber(x509)),
+                         0); /* longer than 64 bits */
         assert_int_equal(certificate->serial.len, 16);
         X509_ALGOR_get0(&inner, NULL, NULL, X509_get0_tbs_sigalg(x509));
         const X509_ALGOR *outside;
@@ -121,7 +123,8 @@ static void profiles_are_correct(void **state)
         assert_strict(&ca.issuing.items[0]);
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 CLEANUP(cert_list_done) struct cert_list list = {0};
-                CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = test_user(&ca, cases[i].profile, cases[i].type, "zoe@example.org", &list);
+                CLEANUP(EVP_PKEY_freep)
+                EVP_PKEY *key = test_user(&ca, cases[i].profile, cases[i].type, "zoe@example.org", &list);
                 const struct certificate *c = &list.items[0];
 
                 lint(c, cases[i].usage, cases[i].ext_usage);
@@ -136,7 +139,8 @@ static void profiles_are_correct(void **state)
                 assert_int_equal(c->address_count, 1);
                 assert_string_equal(certificate_address(c, 0), "zoe@example.org");
                 assert_int_equal(certificate_may_encrypt(c), cases[i].profile == CERT_USER_ENCRYPTION);
-                assert_int_equal(certificate_may_sign(c), cases[i].profile == CERT_USER_SIGNATURE || cases[i].profile == CERT_AUDIT);
+                assert_int_equal(certificate_may_sign(c),
+                                 cases[i].profile == CERT_USER_SIGNATURE || cases[i].profile == CERT_AUDIT);
                 X509 *x509 = x509_of(c);
                 assert_int_equal(X509_check_email(x509, "zoe@example.org", 0, 0), 1);
                 X509_free(x509);
@@ -150,8 +154,12 @@ static void servers_have_names(void **state)
         const char *hosts[] = {"kms.example.org", "127.0.0.1", "::1"};
 
         assert_int_equal(pkey_generate(PKEY_P256, &key), 0);
-        struct cert_template tmpl = {.profile = CERT_TLS_SERVER, .subject = bytes_of("\x30\x00", 2), .hosts = hosts, .host_count = 3,
-                                     .ocsp_url = "http://ocsp.example.org/", .policy = "2.23.140.1.5.1.3"};
+        struct cert_template tmpl = {.profile = CERT_TLS_SERVER,
+                                     .subject = bytes_of("\x30\x00", 2),
+                                     .hosts = hosts,
+                                     .host_count = 3,
+                                     .ocsp_url = "http://ocsp.example.org/",
+                                     .policy = "2.23.140.1.5.1.3"};
         test_cert(&ca, &tmpl, key, ca.key, &list);
         lint(&list.items[0], KU_DIGITAL_SIGNATURE, XKU_SSL_SERVER);
         assert_strict(&list.items[0]);
@@ -178,7 +186,11 @@ static void addresses_come_back_as_keys(void **state)
 
         assert_int_equal(pkey_generate(PKEY_P256, &key), 0);
         name_write(&name, &(struct name_attributes){.common_name = "Zoë"});
-        test_cert(&ca, &(struct cert_template){.profile = CERT_USER_SIGNATURE, .subject = buf_view(&name), .addresses = addresses, .address_count = 3},
+        test_cert(&ca,
+                  &(struct cert_template){.profile = CERT_USER_SIGNATURE,
+                                          .subject = buf_view(&name),
+                                          .addresses = addresses,
+                                          .address_count = 3},
                   key, ca.key, &list);
         assert_int_equal(list.items[0].address_count, 3);
         for (size_t i = 0; i < 3; i++)
@@ -199,8 +211,14 @@ static void impossible_templates_are_refused(void **state)
         assert_int_equal(pkey_generate(PKEY_ED25519, &key), 0);
         assert_int_equal(pkey_to_spki(key, &spki), 0);
         name_write(&name, &(struct name_attributes){.common_name = "x"});
-        const struct cert_template good = {.profile = CERT_USER_SIGNATURE, .serial = serial, .not_before = 0, .not_after = 1,
-                                           .subject = buf_view(&name), .spki = buf_view(&spki), .issuer = buf_view(&name), .issuer_key_id = ca.key_id};
+        const struct cert_template good = {.profile = CERT_USER_SIGNATURE,
+                                           .serial = serial,
+                                           .not_before = 0,
+                                           .not_after = 1,
+                                           .subject = buf_view(&name),
+                                           .spki = buf_view(&spki),
+                                           .issuer = buf_view(&name),
+                                           .issuer_key_id = ca.key_id};
         struct cert_template t = good;
         assert_int_equal(certificate_make(&t, ca.key, &none), 0);
         buf_done(&none);
@@ -221,7 +239,8 @@ static void impossible_templates_are_refused(void **state)
         assert_null(none.data);
 }
 
-/* No prefix, no altered byte and no additional byte crashes; what still parses is the same certificate but for its values. */
+/* No prefix, no altered byte and no additional byte crashes; what still parses is the same certificate but for its
+ * values. */
 static void altered_certificates_are_handled(void **state)
 {
         CLEANUP(buf_done) struct buf der = buf_copy_of(buf_view(&ca.issuing.items[0].der));
@@ -250,7 +269,8 @@ static void altered_certificates_are_handled(void **state)
         assert_int_equal(certificate_parse(buf_view(&der), &certificate), PROBLEM_MALFORMED);
 }
 
-static int verify_at(const struct certificate *leaf, int64_t at, enum chain_purpose purpose, const struct certificate **ret_issuer)
+static int verify_at(const struct certificate *leaf, int64_t at, enum chain_purpose purpose,
+                     const struct certificate **ret_issuer)
 {
         return chain_verify(&(struct chain_query){leaf, &ca.issuing, &ca.root, at, purpose}, ret_issuer);
 }
@@ -259,7 +279,8 @@ static void chains_are_verified(void **state)
 {
         CLEANUP(cert_list_done) struct cert_list list = {0}, none = {0};
         CLEANUP(EVP_PKEY_freep) EVP_PKEY *sign = test_user(&ca, CERT_USER_SIGNATURE, PKEY_P256, "a@b.example", &list);
-        CLEANUP(EVP_PKEY_freep) EVP_PKEY *encrypt = test_user(&ca, CERT_USER_ENCRYPTION, PKEY_P256, "a@b.example", &list);
+        CLEANUP(EVP_PKEY_freep)
+        EVP_PKEY *encrypt = test_user(&ca, CERT_USER_ENCRYPTION, PKEY_P256, "a@b.example", &list);
         const struct certificate *issuer = NULL, *signer = &list.items[0], *recipient = &list.items[1];
 
         assert_int_equal(verify_at(signer, TEST_NOW, CHAIN_MAIL_SIGNER, &issuer), 0);
@@ -269,8 +290,11 @@ static void chains_are_verified(void **state)
         assert_int_equal(verify_at(recipient, TEST_NOW, CHAIN_MAIL_SIGNER, NULL), PROBLEM_MAIL_UNVERIFIED);
         assert_int_equal(verify_at(signer, TEST_NOW + 400 * 86400, CHAIN_MAIL_SIGNER, NULL), PROBLEM_MAIL_EXPIRED);
         assert_int_equal(verify_at(signer, TEST_NOW - 2 * 86400, CHAIN_MAIL_SIGNER, NULL), PROBLEM_MAIL_EXPIRED);
-        assert_int_equal(chain_verify(&(struct chain_query){signer, NULL, &ca.root, TEST_NOW, CHAIN_MAIL_SIGNER}, NULL), PROBLEM_MAIL_UNVERIFIED);
-        assert_int_equal(chain_verify(&(struct chain_query){signer, &ca.issuing, &none, TEST_NOW, CHAIN_MAIL_SIGNER}, NULL), PROBLEM_MAIL_UNVERIFIED);
+        assert_int_equal(chain_verify(&(struct chain_query){signer, NULL, &ca.root, TEST_NOW, CHAIN_MAIL_SIGNER}, NULL),
+                         PROBLEM_MAIL_UNVERIFIED);
+        assert_int_equal(
+                chain_verify(&(struct chain_query){signer, &ca.issuing, &none, TEST_NOW, CHAIN_MAIL_SIGNER}, NULL),
+                PROBLEM_MAIL_UNVERIFIED);
         /* Another CA of the same name, and a chain that is expired and wrong: wrong is what counts. */
         struct test_ca other = test_ca_new(PKEY_P256);
         struct chain_query query = {signer, &other.issuing, &other.root, TEST_NOW + 400 * 86400, CHAIN_MAIL_SIGNER};
@@ -278,7 +302,10 @@ static void chains_are_verified(void **state)
         test_ca_done(&other);
         /* A user's certificate is no CA's. */
         CLEANUP(cert_list_done) struct cert_list forged = {0};
-        struct cert_template tmpl = {.profile = CERT_USER_SIGNATURE, .subject = signer->subject, .issuer = signer->subject, .issuer_key_id = signer->subject_key_id.data};
+        struct cert_template tmpl = {.profile = CERT_USER_SIGNATURE,
+                                     .subject = signer->subject,
+                                     .issuer = signer->subject,
+                                     .issuer_key_id = signer->subject_key_id.data};
         test_cert(&ca, &tmpl, encrypt, sign, &forged);
         CLEANUP(cert_list_done) struct cert_list hints = {0};
         assert_int_equal(cert_list_add(&hints, buf_view(&signer->der)), 0);
@@ -327,9 +354,12 @@ static void strange_extensions_are_refused(void **state)
 
         assert_int_equal(parse_with(c, BYTES_NONE, c->signature_algorithm), 0);
         assert_int_equal(parse_with(c, bytes_of(unknown, sizeof(unknown) - 1), c->signature_algorithm), 0);
-        assert_int_equal(parse_with(c, bytes_of(critical, sizeof(critical) - 1), c->signature_algorithm), PROBLEM_UNSUPPORTED);
-        assert_int_equal(parse_with(c, bytes_of(not_critical, sizeof(not_critical) - 1), c->signature_algorithm), PROBLEM_MALFORMED);
-        assert_int_equal(parse_with(c, bytes_of(second_usage, sizeof(second_usage) - 1), c->signature_algorithm), PROBLEM_MALFORMED);
+        assert_int_equal(parse_with(c, bytes_of(critical, sizeof(critical) - 1), c->signature_algorithm),
+                         PROBLEM_UNSUPPORTED);
+        assert_int_equal(parse_with(c, bytes_of(not_critical, sizeof(not_critical) - 1), c->signature_algorithm),
+                         PROBLEM_MALFORMED);
+        assert_int_equal(parse_with(c, bytes_of(second_usage, sizeof(second_usage) - 1), c->signature_algorithm),
+                         PROBLEM_MALFORMED);
         der_add_signature_algorithm(&rsa, PKEY_RSA2048);
         assert_int_equal(parse_with(c, BYTES_NONE, buf_view(&rsa)), PROBLEM_MALFORMED);
 }
@@ -359,7 +389,9 @@ static void resigned(X509 *x509, EVP_PKEY *key, struct cert_list *list)
 static void weak_and_misused_chains_are_refused(void **state)
 {
         CLEANUP(cert_list_done) struct cert_list list = {0}, weak = {0}, servers = {0};
-        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = test_user(&ca, CERT_USER_SIGNATURE, PKEY_P256, "a@b.example", &list), *small = EVP_RSA_gen(1024);
+        CLEANUP(EVP_PKEY_freep)
+        EVP_PKEY *key = test_user(&ca, CERT_USER_SIGNATURE, PKEY_P256, "a@b.example", &list),
+                 *small = EVP_RSA_gen(1024);
         X509 *x509 = x509_of(&list.items[0]);
 
         X509_set_pubkey(x509, small);
@@ -390,7 +422,9 @@ static void pem_lists_are_read(void **state)
         assert_true(bytes_equal(buf_view(&list.items[1].der), buf_view(&ca.issuing.items[0].der)));
         assert_int_equal(cert_list_add_pem(&list, buf_view(&ca.root.items[0].der)), 0);
         assert_int_equal(cert_list_add_pem(&list, bytes_text("")), PROBLEM_MALFORMED);
-        assert_int_equal(cert_list_add_pem(&list, bytes_text("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")), PROBLEM_MALFORMED);
+        assert_int_equal(
+                cert_list_add_pem(&list, bytes_text("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")),
+                PROBLEM_MALFORMED);
 }
 
 int main(void)

@@ -29,9 +29,14 @@ static int teardown(void **state)
 
 static struct crl_template template_of(const struct crl_entry *entries, size_t count)
 {
-        return (struct crl_template){.issuer = ca.issuing.items[0].subject, .issuer_key_id = ca.key_id, .issuer_type = PKEY_P256,
-                                     .this_update = TEST_NOW, .next_update = TEST_NOW + 86400, .number = 4711,
-                                     .entries = entries, .entry_count = count};
+        return (struct crl_template){.issuer = ca.issuing.items[0].subject,
+                                     .issuer_key_id = ca.key_id,
+                                     .issuer_type = PKEY_P256,
+                                     .this_update = TEST_NOW,
+                                     .next_update = TEST_NOW + 86400,
+                                     .number = 4711,
+                                     .entries = entries,
+                                     .entry_count = count};
 }
 
 static void lists_are_read_by_openssl(void **state)
@@ -110,8 +115,10 @@ static void entries_are_found(void **state)
                 assert_int_equal(crl_find(&crl, bytes_of(entries[i].serial, SERIAL_SIZE), &entry), PROBLEM_NOT_FOUND);
                 entries[i].serial[7] ^= 1;
                 /* A part of a serial number is no serial number. */
-                assert_int_equal(crl_find(&crl, bytes_of(entries[i].serial, SERIAL_SIZE - 1), &entry), PROBLEM_NOT_FOUND);
-                assert_int_equal(crl_find(&crl, bytes_of(entries[i].serial + 1, SERIAL_SIZE - 1), &entry), PROBLEM_NOT_FOUND);
+                assert_int_equal(crl_find(&crl, bytes_of(entries[i].serial, SERIAL_SIZE - 1), &entry),
+                                 PROBLEM_NOT_FOUND);
+                assert_int_equal(crl_find(&crl, bytes_of(entries[i].serial + 1, SERIAL_SIZE - 1), &entry),
+                                 PROBLEM_NOT_FOUND);
         }
         for (cursor = crl.entries; crl_each(&cursor, &entry); seen++)
                 assert_memory_equal(&entry, &entries[seen], sizeof(entry));
@@ -122,7 +129,8 @@ static void entries_are_found(void **state)
 
 static void altered_lists_are_refused(void **state)
 {
-        struct crl_entry entries[2] = {{.serial = {0x40, [15] = 1}, .time = TEST_NOW, .reason = 1}, {.serial = {0x41, [15] = 2}, .time = TEST_NOW}};
+        struct crl_entry entries[2] = {{.serial = {0x40, [15] = 1}, .time = TEST_NOW, .reason = 1},
+                                       {.serial = {0x41, [15] = 2}, .time = TEST_NOW}};
         CLEANUP(buf_done) struct buf der = BUF_NONE;
         struct crl_template tmpl = template_of(entries, 2);
         struct crl crl;
@@ -143,7 +151,8 @@ static void altered_lists_are_refused(void **state)
         assert_int_equal(crl_parse(buf_view(&der), &crl), PROBLEM_MALFORMED);
 }
 
-/* Lists of changes, of some reasons, of user certificates only, or with entries of others must not pass for the whole list. */
+/* Lists of changes, of some reasons, of user certificates only, or with entries of others must not pass for the whole
+ * list. */
 static void partial_lists_are_refused(void **state)
 {
         static const struct {
@@ -165,8 +174,9 @@ static void partial_lists_are_refused(void **state)
                 const unsigned char *at = der.data;
                 X509_CRL *theirs = d2i_X509_CRL(NULL, &at, (long)der.len);
                 ASN1_INTEGER *base = ASN1_INTEGER_new();
-                X509_EXTENSION *extension = cases[i].value ? X509V3_EXT_conf_nid(NULL, NULL, cases[i].nid, cases[i].value)
-                                                           : X509V3_EXT_i2d(cases[i].nid, 0, base);
+                X509_EXTENSION *extension = cases[i].value
+                                                    ? X509V3_EXT_conf_nid(NULL, NULL, cases[i].nid, cases[i].value)
+                                                    : X509V3_EXT_i2d(cases[i].nid, 0, base);
                 unsigned char *again = NULL;
                 struct crl crl;
 
@@ -217,7 +227,8 @@ static void a_large_list_is_quick(void **state)
         assert_int_equal(crl_make(&tmpl, ca.key, &der), 0);
         assert_int_equal(crl_parse(buf_view(&der), &crl), 0);
         assert_int_equal(crl_find(&crl, bytes_of(entries[COUNT - 1].serial, SERIAL_SIZE), &entry), 0);
-        assert_true(clock_monotonic_ms() - start < 3000); /* even under valgrind's eyes or a loaded machine; 50 ms is usual */
+        assert_true(clock_monotonic_ms() - start <
+                    3000); /* even under valgrind's eyes or a loaded machine; 50 ms is usual */
 }
 
 int main(void)

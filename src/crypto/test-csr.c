@@ -45,7 +45,8 @@ static void requests_of_openssl_are_read(void **state)
         assert_int_equal(pkey_generate(PKEY_RSA2048, &key), 0);
         X509_REQ_set_version(theirs, 0);
         X509_REQ_set_pubkey(theirs, key);
-        X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(theirs), "CN", MBSTRING_UTF8, (const unsigned char *)"é", -1, -1, 0);
+        X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(theirs), "CN", MBSTRING_UTF8, (const unsigned char *)"é",
+                                   -1, -1, 0);
         ASN1_OCTET_STRING *nothing = ASN1_OCTET_STRING_new();
         X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(NULL, NID_key_usage, 1, nothing);
         X509v3_add_ext(&extensions, extension, -1);

@@ -120,15 +120,26 @@ static void wrong_encodings_are_refused(void **state)
         uint8_t tag;
         bool truth;
         const struct bytes heads[] = {
-                DER(""), DER("\x30"), DER("\x30\x80\x00\x00"), DER("\x30\x81\x7f"), DER("\x30\x81\x01\x00"), DER("\x30\x82\x00\x80"),
-                DER("\x30\x85\x01\x00\x00\x00\x00"), DER("\x30\x84\xff\xff\xff\xff"), DER("\x30\x02\x00"), DER("\x3f\x00"), DER("\x1f\x81\x00\x00"),
+                DER(""),
+                DER("\x30"),
+                DER("\x30\x80\x00\x00"),
+                DER("\x30\x81\x7f"),
+                DER("\x30\x81\x01\x00"),
+                DER("\x30\x82\x00\x80"),
+                DER("\x30\x85\x01\x00\x00\x00\x00"),
+                DER("\x30\x84\xff\xff\xff\xff"),
+                DER("\x30\x02\x00"),
+                DER("\x3f\x00"),
+                DER("\x1f\x81\x00\x00"),
                 DER("\x30\x82\x01"),
         };
-        const struct bytes integers[] = {DER("\x02\x00"), DER("\x02\x01\x80"), DER("\x02\x02\x00\x7f"), DER("\x02\x02\x00\x00"),
-                                                DER("\x0a\x01\x01"), DER("\x02\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00")};
-        const struct bytes bitstrings[] = {DER("\x03\x00"), DER("\x03\x01\x01"), DER("\x03\x02\x08\x00"), DER("\x03\x02\x01\x81"),
-                                                  DER("\x03\x02\x00\x02")};
-        const struct bytes oids[] = {DER("\x06\x00"), DER("\x06\x02\x55\x80"), DER("\x06\x03\x55\x80\x01"), DER("\x06\x01\x80")};
+        const struct bytes integers[] = {DER("\x02\x00"),         DER("\x02\x01\x80"),
+                                         DER("\x02\x02\x00\x7f"), DER("\x02\x02\x00\x00"),
+                                         DER("\x0a\x01\x01"),     DER("\x02\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00")};
+        const struct bytes bitstrings[] = {DER("\x03\x00"), DER("\x03\x01\x01"), DER("\x03\x02\x08\x00"),
+                                           DER("\x03\x02\x01\x81"), DER("\x03\x02\x00\x02")};
+        const struct bytes oids[] = {DER("\x06\x00"), DER("\x06\x02\x55\x80"), DER("\x06\x03\x55\x80\x01"),
+                                     DER("\x06\x01\x80")};
 
         for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
                 cursor = heads[i];
@@ -169,7 +180,8 @@ static void identifiers_round_trip(void **state)
         }
 #include "crypto/oids.def"
 #undef OID
-        static const char *const bad[] = {"", "1", "1.", ".1", "3.1", "1.40", "1..2", "1.2.", "1.02", "1.2.a", "1.2.18446744073709551616"};
+        static const char *const bad[] = {
+                "", "1", "1.", ".1", "3.1", "1.40", "1..2", "1.2.", "1.02", "1.2.a", "1.2.18446744073709551616"};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 struct buf none = BUF_NONE;
                 assert_int_equal(oid_parse(bytes_text(bad[i]), &none), PROBLEM_MALFORMED);

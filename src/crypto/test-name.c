@@ -31,12 +31,19 @@ static void assert_name(const struct name_attributes *attributes, const char *te
 
 static void names_are_written_and_shown(void **state)
 {
-        assert_name(&(struct name_attributes){.common_name = "Zoë Ångström", .organization = "Example, Inc.", .country = "de"},
+        assert_name(&(struct name_attributes){.common_name = "Zoë Ångström",
+                                              .organization = "Example, Inc.",
+                                              .country = "de"},
                     "CN=Zoë Ångström,O=Example\\, Inc.,C=DE");
         assert_name(&(struct name_attributes){.common_name = "  \"a\"+<b>;\\ =", .unit = "#1", .country = "DEU"},
                     "CN=\\  \\\"a\\\"\\+\\<b\\>\\;\\\\ \\=,OU=\\#1");
-        assert_name(&(struct name_attributes){.common_name = "😀 日本語", .given_name = "", .surname = "O'Neil"}, "CN=😀 日本語,SN=O'Neil");
-        assert_name(&(struct name_attributes){.common_name = "a\nb\xff" "c\xe2\x80\xae"}, "CN=a\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd");
+        assert_name(&(struct name_attributes){.common_name = "😀 日本語", .given_name = "", .surname = "O'Neil"},
+                    "CN=😀 日本語,SN=O'Neil");
+        assert_name(&(struct name_attributes){.common_name = "a\nb\xff"
+                                                             "c\xe2\x80\xae"},
+                    "CN=a\xef\xbf\xbd"
+                    "b\xef\xbf\xbd"
+                    "c\xef\xbf\xbd");
         assert_name(&(struct name_attributes){.serial_number = "ä_1"}, "serialNumber=??1");
         assert_name(&(struct name_attributes){.country = "1e"}, "");
 }
@@ -50,7 +57,8 @@ static void long_names_are_cut_at_characters(void **state)
 
                 for (int k = 0; k < 300; k++)
                         buf_add_text(&text, units[i]);
-                name_write(&name, &(struct name_attributes){.common_name = buf_text(&text), .organization = buf_text(&text)});
+                name_write(&name,
+                           &(struct name_attributes){.common_name = buf_text(&text), .organization = buf_text(&text)});
                 assert_int_equal(name_common_name(buf_view(&name), &back), 0);
                 assert_int_equal(back.len, 64 * strlen(units[i]));
                 assert_memory_equal(back.data, text.data, back.len);
@@ -65,10 +73,16 @@ static void foreign_names_are_shown(void **state)
 {
         /* Latin-1 and UCS-2 strings, two attributes in one RDN, an unknown attribute, a DC */
         static const char der[] = "\x30\x46"
-                                  "\x31\x0b\x30\x09\x06\x03\x55\x04\x0a\x14\x02" "A\xe4"
-                                  "\x31\x1c\x30\x0b\x06\x03\x55\x04\x03\x1e\x04\x00" "B\x20\xac" "\x30\x0d\x06\x03\x55\x04\x2a\x13\x06" "Gi,ven"
-                                  "\x31\x0a\x30\x08\x06\x02\x2a\x03\x0c\x02" "xy"
-                                  "\x31\x0d\x30\x0b\x06\x03\x55\x04\x04\x01\x04" "abcd";
+                                  "\x31\x0b\x30\x09\x06\x03\x55\x04\x0a\x14\x02"
+                                  "A\xe4"
+                                  "\x31\x1c\x30\x0b\x06\x03\x55\x04\x03\x1e\x04\x00"
+                                  "B\x20\xac"
+                                  "\x30\x0d\x06\x03\x55\x04\x2a\x13\x06"
+                                  "Gi,ven"
+                                  "\x31\x0a\x30\x08\x06\x02\x2a\x03\x0c\x02"
+                                  "xy"
+                                  "\x31\x0d\x30\x0b\x06\x03\x55\x04\x04\x01\x04"
+                                  "abcd";
         CLEANUP(buf_done) struct buf text = BUF_NONE;
         struct bytes name = bytes_of(der, sizeof(der) - 1);
 
@@ -120,8 +134,24 @@ static void other_general_names(void **state)
         static const struct {
                 const char *der, *address;
         } cases[] = {
-                {"\x81\x05" "a b@c", ""},       {"\x81\x06" "\xc3\xa4@b.c", ""},  {"\x82\x03" "a.b", ""}, {"\x86\x05" "a@b.c", ""},
-                {"\xa0\x0a\x06\x03\x2a\x03\x04\xa0\x03\x0c\x01" "a", ""}, {"\x81\x05" "A@B.C", "a@b.c"},
+                {"\x81\x05"
+                 "a b@c",
+                 ""},
+                {"\x81\x06"
+                 "\xc3\xa4@b.c",
+                 ""},
+                {"\x82\x03"
+                 "a.b",
+                 ""},
+                {"\x86\x05"
+                 "a@b.c",
+                 ""},
+                {"\xa0\x0a\x06\x03\x2a\x03\x04\xa0\x03\x0c\x01"
+                 "a",
+                 ""},
+                {"\x81\x05"
+                 "A@B.C",
+                 "a@b.c"},
         };
 
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -131,7 +161,16 @@ static void other_general_names(void **state)
                 assert_int_equal(general_name_read_address(&cursor, &address), 0);
                 assert_string_equal(buf_text(&address), cases[i].address);
         }
-        static const char *const bad[] = {"\x30\x01" "a", "\x89\x01" "a", "\x81\x05" "a", "\xa0\x01" "a", "\xa0\x02\x06\x00", ""};
+        static const char *const bad[] = {"\x30\x01"
+                                          "a",
+                                          "\x89\x01"
+                                          "a",
+                                          "\x81\x05"
+                                          "a",
+                                          "\xa0\x01"
+                                          "a",
+                                          "\xa0\x02\x06\x00",
+                                          ""};
         for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
                 struct buf none = BUF_NONE;
                 struct bytes cursor = bytes_text(bad[i]);
@@ -141,7 +180,10 @@ static void other_general_names(void **state)
         general_name_add_host(&hosts, "127.0.0.1");
         general_name_add_host(&hosts, "::1");
         general_name_add_host(&hosts, "kms.bücher.example");
-        assert_memory_equal(hosts.data, "\x87\x04\x7f\0\0\1\x87\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\x82\x19kms.xn--bcher-kva.example", 6 + 18 + 27);
+        assert_memory_equal(
+                hosts.data,
+                "\x87\x04\x7f\0\0\1\x87\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\x82\x19kms.xn--bcher-kva.example",
+                6 + 18 + 27);
         assert_int_equal(hosts.len, 6 + 18 + 27);
 }
 

@@ -49,7 +49,9 @@ static void files_round_trip(void **state)
         static const char *const passwords[] = {"correct horse", "", "pässwörd 😀"};
 
         for (size_t i = 0; i < 4; i++) {
-                CLEANUP(secret_done) struct secret password = secret_copy(bytes_text(passwords[i % 3])), wrong = secret_copy(bytes_text("x"));
+                CLEANUP(secret_done)
+                struct secret password = secret_copy(bytes_text(passwords[i % 3])),
+                              wrong = secret_copy(bytes_text("x"));
                 CLEANUP(pkcs12_content_done) struct pkcs12_content content = {0};
                 CLEANUP(buf_done) struct buf der = BUF_NONE;
 
@@ -94,7 +96,9 @@ static void openssl_reads_them(void **state)
 
 static void wrong_input_is_refused(void **state)
 {
-        CLEANUP(secret_done) struct secret password = secret_copy(bytes_text("secret")), zero = secret_copy(bytes_of("a\0b", 3));
+        CLEANUP(secret_done)
+        struct secret password = secret_copy(bytes_text("secret")),
+                      zero = secret_copy(bytes_of("a\0b", 3));
         CLEANUP(buf_done) struct buf der = BUF_NONE;
         struct pkcs12_content none;
         struct pkcs12_entry mixed = {keys[1], buf_view(&list.items[0].der), NULL};

@@ -54,9 +54,11 @@ static void every_type_round_trips(void **state)
 
                 assert_int_equal(pkey_sign(private, bytes_text("message"), &signature), 0);
                 assert_int_equal(pkey_verify(public, bytes_text("message"), buf_view(&signature)), 0);
-                assert_int_equal(pkey_verify(public, bytes_text("massage"), buf_view(&signature)), PROBLEM_UNAUTHENTICATED);
+                assert_int_equal(pkey_verify(public, bytes_text("massage"), buf_view(&signature)),
+                                 PROBLEM_UNAUTHENTICATED);
                 signature.data[signature.len - 1] ^= 1;
-                assert_int_equal(pkey_verify(public, bytes_text("message"), buf_view(&signature)), PROBLEM_UNAUTHENTICATED);
+                assert_int_equal(pkey_verify(public, bytes_text("message"), buf_view(&signature)),
+                                 PROBLEM_UNAUTHENTICATED);
                 assert_int_equal(pkey_verify(public, bytes_text("message"), BYTES_NONE), PROBLEM_UNAUTHENTICATED);
         }
 }
@@ -174,7 +176,8 @@ static void bad_public_keys_are_refused(void **state)
                 assert_true(result == 0 || result == PROBLEM_MALFORMED);
                 assert_true(k % 2 || result == PROBLEM_MALFORMED);
                 if (k == 255)
-                        assert_in_range(good, 10, 60); /* the share without a factor under 100 is about 24 % of the odd ones */
+                        assert_in_range(good, 10,
+                                        60); /* the share without a factor under 100 is about 24 % of the odd ones */
         }
         rsa_spki(&rsa, bytes_of(n + 2, 255), bytes_of(e, 3));
         assert_int_equal(spki_result(buf_view(&rsa)), PROBLEM_UNSUPPORTED);

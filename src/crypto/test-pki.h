@@ -22,8 +22,8 @@ static inline void test_must(int result)
                 abort();
 }
 
-static inline void test_cert(const struct test_ca *ca, struct cert_template *tmpl, EVP_PKEY *subject_key, EVP_PKEY *issuer_key,
-                             struct cert_list *list)
+static inline void test_cert(const struct test_ca *ca, struct cert_template *tmpl, EVP_PKEY *subject_key,
+                             EVP_PKEY *issuer_key, struct cert_list *list)
 {
         CLEANUP(buf_done) struct buf spki = BUF_NONE, der = BUF_NONE;
         uint8_t serial[SERIAL_SIZE];
@@ -54,13 +54,19 @@ static inline struct test_ca test_ca_new(enum pkey_type type)
         test_must(pkey_generate(type, &ca.key));
         name_write(&root_name, &(struct name_attributes){.common_name = "Example Root", .organization = "Example"});
         name_write(&name, &(struct name_attributes){.common_name = "Example CA 1", .organization = "Example"});
-        test_cert(&ca, &(struct cert_template){.profile = CERT_ROOT, .subject = buf_view(&root_name), .issuer = buf_view(&root_name)},
+        test_cert(&ca,
+                  &(struct cert_template){
+                          .profile = CERT_ROOT, .subject = buf_view(&root_name), .issuer = buf_view(&root_name)},
                   ca.root_key, ca.root_key, &ca.root);
         test_must(pkey_to_spki(ca.root_key, &spki));
         test_must(spki_key_id(buf_view(&spki), root_id));
         test_cert(&ca,
-                  &(struct cert_template){.profile = CERT_ISSUING, .subject = buf_view(&name), .issuer = buf_view(&root_name),
-                                          .issuer_key_id = root_id, .crl_url = TEST_CRL, .ca_issuers_url = TEST_CA},
+                  &(struct cert_template){.profile = CERT_ISSUING,
+                                          .subject = buf_view(&name),
+                                          .issuer = buf_view(&root_name),
+                                          .issuer_key_id = root_id,
+                                          .crl_url = TEST_CRL,
+                                          .ca_issuers_url = TEST_CA},
                   ca.key, ca.root_key, &ca.issuing);
         buf_done(&spki);
         test_must(pkey_to_spki(ca.key, &spki));
@@ -69,8 +75,8 @@ static inline struct test_ca test_ca_new(enum pkey_type type)
 }
 
 /* A certificate for a user's new key, appended to the list. */
-static inline EVP_PKEY *test_user(const struct test_ca *ca, enum cert_profile profile, enum pkey_type type, const char *address,
-                                  struct cert_list *list)
+static inline EVP_PKEY *test_user(const struct test_ca *ca, enum cert_profile profile, enum pkey_type type,
+                                  const char *address, struct cert_list *list)
 {
         CLEANUP(buf_done) struct buf name = BUF_NONE;
         EVP_PKEY *key = NULL;
@@ -78,8 +84,12 @@ static inline EVP_PKEY *test_user(const struct test_ca *ca, enum cert_profile pr
         test_must(pkey_generate(type, &key));
         name_write(&name, &(struct name_attributes){.common_name = "Zoë Ångström, 😀"});
         test_cert(ca,
-                  &(struct cert_template){.profile = profile, .subject = buf_view(&name), .addresses = &address, .address_count = 1,
-                                          .crl_url = TEST_CRL, .ca_issuers_url = TEST_CA},
+                  &(struct cert_template){.profile = profile,
+                                          .subject = buf_view(&name),
+                                          .addresses = &address,
+                                          .address_count = 1,
+                                          .crl_url = TEST_CRL,
+                                          .ca_issuers_url = TEST_CA},
                   key, ca->key, list);
         return key;
 }

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
         if (certificate_to_x509(&certificate, &x509) == 0) {
                 struct cert_list roots = {.items = &certificate, .count = 1};
-                (void)!chain_verify(&(struct chain_query){&certificate, NULL, &roots, certificate.not_before, CHAIN_ANY}, NULL);
+                (void)!chain_verify(
+                        &(struct chain_query){&certificate, NULL, &roots, certificate.not_before, CHAIN_ANY}, NULL);
         }
         return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DER: an element that is read lies in the input, and writing it again gives the same bytes, because there is one encoding only. */
+/* DER: an element that is read lies in the input, and writing it again gives the same bytes, because there is one
+ * encoding only. */
 #include <stdlib.h>
 
 #include "crypto/der.h"

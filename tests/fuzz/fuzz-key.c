@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Public and private keys: what is read is written again as the same bytes (a private key: read again as the same key). */
+/* Public and private keys: what is read is written again as the same bytes (a private key: read again as the same
+ * key). */
 #include <stdlib.h>
 
 #include "crypto/pkey.h"

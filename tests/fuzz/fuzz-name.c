@@ -16,7 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (name_check(input) == 0 && (name_add_text(&shown, input) || !text_is_printable(buf_view(&shown))))
                 abort();
-        name_write(&written, &(struct name_attributes){.common_name = text, .organization = text, .country = text, .serial_number = text});
+        name_write(&written,
+                   &(struct name_attributes){
+                           .common_name = text, .organization = text, .country = text, .serial_number = text});
         if (name_check(buf_view(&written)) || name_common_name(buf_view(&written), &common) || (*text && !common.len))
                 abort();
         while (cursor.len) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a fuzz target without a fuzzer, over the files of the folders given: each as it is, its beginnings, and each byte
- * of it altered. What once was found stays found, with any compiler and under valgrind.
+ * Runs a fuzz target without a fuzzer, over the files of the folders given: each as it is, its beginnings, and each
+ * byte of it altered. What once was found stays found, with any compiler and under valgrind.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* In memory of exactly that size, so that a sanitizer or valgrind sees every byte read beyond. */
 static void run_exactly(struct bytes input)
 {
-        CLEANUP(mem_freep) uint8_t *copy = mem_copy(input.len ? input.data : (const uint8_t *)"", MAX(input.len, (size_t)1));
+        CLEANUP(mem_freep)
+        uint8_t *copy = mem_copy(input.len ? input.data : (const uint8_t *)"", MAX(input.len, (size_t)1));
 
         (void)LLVMFuzzerTestOneInput(copy, input.len);
 }

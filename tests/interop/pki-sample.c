@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a folder full of what src/crypto makes (certificates, requests, lists, PKCS#12, envelopes), for other programs to read. */
+/* Writes a folder full of what src/crypto makes (certificates, requests, lists, PKCS#12, envelopes), for other programs
+ * to read. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -46,8 +47,11 @@ static void put_p12(const char *name, const struct pkcs12_entry *entries, size_t
 static void put_files(const struct test_ca *ca, EVP_PKEY **keys, const struct cert_list *list)
 {
         struct bytes issuing = buf_view(&ca->issuing.items[0].der), root = buf_view(&ca->root.items[0].der);
-        struct pkcs12_entry all[] = {{keys[0], buf_view(&list->items[0].der), "Zoë signature"}, {keys[1], buf_view(&list->items[1].der), "Zoë encryption"},
-                                     {keys[2], buf_view(&list->items[2].der), "Zoë former"}, {NULL, issuing, NULL}, {NULL, root, NULL}};
+        struct pkcs12_entry all[] = {{keys[0], buf_view(&list->items[0].der), "Zoë signature"},
+                                     {keys[1], buf_view(&list->items[1].der), "Zoë encryption"},
+                                     {keys[2], buf_view(&list->items[2].der), "Zoë former"},
+                                     {NULL, issuing, NULL},
+                                     {NULL, root, NULL}};
         struct pkcs12_entry rsa[] = {all[1], all[3], all[4]}, own_root = {ca->root_key, root, "Example Root"};
 
         put_p12("all-modern.p12", all, ARRAY_LEN(all), PKCS12_MODERN);
@@ -61,9 +65,15 @@ static void put_list(const struct test_ca *ca, const struct certificate *revoked
 {
         CLEANUP(buf_done) struct buf der = BUF_NONE;
         struct crl_entry entry = {.time = TEST_NOW, .reason = 1};
-        struct crl_template tmpl = {.issuer = ca->issuing.items[0].subject, .issuer_key_id = ca->key_id, .issuer_type = PKEY_P256,
-                                    .this_update = TEST_NOW - 60, .next_update = TEST_NOW + 86400, .number = 12,
-                                    .distribution_url = TEST_CRL, .entries = &entry, .entry_count = 1};
+        struct crl_template tmpl = {.issuer = ca->issuing.items[0].subject,
+                                    .issuer_key_id = ca->key_id,
+                                    .issuer_type = PKEY_P256,
+                                    .this_update = TEST_NOW - 60,
+                                    .next_update = TEST_NOW + 86400,
+                                    .number = 12,
+                                    .distribution_url = TEST_CRL,
+                                    .entries = &entry,
+                                    .entry_count = 1};
 
         memcpy(entry.serial, revoked->serial.data, SERIAL_SIZE);
         test_must(crl_make(&tmpl, ca->key, &der));

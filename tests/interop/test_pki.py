@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates, requests, lists, PKCS#12 files and envelopes, read by OpenSSL, GnuPG and NSS as they are on this machine."""
+"""Certificates, requests, lists, PKCS#12 files and envelopes, read by the OpenSSL, GnuPG and NSS of this machine."""
 import os
 import pathlib
 import re
