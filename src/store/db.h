@@ -32,7 +32,8 @@ struct values {
 #define TEXT_VALUE(b)  ((struct value){.type = VALUE_TEXT, .bytes = (b)})
 #define TEXT(t)        TEXT_VALUE(bytes_text(t))
 #define BYTES(b)       ((struct value){.type = VALUE_BYTES, .bytes = (b)})
-#define VALUES(...)    ((struct values){(const struct value[]){__VA_ARGS__}, ARRAY_LEN(((const struct value[]){__VA_ARGS__}))})
+#define VALUES(...)                                                                                          \
+        ((struct values){(const struct value[]){__VA_ARGS__}, ARRAY_LEN(((const struct value[]){__VA_ARGS__}))})
 #define VALUES_NONE    ((struct values){0})
 
 struct db;

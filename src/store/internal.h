@@ -59,7 +59,8 @@ int row_update(struct store *store, const struct table *table, void *row) must_c
 /* By key and version; the row stays the caller's. */
 int row_remove(struct store *store, const struct table *table, const void *row) must_check;
 /* The first row of a SELECT with this clause ("WHERE …", a literal). */
-int row_find(struct store *store, const struct table *table, const char *clause, struct values values, void *ret_row) must_check;
+int row_find(struct store *store, const struct table *table, const char *clause, struct values values,
+             void *ret_row) must_check;
 
 /* All rows of a SELECT, checked, in memory, so that whoever sees them may use the store. */
 struct rows {
@@ -68,7 +69,8 @@ struct rows {
         size_t count;
 };
 void rows_done(struct rows *rows);
-int rows_select(struct store *store, const struct table *table, const char *clause, struct values values, struct rows *ret_rows) must_check;
+int rows_select(struct store *store, const struct table *table, const char *clause, struct values values,
+                struct rows *ret_rows) must_check;
 /* The values, version and MAC of the current row of a SELECT; views. */
 void row_columns(struct query *query, const struct table *table, struct value ret_values[static COLUMNS_MOST],
                  int64_t *ret_version, struct bytes *ret_mac);
@@ -85,4 +87,5 @@ void row_columns(struct query *query, const struct table *table, struct value re
         })
 
 /* Read rows older than `before`, at most `most`, and remove them: purging. The clause has them as $1 and $2. */
-int rows_purge(struct store *store, const struct table *table, const char *clause, struct values values, size_t *ret_count) must_check;
+int rows_purge(struct store *store, const struct table *table, const char *clause, struct values values,
+               size_t *ret_count) must_check;

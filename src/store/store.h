@@ -169,7 +169,8 @@ int store_certificate_add(struct store *store, struct certificate_row *row) must
 int store_certificate_put(struct store *store, struct certificate_row *row) must_check;
 int store_certificate_find(struct store *store, const uint8_t *serial, struct certificate_row *ret_row) must_check;
 /* Any one of this key (SHA-256 of its SubjectPublicKeyInfo). */
-int store_certificate_find_key(struct store *store, const uint8_t *spki_hash, struct certificate_row *ret_row) must_check;
+int store_certificate_find_key(struct store *store, const uint8_t *spki_hash,
+                               struct certificate_row *ret_row) must_check;
 /* Of a user, newest first; kind and state 0 = any. */
 int store_certificate_list(struct store *store, const struct id *user, int kind, int state, void *context,
                            int (*each)(void *context, struct certificate_row *row)) must_check;

@@ -49,7 +49,8 @@ struct table {
 };
 
 extern const struct table table_chain, table_bootstrap, table_entries, table_users, table_tokens, table_replies,
-        table_certificates, table_revocations, table_archives, table_pool, table_requests, table_approvals, table_operators,
+        table_certificates, table_revocations, table_archives, table_pool, table_requests, table_approvals,
+                table_operators,
         table_operations, table_settings, table_jobs;
 /* All of them, ending in NULL; and by number, NULL if there is none. */
 extern const struct table *const tables[];
@@ -89,7 +90,8 @@ void table_select_sql(const void *table, const char *clause, struct buf *out);
 int table_values(const struct table *table, const void *row, const struct secret *column_key,
                  struct value ret_values[static COLUMNS_MOST], struct buf *scratch) must_check;
 /* The inverse into a zeroed row; releases what it filled when it fails. PROBLEM_TAMPERED */
-int table_fill(const struct table *table, const struct value *values, const struct secret *column_key, void *row) must_check;
+int table_fill(const struct table *table, const struct value *values, const struct secret *column_key,
+               void *row) must_check;
 void table_row_done(const struct table *table, void *row);
 
 void table_canonical(const struct table *table, int64_t version, const struct value *values, struct buf *out);

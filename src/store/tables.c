@@ -151,7 +151,8 @@ static const struct column job_columns[] = {
 /* clang-format off */
 const struct table table_chain = {"chain", 1, "chain", sizeof(struct chain_row), COLUMNS(chain_columns), 1,
         .count_states = -1};
-const struct table table_bootstrap = {"bootstrap", 2, "record", sizeof(struct bootstrap_row), COLUMNS(bootstrap_columns), 2,
+const struct table table_bootstrap = {"bootstrap", 2, "record", sizeof(struct bootstrap_row),
+        COLUMNS(bootstrap_columns), 2,
         .chained = true, .count_states = -1};
 const struct table table_entries = {"entries", 3, "entry", sizeof(struct entry_row), COLUMNS(entry_columns), 1,
         .chained = true, COUNTED(entries)};
@@ -166,15 +167,18 @@ const struct table table_certificates = {"certificates", 7, "certificate", sizeo
         .chained = true, COUNTED_BY_STATE(certificates, certificate_row, CERTIFICATE_SUPERSEDED)};
 const struct table table_revocations = {"revocations", 8, "revocation", sizeof(struct revocation_row),
         COLUMNS(revocation_columns), 1, .chained = true, COUNTED(revocations)};
-const struct table table_archives = {"archives", 9, "archive record", sizeof(struct archive_row), COLUMNS(archive_columns), 1,
+const struct table table_archives = {"archives", 9, "archive record", sizeof(struct archive_row),
+        COLUMNS(archive_columns), 1,
         .chained = true, COUNTED_BY_STATE(archives, archive_row, ARCHIVE_FORMER)};
 const struct table table_pool = {"pool", 10, "pool key", sizeof(struct pool_row), COLUMNS(pool_columns), 1,
         .chained = true, COUNTED(pool)};
 const struct table table_requests = {"requests", 11, "request", sizeof(struct request_row), COLUMNS(request_columns), 1,
         .chained = true, COUNTED_BY_STATE(requests, request_row, REQUEST_CANCELLED)};
-const struct table table_approvals = {"approvals", 12, "approval", sizeof(struct approval_row), COLUMNS(approval_columns), 2,
+const struct table table_approvals = {"approvals", 12, "approval", sizeof(struct approval_row),
+        COLUMNS(approval_columns), 2,
         .chained = true, .count_states = -1};
-const struct table table_operators = {"operators", 13, "operator", sizeof(struct operator_row), COLUMNS(operator_columns), 1,
+const struct table table_operators = {"operators", 13, "operator", sizeof(struct operator_row),
+        COLUMNS(operator_columns), 1,
         .chained = true, COUNTED_BY_STATE(operators, operator_row, OPERATOR_DISABLED)};
 const struct table table_operations = {"operations", 14, "operation", sizeof(struct operation_row),
         COLUMNS(operation_columns), 2, .chained = true, .count_states = -1};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exported audit files and their records. With the real hash nothing random passes the first record, so the hash here is one
- * that the input can meet: all zeros, as the signature is always right. What is parsed must be encoded to the same bytes.
+ * Exported audit files and their records. With the real hash nothing random passes the first record, so the hash here
+ * is one that the input can meet: all zeros, as the signature is always right. What is parsed must be encoded to the
+ * same bytes.
  */
 #include <stdlib.h>
 
