@@ -31,6 +31,7 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .address_attempts = config->limits.token_failures_address,
             .total_attempts = config->limits.token_failures_total,
             .pool_size = config->enroll.pool_size,
+            .publish = config->publish.folder[0] != 0,
             .publish_users = config->publish.users && config->publish.folder[0],
         };
 }

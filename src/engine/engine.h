@@ -34,7 +34,7 @@ struct engine_config {
         int64_t attempts_window; /* in which so many attempts of an address, and of all, may be refused */
         uint64_t token_attempts, address_attempts, total_attempts;
         uint64_t pool_size;
-        bool publish_users;
+        bool publish, publish_users; /* to a folder, by the outbound process */
 };
 void engine_config_from(const struct config *config, struct engine_config *ret_config);
 void engine_config_done(struct engine_config *config);
@@ -207,6 +207,7 @@ void fronts_authority(struct engine *engine);
 void peers_done(struct engine *engine);
 
 /* outbound.c */
+void outbounds_publish(struct engine *engine, const struct msg_publish *publication);
 int outbound_add(struct engine *engine, uint64_t index, int fd) must_check;
 void outbound_pump(struct engine *engine);
 void outbound_done(struct engine *engine);

@@ -121,6 +121,22 @@ void outbound_pump(struct engine *engine)
         }
 }
 
+/* Not from the queue: only the newest matters, and it is sent again whenever an outbound process comes. */
+void outbounds_publish(struct engine *engine, const struct msg_publish *publication)
+{
+        if (!engine->config.publish)
+                return;
+        LIST_EACH (peer, &engine->outbounds, struct outbound_peer, link) {
+                CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+                int r = msg_encode(publish, publication, &encoded);
+
+                if (!r)
+                        r = channel_send(peer->channel, MSG_publish, buf_view(&encoded));
+                if (r && r != PROBLEM_UNREACHABLE)
+                        log_report(r, "the outbound process could not be told");
+        }
+}
+
 static int outbound_received(void *context, struct channel *channel, struct channel_message *message)
 {
         return refuse(PROBLEM_MALFORMED, "An outbound process sent a message of kind %u.", message->kind);
@@ -162,6 +178,8 @@ int outbound_add(struct engine *engine, uint64_t index, int fd)
                 return PASS(r);
         }
         list_append(&engine->outbounds, &peer->link);
+        fronts_authority(engine); /* everybody gets it again: it is seldom, and the same */
+        crl_publish(engine);
         return 0;
 }
 

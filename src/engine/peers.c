@@ -82,6 +82,7 @@ void fronts_publish(struct engine *engine, const struct msg_publish *publication
 {
         LIST_EACH (front, &engine->fronts, struct front_peer, link)
                 front_send(front, MSG_publish, publication);
+        outbounds_publish(engine, publication);
 }
 
 static void certificate_publish(struct engine *engine, const char *path, struct buf certificate)

@@ -28,31 +28,36 @@ int job_path_check(const char *path)
         }
 }
 
-static int target_of(const struct config *config, const struct msg_job *job, char **ret_path)
+static int target_of(const struct config *config, const char *subject, char **ret_path)
 {
         if (!*config->publish.folder)
                 return refuse(PROBLEM_CONFIGURATION, "[publish] folder is empty: there is nowhere to publish to.");
-        TRY(job_path_check(msg_text(job->subject)));
-        *ret_path = text_format("%s/%s", config->publish.folder, job->subject);
+        TRY(job_path_check(subject));
+        *ret_path = text_format("%s/%s", config->publish.folder, subject);
         return 0;
 }
 
-static int publish_file(const struct config *config, const struct msg_job *job)
+int job_publish(const struct config *config, const char *subject, struct bytes content)
 {
         CLEANUP(mem_freep) char *path = NULL;
         CLEANUP(mem_freep) char *folder = NULL;
 
-        TRY(target_of(config, job, &path));
+        TRY(target_of(config, subject, &path));
         folder = text_copy_n(path, (size_t)(strrchr(path, '/') - path));
         TRY(folder_make(folder, 0755));
-        return PASS(file_write(path, buf_view(&job->content), 0644));
+        return PASS(file_write(path, content, 0644));
+}
+
+static int publish_file(const struct config *config, const struct msg_job *job)
+{
+        return PASS(job_publish(config, msg_text(job->subject), buf_view(&job->content)));
 }
 
 static int remove_file(const struct config *config, const struct msg_job *job)
 {
         CLEANUP(mem_freep) char *path = NULL;
 
-        TRY(target_of(config, job, &path));
+        TRY(target_of(config, msg_text(job->subject), &path));
         if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
                 return errno == EROFS ? refuse(PROBLEM_STORAGE, "%s cannot be removed: the file system is read-only.", path)
                                       : fault(errno, "cannot remove %s", path);

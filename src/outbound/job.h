@@ -15,5 +15,7 @@
 
 /* Does it, and says in *ret_done how it went; never fails itself. */
 void job_run(const struct config *config, const struct msg_job *job, struct msg_job_done *ret_done);
+/* Write a file of the publish folder. The same results. */
+int job_publish(const struct config *config, const char *subject, struct bytes content) must_check;
 /* A path inside the folder: of names without "..", hidden ones or control characters. PROBLEM_MALFORMED. */
 int job_path_check(const char *path) must_check;

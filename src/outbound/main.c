@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "outbound/job.h"
+#include "outbound/publications.h"
 #include "wire/control.h"
 
 enum { FRAME_LIMIT = 128 << 20 /* a revocation list with a million entries and more */ };
@@ -15,24 +16,40 @@ struct outbound {
         struct control control;
         struct config config;
         struct channel *engine;
+        struct publications publications;
         bool ready;
 };
 
-static int job_received(void *context, struct channel *channel, struct channel_message *message)
+static int job_do(struct outbound *outbound, struct channel *channel, const struct channel_message *message)
 {
-        struct outbound *outbound = context;
         MSG_OWN(job) job = {0};
         MSG_OWN(job_done) done = {0};
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
-        if (message->kind != MSG_job || !message->id)
-                return refuse(PROBLEM_MALFORMED, "The engine sent a message of kind %u.", message->kind);
         TRY(msg_decode(job, message->payload, &job));
         job_run(&outbound->config, &job, &done);
         if (!done.success)
                 log_warning("job %llu (%s %s) failed: %s", (unsigned long long)job.id, msg_text(job.kind), msg_text(job.subject), done.detail);
         TRY(msg_encode(job_done, &done, &encoded));
         return PASS(channel_reply(channel, message->id, MSG_job_done, buf_view(&encoded)));
+}
+
+static int publish_do(struct outbound *outbound, struct bytes payload)
+{
+        MSG_OWN(publish) publication = {0};
+
+        TRY(msg_decode(publish, payload, &publication));
+        publications_take(&outbound->publications, &publication);
+        return 0;
+}
+
+static int engine_received(void *context, struct channel *channel, struct channel_message *message)
+{
+        if (message->kind == MSG_job && message->id)
+                return PASS(job_do(context, channel, message));
+        if (message->kind == MSG_publish)
+                return PASS(publish_do(context, message->payload));
+        return refuse(PROBLEM_MALFORMED, "The engine sent a message of kind %u.", message->kind);
 }
 
 /* Another comes when the engine is started again. */
@@ -45,7 +62,7 @@ static int engine_closed(void *context, struct channel *channel, int result)
 
 static int on_peer(void *context, const struct msg_peer *peer, int fd)
 {
-        static const struct channel_handler handler = {job_received, engine_closed, .frame_limit = FRAME_LIMIT};
+        static const struct channel_handler handler = {engine_received, engine_closed, .frame_limit = FRAME_LIMIT};
         struct outbound *outbound = context;
 
         if (strcmp(msg_text(peer->role), "engine") != 0) {
@@ -77,6 +94,7 @@ static int outbound_run(struct outbound *outbound)
 
         TRY(loop_init(&outbound->loop));
         config_init(&outbound->config);
+        publications_init(&outbound->publications, &outbound->loop, &outbound->config);
         TRY(control_init(&outbound->control, &outbound->loop, CONTROL_FD, &handler, outbound));
         return PASS(loop_run(&outbound->loop));
 }
@@ -95,6 +113,7 @@ int main(void)
                 log_report(r, "stops");
         channel_unref(TAKE(outbound.engine));
         control_done(&outbound.control);
+        publications_done(&outbound.publications);
         config_done(&outbound.config);
         loop_done(&outbound.loop);
         return result_exit_code(r);

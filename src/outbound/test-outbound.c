@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "outbound/job.h"
+#include "outbound/publications.h"
 
 struct place {
         char folder[64];
@@ -110,11 +111,44 @@ static void what_may_get_better_is_not_permanent(void **state)
         assert_true(!nowhere.success && nowhere.permanent);
 }
 
+static void publish(struct publications *publications, const char *content)
+{
+        MSG_OWN(publish) publication = {.path = text_copy("/pki/issuer.crl")};
+
+        buf_add_text(&publication.content, content);
+        publications_take(publications, &publication);
+}
+
+static void only_the_newest_is_kept_until_it_can_be_written(void **state)
+{
+        struct place *place = *state;
+        CLEANUP(mem_freep) char *blocked = text_format("%s/pki", place->folder);
+        CLEANUP(mem_freep) char *path = text_format("%s/pki/issuer.crl", place->folder);
+        CLEANUP(buf_done) struct buf content = BUF_NONE;
+        struct publications publications;
+        struct loop loop;
+
+        assert_int_equal(loop_init(&loop), 0);
+        publications_init(&publications, &loop, &place->config);
+        assert_int_equal(file_write(blocked, bytes_text("in the way"), 0644), 0);
+        publish(&publications, "first");
+        publish(&publications, "second");
+        assert_int_equal(unlink(blocked), 0);
+        loop_timer_arm(&publications.retry, 0);
+        assert_int_equal(loop_step(&loop, 0), 0);
+        assert_int_equal(file_read(path, 100, &content), 0);
+        assert_string_equal(buf_text(&content), "second");
+        assert_true(list_empty(&publications.waiting));
+        publications_done(&publications);
+        loop_done(&loop);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(files_are_published_replaced_and_removed, place_make, place_remove),
                 cmocka_unit_test_setup_teardown(paths_stay_in_the_folder, place_make, place_remove),
+                cmocka_unit_test_setup_teardown(only_the_newest_is_kept_until_it_can_be_written, place_make, place_remove),
                 cmocka_unit_test_setup_teardown(what_may_get_better_is_not_permanent, place_make, place_remove),
         };
 
