@@ -16,7 +16,10 @@ enum {
         PAUSE_MS = 200,
         DESCRIPTORS_OWN = 64, /* for everything but connections */
         METRICS_CONNECTIONS = 32,
+        YIELD_MS = 2000, /* without a request, when there is no place for others */
 };
+
+#define CUT UINT64_MAX /* the deadline of a connection that is shut down already */
 
 static int sweep_expired(void *context);
 static int pause_expired(void *context);
@@ -229,8 +232,17 @@ bool connection_is_last_answer(const struct connection *connection)
 /* libmicrohttpd sees the end of the socket and closes it. */
 static void connection_cut(struct connection *connection)
 {
-        connection->due_ms = UINT64_MAX;
+        connection->due_ms = CUT;
         (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Whoever has begun no request for a while gives way to those who wait for a place. */
+static bool must_yield(const struct front *front, const struct connection *connection, uint64_t now)
+{
+        uint64_t deadline = (uint64_t)front->config.limits.request_deadline * 1000;
+
+        return !connection->request && is_full(front, PURPOSE_HTTP) &&
+               now + deadline >= connection->due_ms + MIN(deadline, (uint64_t)YIELD_MS);
 }
 
 static int sweep_expired(void *context)
@@ -239,7 +251,7 @@ static int sweep_expired(void *context)
         uint64_t now = clock_monotonic_ms();
 
         LIST_EACH (connection, &front->connections.all, struct connection, link) {
-                if (connection->due_ms > now)
+                if (connection->due_ms == CUT || (connection->due_ms > now && !must_yield(front, connection, now)))
                         continue;
                 if (connection->request && connection->request->stage == STAGE_WAITING) {
                         request_expired(connection->request);

@@ -552,6 +552,16 @@ def test_connections_of_one_address_are_limited():
                 time.sleep(0.05)
 
 
+def test_those_who_ask_nothing_make_room_when_it_is_full():
+    with Front(connections=10, connections_per_address=1000, request_deadline="60s") as front:
+        held = [front.connect("http") for _ in range(30)]
+        assert front.ask("GET", "/healthz", purpose="metrics")[0] == 200
+        connection = front.connection("http", timeout=40)
+        assert front.ask("GET", "/healthz", connection=connection)[0] == 200
+        for sock in held:
+            sock.close()
+
+
 def test_running_out_of_descriptors_is_survived():
     with Front(descriptors=80, connections_per_address=1000) as front:
         held = [socket.create_connection(("127.0.0.1", front.ports["http"])) for _ in range(120)]
