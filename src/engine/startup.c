@@ -319,6 +319,8 @@ static int startup_apply(struct request *request, struct msg_keeper_opened *open
         for (size_t i = 0; i < stored->approvals.count; i++)
                 buf_done(&stored->approvals.at[i].box);
         TRY(startup_store(request->engine, number, stored));
+        /* The keeper that opened it has the new wrap record; the others unseal with the old one until they are told. */
+        request->engine->keepers_reload = true;
         return store_sealed(request->engine->store) ? 0 : PASS(startup_adopt(request->engine));
 }
 
