@@ -24,11 +24,23 @@ static const char *child_name(const struct child *child)
 
 /* ---- what it says ------------------------------------------------------------------------------------- */
 
+/* A keeper that was unsealed and is sealed was told to by an administrator. A crash after that is not to undo it. */
+static void keeper_state_note(struct child *child, const char *state)
+{
+        if (child->role != ROLE_KEEPER)
+                return;
+        if (strcmp(state, "unsealed") == 0)
+                child->supervisor->sealed = false;
+        else if (strcmp(state, "sealed") == 0 && strcmp(child->state, "unsealed") == 0)
+                child->supervisor->sealed = true;
+}
+
 static int child_became_ready(struct child *child, struct bytes payload)
 {
         MSG_OWN(ready) ready = {0};
 
         TRY(msg_decode(ready, payload, &ready));
+        keeper_state_note(child, msg_text(ready.state));
         snprintf(child->state, sizeof(child->state), "%s", text_is_printable(bytes_text(msg_text(ready.state))) ? msg_text(ready.state) : "");
         if (!child->ready_at) {
                 child->ready_at = clock_monotonic_ms();
@@ -87,7 +99,7 @@ int child_configure(struct child *child)
                 configure.tls_key = secret_copy(secret_view(&supervisor->material.tls_key));
                 buf_add_bytes(&configure.tls_chain, buf_view(&supervisor->material.tls_chain));
         }
-        if (child->role == ROLE_KEEPER) {
+        if (child->role == ROLE_KEEPER && !supervisor->sealed) {
                 int r = startup_secret_load(supervisor, &configure.startup_secret);
                 if (r)
                         log_report(r, "keeper %u starts sealed", child->index);

@@ -92,6 +92,7 @@ struct supervisor {
         char *libexec; /* from the environment, or NULL */
         int lock, signals, local;
         int startup; /* the file of the startup secret, -1 */
+        bool sealed; /* by an administrator: no keeper is given the startup secret until one was unsealed again */
         struct loop_source signal_source, local_source;
         struct loop_timer local_pause, material_timer, watchdog;
         struct loop_once changed;

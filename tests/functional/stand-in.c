@@ -4,7 +4,8 @@
  * and answers every request on any connection with its name. Its role is its program's name.
  *
  * In the folder that the configuration names as [server] run: a file hang-ROLE makes it stop turning its loop, crash-ROLE makes it exit at
- * its start, ignore-stop-ROLE makes it deaf to `stop`; and it leaves there the last configuration as seen-ROLE-INDEX.
+ * its start, ignore-stop-ROLE makes it deaf to `stop`, seal-ROLE makes it say that it was unsealed and is sealed; and it leaves there
+ * the last configuration as seen-ROLE-INDEX.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -122,6 +123,10 @@ static int on_configure(void *context, struct msg_configure *configure)
                         buf_add_format(&seen, "fd%d\n", fd);
         path = text_format("%s/seen-%s-%llu", self->config.server.run, self->role, (unsigned long long)self->index);
         TRY(file_write(path, buf_view(&seen), 0600));
+        if (told(self, "seal")) {
+                TRY(control_ready(&self->control, "unsealed"));
+                TRY(control_ready(&self->control, "sealed"));
+        }
         return PASS(state_tell(self));
 }
 

@@ -350,6 +350,23 @@ def test_a_missing_startup_secret_starts_sealed_and_says_so(server):
     server.stop()
 
 
+def test_a_crash_does_not_undo_sealing(server):
+    """An administrator sealed: a keeper that is started again is not given the startup secret."""
+    seen = server.run / "seen-keeper-0"
+    server.start()
+    assert "secret=0" not in seen.read_text()
+    (server.run / "seal-keeper").touch()
+    seen.unlink()
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for(lambda status: seen.exists())
+    (server.run / "seal-keeper").unlink()
+    before = server.pids()
+    os.kill(before["keeper 0"], signal.SIGKILL)
+    server.wait_for(lambda status: server.whole(status) and server.pids()["keeper 0"] != before["keeper 0"])
+    assert "secret=0" in seen.read_text()
+    server.stop()
+
+
 def test_missing_programs_are_named(server):
     (server.folder / "libexec" / "vouchsafe-outbound").unlink()
     server.start(wait=False)
