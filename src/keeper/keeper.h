@@ -81,6 +81,10 @@ int keeper_handle(struct keeper *keeper, enum keeper_peer peer, uint16_t kind, s
 void keeper_reply_done(struct keeper_reply *reply);
 struct bytes keeper_reply_view(const struct keeper_reply *reply);
 
+/* Unseal by a sibling's database key or the configured startup secret, if there is one and there are records. Why it
+ * failed goes into `detail` and is told with the state. */
+void keeper_unseal_at_hand(struct keeper *keeper);
+
 /* MSG_keeper_state, and MSG_adopt, as they are to be told now. */
 int keeper_describe(const struct keeper *keeper, struct keeper_reply *ret_reply) must_check;
 int keeper_describe_to_sibling(const struct keeper *keeper, struct keeper_reply *ret_reply) must_check;

@@ -167,6 +167,7 @@ static int process_configure(void *context, struct msg_configure *message)
         if (message->startup_secret.len && process->keeper.state != KEEPER_UNSEALED) {
                 secret_done(&process->keeper.startup_secret);
                 process->keeper.startup_secret = secret_take(&message->startup_secret);
+                keeper_unseal_at_hand(&process->keeper);
         }
         return 0;
 }

@@ -78,6 +78,7 @@ int keeper_seal_now(struct keeper *keeper)
         keeper_forget(keeper);
         secret_done(&keeper->startup_secret);
         secret_done(&keeper->adopted);
+        keeper->detail[0] = 0;
         keeper->state = keeper->records.wrap.len ? KEEPER_SEALED : KEEPER_UNSET;
         keeper->changed |= CHANGE_STATE;
         return 0;
@@ -227,17 +228,20 @@ static int load_unsealed(struct keeper *keeper, struct msg_keeper_records *recor
         return 0;
 }
 
-/* Unseal by what is at hand, if anything; why it failed is told with the state and is no failure of loading. */
-static void unseal_at_hand(struct keeper *keeper)
+void keeper_unseal_at_hand(struct keeper *keeper)
 {
         int r = 0;
 
+        if (keeper->state != KEEPER_SEALED)
+                return;
         if (keeper->adopted.len)
                 r = keeper_unseal_with(keeper, &keeper->adopted);
         else if (keeper->startup_secret.len)
                 r = unseal_by_secret(keeper, &keeper->startup_secret);
-        if (r)
+        if (r) {
                 snprintf(keeper->detail, sizeof(keeper->detail), "%.500s", report_text());
+                keeper->changed |= CHANGE_STATE;
+        }
         secret_done(&keeper->adopted);
         secret_done(&keeper->startup_secret);
 }
@@ -257,7 +261,7 @@ int handle_load(struct keeper *keeper, struct bytes payload, struct keeper_reply
                 records_take(keeper, &load.records.at[0]);
                 keeper->state = KEEPER_SEALED;
                 keeper->changed |= CHANGE_STATE;
-                unseal_at_hand(keeper);
+                keeper_unseal_at_hand(keeper);
         }
         return PASS(keeper_describe(keeper, reply));
 }
