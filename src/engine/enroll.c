@@ -59,7 +59,7 @@ int enroll_begin(struct request *request, struct token_use *use)
 {
         struct point recipient;
 
-        TRY(token_use_reload(request, use));
+        TRY(token_use_user(request, use));
         request_actor(request, "user:%s", msg_text(use->user.address));
         request_subject(request, "enroll %s", msg_text(use->user.address));
         TRY(point_parse(buf_view(&use->ask.recipient), &recipient));
@@ -116,7 +116,7 @@ int redeem_begin(struct request *request, struct token_use *use)
 {
         CLEANUP(request_row_done) struct request_row row = {0};
 
-        TRY(token_use_reload(request, use));
+        TRY(token_use_user(request, use));
         request_actor(request, "user:%s", msg_text(use->user.address));
         request_subject(request, "recover %s", msg_text(use->user.address));
         TRY(request_done_of(request, use, &row));

@@ -345,16 +345,19 @@ int token_answer_finish(struct request *request, struct token_use *use, const st
         return keep ? PASS(answer_store(request, use)) : 0;
 }
 
+int token_use_user(struct request *request, struct token_use *use)
+{
+        user_row_done(&use->user);
+        return PASS(store_user_find(request->engine->store, &use->token.user, &use->user));
+}
+
 int token_use_reload(struct request *request, struct token_use *use)
 {
-        struct engine *engine = request->engine;
-
         token_row_done(&use->token);
-        user_row_done(&use->user);
-        TRY(store_token_find(engine->store, msg_text(use->ask.selector), &use->token));
+        TRY(store_token_find(request->engine->store, msg_text(use->ask.selector), &use->token));
         if (use->token.state != TOKEN_ISSUED)
                 return token_refused();
-        return PASS(store_user_find(engine->store, &use->token.user, &use->user));
+        return PASS(token_use_user(request, use));
 }
 
 int token_use_spend(struct request *request, struct token_use *use)

@@ -31,6 +31,8 @@ int token_answer_begin(struct engine *engine, struct msg_token_answer *answer) m
 /* MAC it, make it the reply, and (keep) store it for who repeats the request. */
 int token_answer_finish(struct request *request, struct token_use *use, const struct msg_token_answer *answer,
                         bool keep) must_check;
+/* The user of the token, which was just loaded. */
+int token_use_user(struct request *request, struct token_use *use) must_check;
 /* The token and its user as they are now, after a keeper's answer; PROBLEM_TOKEN_REFUSED when the token is none any
  * more. */
 int token_use_reload(struct request *request, struct token_use *use) must_check;
