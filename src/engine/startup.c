@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/archive.h"
@@ -143,16 +142,12 @@ static int crowd_count(void *context, int64_t number, struct bytes record)
         return 0;
 }
 
-/* Anybody who reaches a sealed server may ask, so there are few; what is decided makes place. */
+/* Nothing here is under a MAC and the chain knows nothing of it, so there are few; what is decided makes place. */
 static int crowd_limit(struct request *request)
 {
         struct engine *engine = request->engine;
         struct crowd crowd = {.now = engine_now(engine)};
-        uint64_t now = clock_monotonic_ms();
 
-        if (!limits_permit(&engine->limits, msg_text(request->api.address), now))
-                return refuse(PROBLEM_TOO_MANY, "Too many requests came from this address; wait a while before the next.");
-        limits_charge(&engine->limits, msg_text(request->api.address), now);
         TRY(store_bootstrap_list(engine->store, "startup", &crowd, crowd_count));
         if (crowd.count < STARTUP_MOST)
                 return 0;
@@ -170,7 +165,6 @@ int request_startup_handle(struct request *request)
         struct engine *engine = request->engine;
         MSG_OWN(startup_request) stored = {0};
         struct msg_request_item *item = MSG_LIST_ADD(stored.request);
-        CLEANUP(buf_done) struct buf name = BUF_NONE;
         struct point recipient;
         uint64_t last = 0;
 
@@ -178,12 +172,11 @@ int request_startup_handle(struct request *request)
         TRY(point_parse(buf_view(&ask->recipient), &recipient));
         TRY(crowd_limit(request));
         TRY(bootstrap_last(engine->store, "startup", &last));
-        text_add_printable(&name, bytes_text(msg_text(ask->requester)), 120);
         item->request = text_format(PREFIX "%llu", (unsigned long long)last + 1);
         item->kind = text_copy("startup");
         item->state = text_copy("open");
         item->reason = text_copy(msg_text(ask->reason));
-        item->requester = text_format("%s at %s, not verified", buf_text(&name), msg_text(request->api.address));
+        item->requester = text_copy(request_operator(request));
         item->created = engine_now(engine);
         item->expires = item->created + MIN(engine->config.request_lifetime, STARTUP_LIFETIME);
         item->keys = 1;

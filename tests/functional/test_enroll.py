@@ -118,7 +118,7 @@ def test_officers_replace_a_lost_startup_secret(server):
     server.start(wait="sealed")
     server.run("user", "list", home="rita", status=21)
     key_password = server.folder / "password"
-    server.run("request", "startup", "--server", server.url, "--reason", "the paper is lost", "--requester", "root", home="olga")
+    server.run("request", "startup", "--reason", "the paper is lost", "--key-password-file", key_password, home="olga")
     request = server.json("request", "list", home="olga")["requests"][0]["request"]
     server.run("request", "approve", request, "--yes", home="omar")
     server.run("request", "approve", request, "--yes", home="otto")
