@@ -140,6 +140,7 @@ int second_tick(void *context)
         heads_pump(engine, false);
         fronts_state(engine, false);
         sweep_pump(engine);
+        tls_pump(engine);
         r = limited_record(engine);
         if (r)
                 log_report(r, "refusals could not be recorded");
