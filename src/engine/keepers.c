@@ -307,6 +307,8 @@ void keeper_lost(struct keeper_link *keeper)
         buf_done(&keeper->transport);
         if (keeper->channel)
                 keeper_free(keeper);
+        else
+                buf_done(&keeper->transport);
 }
 
 int keeper_state_received(struct keeper_link *keeper, struct bytes payload)

@@ -224,7 +224,7 @@ static void sign(struct world *world, int operator, struct msg_api * api)
         };
 
         must(operation_sign(&operation, &person->signing, signature));
-        authorization->operator= text_copy(person->name);
+        authorization->operator = text_copy(person->name);
         authorization->created = operation.created;
         buf_add(&authorization->nonce, nonce, sizeof(nonce));
         buf_add(&authorization->signature, signature, sizeof(signature));
