@@ -51,7 +51,7 @@ static void report_set(const char *text)
         report.trace[0] = 0;
 }
 
-void fault_record(int error, const char *format, ...)
+int fault(int error, const char *format, ...)
 {
         char text[sizeof(report.text)];
         va_list arguments;
@@ -64,9 +64,10 @@ void fault_record(int error, const char *format, ...)
                 snprintf(text + len, sizeof(text) - len, ": %s", strerror(error));
         }
         report_set(text);
+        return error > 0 ? -error : -1;
 }
 
-void problem_record(const char *format, ...)
+int refuse(enum problem problem, const char *format, ...)
 {
         char text[sizeof(report.text)];
         va_list arguments;
@@ -75,6 +76,7 @@ void problem_record(const char *format, ...)
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
         report_set(text);
+        return problem;
 }
 
 int report_prefix(int result, const char *format, ...)
@@ -105,10 +107,13 @@ void report_clear(void)
         report.text[0] = report.trace[0] = 0;
 }
 
-void fault_trace(const char *file, int line)
+int fault_pass(int result, const char *file, int line)
 {
-        const char *base = strrchr(file, '/');
-        size_t len = strlen(report.trace);
-
-        snprintf(report.trace + len, sizeof(report.trace) - len, "%s%s:%d", len ? " < " : "", base ? base + 1 : file, line);
+        if (result < 0) {
+                const char *base = strrchr(file, '/');
+                size_t len = strlen(report.trace);
+                snprintf(report.trace + len, sizeof(report.trace) - len, "%s%s:%d", len ? " < " : "",
+                         base ? base + 1 : file, line);
+        }
+        return result;
 }

@@ -78,10 +78,19 @@ static int keep_key(const char *request, const struct secret *password, const st
         return PASS(sealed_write(path, password, msg_record_pending_exchange(), &pending));
 }
 
+/* Of its own, or that of the operator. */
+static int key_password(const struct arguments *arguments, const struct session *session, struct secret *ret_password)
+{
+        struct password_source source = {"key-password-file", NULL, "Password of the key", false};
+
+        if (password_given(arguments, &source))
+                return PASS(password_get(arguments, &source, ret_password));
+        *ret_password = secret_copy(secret_view(&session->password));
+        return 0;
+}
+
 static int startup(struct arguments *arguments)
 {
-        struct password_source source = {"key-password-file", NULL,
-                                         "Password for the key that the new secret will be sent to", true};
         CLEANUP(session_done) struct session session = {0};
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, password = SECRET_NONE;
         MSG_OWN(request_startup) request = {0};
@@ -92,11 +101,11 @@ static int startup(struct arguments *arguments)
 
         TRY(argument_needed(arguments, "reason", &reason));
         TRY(session_operator(arguments, &session));
-        TRY(password_get(arguments, &source, &password));
+        TRY(key_password(arguments, &session, &password));
         TRY(scalar_random(&scalar));
         TRY(point_of_scalar(&scalar, &recipient));
         request.reason = text_copy(reason);
-        request.requester = text_copy(session.file.operator);
+        request.requester = text_copy(session.server.operator_name);
         buf_add_bytes(&request.recipient, point_view(&recipient));
         TRY(server_call(&session.server, request_startup, &request, request_startup_created, &reply));
         if (!reply.request.count)
@@ -111,11 +120,9 @@ static int startup(struct arguments *arguments)
         return 0;
 }
 
-static int open_startup_secret(const struct arguments *arguments, const struct msg_request_shown *shown,
-                               const char *request)
+static int open_startup_secret(const struct arguments *arguments, const struct session *session,
+                               const struct msg_request_shown *shown, const char *request)
 {
-        struct password_source source = {"key-password-file", NULL,
-                                         "Password of the key that the new secret was sent to", false};
         CLEANUP(secret_done) struct secret password = SECRET_NONE, secret = SECRET_NONE;
         MSG_OWN(pending_exchange) pending = {0};
         char *path CLEANUP(mem_freep) = NULL;
@@ -124,7 +131,7 @@ static int open_startup_secret(const struct arguments *arguments, const struct m
         if (!shown->startup_envelope.len)
                 return refuse(PROBLEM_QUORUM, "The request is not done: there is no new startup secret yet.");
         TRY(startup_path(request, &path));
-        TRY(password_get(arguments, &source, &password));
+        TRY(key_password(arguments, session, &password));
         r = sealed_read(path, &password, msg_record_pending_exchange(), &pending);
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND,
@@ -134,7 +141,8 @@ static int open_startup_secret(const struct arguments *arguments, const struct m
         TRY(r);
         TRY(envelope_open(&pending.recipient, buf_view(&shown->startup_envelope), &secret));
         TRY(token_to_file(argument_text(arguments, "startup-secret-out"), &secret));
-        say_pair("Startup secret", "written to %s", argument_text(arguments, "startup-secret-out"));
+        if (!argument_json(arguments))
+                say_pair("Startup secret", "written to %s", argument_text(arguments, "startup-secret-out"));
         return 0;
 }
 
@@ -215,7 +223,7 @@ static int show(struct arguments *arguments)
         TRY(session_operator(arguments, &session));
         TRY(fetch(&session, operand(arguments, 0), &shown, &terms));
         if (argument_text(arguments, "startup-secret-out"))
-                return PASS(open_startup_secret(arguments, &shown, operand(arguments, 0)));
+                return PASS(open_startup_secret(arguments, &session, &shown, operand(arguments, 0)));
         if (argument_json(arguments))
                 return PASS(show_json_of(request_shown, &shown));
         show_request(&shown.request.at[0]);
@@ -313,7 +321,7 @@ static const struct command_option list_options[] = {
 static const struct command_option show_options[] = {
     {"startup-secret-out", "FILE", "write the new startup secret of your own startup request to a new file", 0,
      false},
-    {"key-password-file", "FILE", "the password that you gave with \"request startup\"", 0, false},
+    {"key-password-file", "FILE", "the password of its key, when it is not your own", 0, false},
     OPTIONS_OPERATOR,
     OPTIONS_END,
 };

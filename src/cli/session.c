@@ -17,6 +17,7 @@ void session_done(struct session *session)
         msg_done(operator_file, &session->file);
         msg_done(operator_envelope, &session->envelope);
         msg_done(client_config, &session->config);
+        secret_done(&session->password);
 }
 
 int operator_path(const char *url, const char *name, char **ret_path)
@@ -112,20 +113,20 @@ static int choose_operator(const struct arguments *arguments, struct msg_operato
         return 0;
 }
 
-static int open_envelope(const struct arguments *arguments, const struct msg_operator_file *file,
-                         struct msg_operator_envelope *ret_envelope)
+static int open_envelope(const struct arguments *arguments, struct session *session)
 {
+        const struct msg_operator_file *file = &session->file;
         char *prompt CLEANUP(mem_freep) = text_format("Password of operator %s", msg_text(file->operator));
         struct password_source source = {"password-file", "password-fd", prompt, false};
-        CLEANUP(secret_done) struct secret password = SECRET_NONE, plain = SECRET_NONE;
+        CLEANUP(secret_done) struct secret plain = SECRET_NONE;
         int r;
 
-        TRY(password_get(arguments, &source, &password));
-        r = password_open(secret_view(&password), bytes_text(OPERATOR_CONTEXT), buf_view(&file->envelope), &plain);
+        TRY(password_get(arguments, &source, &session->password));
+        r = password_open(secret_view(&session->password), bytes_text(OPERATOR_CONTEXT), buf_view(&file->envelope), &plain);
         if (r == PROBLEM_PASSWORD)
                 return refuse(PROBLEM_PASSWORD, "That is not the password of operator %s.", msg_text(file->operator));
         TRY(r);
-        return PASS(msg_decode(operator_envelope, secret_view(&plain), ret_envelope));
+        return PASS(msg_decode(operator_envelope, secret_view(&plain), &session->envelope));
 }
 
 int session_operator(const struct arguments *arguments, struct session *ret_session)
@@ -134,7 +135,7 @@ int session_operator(const struct arguments *arguments, struct session *ret_sess
         EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = NULL;
 
         TRY(choose_operator(arguments, &session.file));
-        TRY(open_envelope(arguments, &session.file, &session.envelope));
+        TRY(open_envelope(arguments, &session));
         server_init(&session.server, msg_text(session.file.server), buf_view(&session.file.root),
                     buf_view(&session.file.issuer));
         session.server.server_id = text_copy(msg_text(session.file.server_id));

@@ -12,6 +12,7 @@ struct session {
         struct server server;
         struct msg_operator_file file;
         struct msg_operator_envelope envelope; /* of an operator: opened */
+        struct secret password;                /* that opened it */
         struct msg_client_config config;       /* of a user */
 };
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail through the filters: with certificates of the server, while it is down, after a revocation."""
+import email
+import email.message
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+
+def letter(sender, to, body="Grüße\r\n.\r\nFrom here\r\n", attachment=os.urandom(70000)):
+    message = email.message.EmailMessage()
+    message["From"] = f"Somebody <{sender}>"
+    message["To"] = to
+    message["Subject"] = "Pläne 😀"
+    message.set_content(body)
+    message.add_attachment(attachment, maintype="application", subtype="octet-stream", filename="Pläne.bin")
+    return message.as_bytes()
+
+
+def read(server, person, message, *options, **more):
+    return person.result("mail", "decrypt", "--verify", *options, stdin=message, **more)
+
+
+@pytest.fixture(scope="module")
+def couple(server):
+    from conftest import new_person
+    return new_person(server, "Ann").enroll(), new_person(server, "Ben").enroll()
+
+
+def test_signed_and_encrypted_comes_back_byte_for_byte(couple):
+    ann, ben = couple
+    for line_end in (b"\n", b"\r\n"):
+        text = letter(ann.address, ben.address).replace(b"\r\n", b"\n").replace(b"\n", line_end)
+        signed = ann.result("mail", "sign", stdin=text, status=0).stdout
+        sent = ann.result("mail", "encrypt", "--to", ben.address, stdin=signed, password=False, status=0).stdout
+        assert b"application/pkcs7-mime" in sent and b"Pl=C3=A4ne" not in sent.split(b"Subject")[1][200:]
+        for person in couple:
+            done = read(None, person, sent)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout == text
+            assert ann.address in done.stderr.decode()
+
+
+def test_several_recipients_and_none(server, couple):
+    ann, ben = couple
+    done = ann.result("mail", "encrypt", "--to", ben.address, "--to", "nobody@nowhere.example", "--to", "nobody2@nowhere.example",
+                      stdin=letter(ann.address, ben.address), password=False)
+    assert done.returncode == 43 and not done.stdout
+    assert b"nobody@nowhere.example, nobody2@nowhere.example" in done.stderr
+    assert ann.result("mail", "encrypt", stdin=b"", password=False).returncode == 2
+
+
+def test_findings_as_json(couple):
+    ann, ben = couple
+    signed = ann.result("mail", "sign", stdin=letter(ann.address, ben.address), status=0).stdout
+    done = ben.result("mail", "verify", "--check", "--json", stdin=signed, password=False)
+    report = json.loads(done.stderr)
+    assert done.returncode == 0 and report["worst"] == "" and report["findings"] and not done.stdout
+    done = ben.result("mail", "verify", "--check", "--json", stdin=letter(ann.address, ben.address), password=False)
+    assert done.returncode == 40 and json.loads(done.stderr)["worst"] == "mail-unsigned"
+
+
+def test_altered_and_foreign_messages(server, person, couple):
+    ann, ben = couple
+    signed = ann.result("mail", "sign", "--clear", stdin=letter(ann.address, ben.address, attachment=b"x"), status=0).stdout
+    done = ben.result("mail", "verify", stdin=signed.replace(b"here", b"HERE"), password=False)
+    assert done.returncode == 50 and not done.stdout
+    done = ben.result("mail", "verify", "--check", stdin=signed.replace(ann.address.encode(), b"boss@example.org", 1), password=False)
+    assert done.returncode == 48
+    sent = ann.result("mail", "encrypt", "--to", ann.address, stdin=signed, password=False, status=0).stdout
+    done = ben.result("mail", "decrypt", stdin=sent)
+    assert done.returncode == 42 and not done.stdout
+
+
+def test_out_appears_only_when_it_is_complete(couple, tmp_path):
+    ann, ben = couple
+    out = tmp_path / "out.eml"
+    ann.run("mail", "sign", "--out", out, stdin=letter(ann.address, ben.address).decode())
+    whole = out.read_bytes()
+    bad = tmp_path / "bad.eml"
+    assert ben.result("mail", "verify", "--out", bad, stdin=whole.replace(b"here", b"HERE"), password=False).returncode == 50
+    assert not bad.exists() and not list(tmp_path.glob("*.new"))
+
+
+def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
+    _, ben = couple
+    one = person("Eve").enroll()
+    text = letter(one.address, ben.address)
+    before = one.result("mail", "sign", stdin=text, status=0).stdout
+    assert ben.result("mail", "verify", "--check", stdin=before, password=False).returncode == 0
+    server.run("user", "revoke", one.address, "--reason", "keyCompromise", home="rita")
+    revoked = time.monotonic()
+    while True:
+        after = one.result("mail", "sign", stdin=text, status=0).stdout
+        done = ben.result("mail", "verify", "--check", stdin=after, password=False)
+        if done.returncode == 47:
+            break
+        assert time.monotonic() - revoked < 6, done.stderr
+        time.sleep(0.2)
+    assert "revoked" in done.stderr.decode()
+    assert ben.result("mail", "encrypt", "--to", one.address, "--refresh", stdin=text, password=False).returncode == 43
+
+
+def test_mail_works_while_the_server_is_down(own_server):
+    from conftest import new_person
+    server = own_server.init()
+    ann, ben = new_person(server, "Ann").enroll(), new_person(server, "Ben").enroll()
+    text = letter(ann.address, ben.address)
+
+    def exchange():
+        signed = ann.result("mail", "sign", stdin=text, status=0).stdout
+        sent = ann.result("mail", "encrypt", "--to", ben.address, stdin=signed, password=False, status=0).stdout
+        return read(server, ben, sent)
+
+    done = exchange()
+    assert done.returncode == 0 and done.stdout == text, done.stderr
+    server.stop()
+    done = exchange()
+    assert done.returncode == 0 and done.stdout == text, done.stderr
+    assert ann.result("certificate", "find", ben.address, password=False).returncode == 0
+    assert ann.result("mail", "encrypt", "--to", "new@example.org", stdin=text, password=False).returncode == 43
+    assert ann.result("certificate", "find", "new@example.org", password=False).returncode == 15

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line itself does: help, mistakes, passwords, exit codes. No server is needed."""
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import pathlib
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import harness  # noqa: E402
+
+
+def run(*arguments, stdin=None, home="/nonexistent", **environment):
+    return subprocess.run([harness.CLI, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60, start_new_session=True,
+                          env={**os.environ, "VOUCHSAFE_HOME": str(home), **environment})
+
+
+def commands() -> list[list[str]]:
+    lines = run("help").stdout.splitlines()
+    return [words[:2] if len(words := re.split(r"\s+", line.strip())) and re.match(r"  [a-z]+ [a-z]+ ", line) else words[:1]
+            for line in lines if re.match(r"  [a-z]+", line) and not line.startswith("  vouchsafe")]
+
+
+def test_every_command_has_help_with_examples():
+    found = commands()
+    assert len(found) > 30
+    for words in found:
+        done = run(*words, "--help")
+        assert done.returncode == 0 and not done.stderr, words
+        assert done.stdout.startswith("Usage: vouchsafe " + " ".join(words)), words
+        assert "Examples:" in done.stdout and "--json" in done.stdout, words
+        assert run("help", *words).stdout == done.stdout
+
+
+def test_every_command_refuses_what_it_does_not_know():
+    for words in commands():
+        done = run(*words, "--no-such-option", "x", "y", "z")
+        assert done.returncode == 2 and "no option --no-such-option" in done.stderr, (words, done.stderr)
+
+
+@pytest.mark.parametrize("words, hint", [
+    (["usr", "list"], '"user"'), (["user", "lst"], '"list"'), (["mail", "encript"], '"encrypt"'), (["stats"], '"status"'),
+    (["user", "enroll", "all", "--dryrun"], "--dry-run"), (["officer", "acept"], '"accept"'),
+])
+def test_mistyped_words_get_a_suggestion(words, hint):
+    done = run(*words)
+    assert done.returncode == 2 and f"Did you mean {hint}?" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_errors_are_one_sentence_or_one_object():
+    done = run("keys", "list")
+    assert done.returncode == 15 and done.stderr.count("\n") == 1 and "vouchsafe enroll" in done.stderr
+    error = json.loads(run("keys", "list", "--json").stderr)
+    assert error["code"] == "not-found" and error["exit"] == 15 and error["detail"]
+
+
+def test_an_unreachable_server_is_named():
+    done = run("status", "--server", "https://localhost:1")
+    assert done.returncode == 23 and "https://localhost:1" in done.stderr and "running" in done.stderr
+    assert run("status", "--server", "ftp://localhost").returncode == 2
+    assert run("status", "--server", "https://no-such-host.invalid").returncode == 23
+
+
+def test_nothing_is_asked_where_there_is_no_terminal(tmp_path):
+    done = run("enroll", "--server", "https://localhost:1", home=tmp_path)
+    assert done.returncode == 2 and "--token-file" in done.stderr or "--password-file" in done.stderr
+
+
+def test_mistyped_tokens_are_noticed_before_anything_is_sent(tmp_path):
+    done = run("enroll", "--server", "https://localhost:1", "--token", "AAAAAAA-AAAAAAA-AAAAAAA-AAAAAAB", home=tmp_path)
+    assert done.returncode == 19
+    assert run("enroll", "--server", "https://localhost:1", "--token", "\x1b[31m", home=tmp_path).stderr.count("\x1b") == 0
+
+
+def test_control_characters_never_reach_the_terminal(tmp_path):
+    for words in (["user\x1b[2J"], ["user", "list\x1b]0;x\x07"], ["keys", "list", "--user", "\x1b[31m@x"], ["status", "--server", "\x1b[31m"],
+                  ["certificate", "show", "/\x1b[1m"]):
+        done = run(*words, home=tmp_path)
+        assert done.returncode != 0 and "\x1b" not in done.stderr + done.stdout and "\x07" not in done.stderr
+
+
+def test_passwords_are_asked_for_without_echo(tmp_path):
+    """On a terminal of its own: asked twice, not shown, and two that differ are refused."""
+    (tmp_path / "token").write_text("2222222-2222222-2222222-2222222\n")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["VOUCHSAFE_HOME"] = str(tmp_path)
+        os.execv(harness.CLI, ["vouchsafe", "enroll", "--server", "https://localhost:1", "--token-file", str(tmp_path / "token")])
+    shown = b""
+    answers = [b"correct horse\n", b"battery staple\n"]
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+        if answers and shown.rstrip().endswith(b":"):
+            os.write(terminal, answers.pop(0))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 2 and b"differ" in shown
+    assert b"correct horse" not in shown and b"battery" not in shown
+
+
+def test_completion_and_version():
+    assert "complete -F" in run("completion").stdout
+    assert re.match(r"vouchsafe \d", run("--version").stdout)
