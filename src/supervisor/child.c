@@ -65,7 +65,7 @@ static int child_closed(void *context, struct channel *channel, int result)
 {
         struct child *child = context;
 
-        if (result) {
+        if (result && result != PROBLEM_UNREACHABLE) {
                 log_report(result, "the control channel of %s %u is cut", child_name(child), child->index);
                 child_kill(child);
         }
@@ -218,6 +218,8 @@ static void child_describe_end(struct child *child, int status)
         if (WIFSIGNALED(status))
                 snprintf(child->last_end, sizeof(child->last_end), "was killed by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));
+        else if (WEXITSTATUS(status) == 126)
+                snprintf(child->last_end, sizeof(child->last_end), "could not be prepared: no memory, or too many open files");
         else if (WEXITSTATUS(status) == 127)
                 snprintf(child->last_end, sizeof(child->last_end), "could not be executed: is the program broken?");
         else

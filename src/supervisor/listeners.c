@@ -182,3 +182,15 @@ int listeners_give(struct child *front)
         }
         return 0;
 }
+
+void listeners_close(struct supervisor *supervisor)
+{
+        for (size_t i = 0; i < supervisor->listener_count; i++) {
+                for (unsigned k = 0; k < supervisor->fronts; k++)
+                        fd_closep(&supervisor->listeners[i].fds[k]);
+                free(supervisor->listeners[i].fds);
+        }
+        free(supervisor->listeners);
+        supervisor->listeners = NULL;
+        supervisor->listener_count = 0;
+}

@@ -135,10 +135,11 @@ int local_open(struct supervisor *supervisor)
 
 void local_close(struct supervisor *supervisor)
 {
-        CLEANUP(mem_freep) char *path = config_run_path(&supervisor->config, "keeper.sock");
+        CLEANUP(mem_freep) char *path = NULL;
 
         if (supervisor->local < 0)
                 return;
+        path = config_run_path(&supervisor->config, "keeper.sock");
         loop_source_done(&supervisor->local_source);
         loop_timer_done(&supervisor->local_pause);
         fd_closep(&supervisor->local);

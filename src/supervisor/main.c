@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -82,10 +83,30 @@ static int supervisor_prepare(struct supervisor *supervisor)
         return PASS(process_privileges_drop(&supervisor->config));
 }
 
+/* The key is wiped and everything closed, so that what is left over at the end is a leak. */
+static void supervisor_done(struct supervisor *supervisor)
+{
+        CHILD_EACH(child, supervisor) {
+                channel_call_cancel(&child->ping_call);
+                channel_unref(TAKE(child->channel));
+        }
+        free(supervisor->children);
+        listeners_close(supervisor);
+        local_close(supervisor);
+        loop_done(&supervisor->loop);
+        fd_closep(&supervisor->signals);
+        fd_closep(&supervisor->startup);
+        material_done(&supervisor->material);
+        config_done(&supervisor->config);
+        free(supervisor->libexec);
+        fd_closep(&supervisor->lock);
+}
+
 static int supervisor_main(const struct arguments *arguments)
 {
-        struct supervisor supervisor = {.lock = -1, .signals = -1, .local = -1, .startup = -1,
-                                        .config_path = arguments->config};
+        CLEANUP(supervisor_done) struct supervisor supervisor = {
+                .loop.epoll = -1, .lock = -1, .signals = -1, .local = -1, .startup = -1, .config_path = arguments->config,
+        };
 
         TRY(config_load(arguments->config, &supervisor.config));
         if (arguments->check) {

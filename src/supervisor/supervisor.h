@@ -131,6 +131,7 @@ int peers_connect(struct child *child) must_check;
 /* listeners.c */
 int listeners_open(struct supervisor *supervisor) must_check;
 int listeners_give(struct child *front) must_check;
+void listeners_close(struct supervisor *supervisor);
 void listener_text(const struct listener *listener, struct buf *out);
 extern const char *const purpose_names[PURPOSE_COUNT];
 

@@ -157,5 +157,5 @@ int main(int argc, char **argv)
                 r = loop_run(&self.loop);
         if (r)
                 log_report(r, "the stand-in ends");
-        return r ? 1 : 0;
+        _exit(r ? 1 : 0); /* its leaks are nobody's concern */
 }

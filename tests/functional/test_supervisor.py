@@ -367,6 +367,25 @@ def test_a_crash_does_not_undo_sealing(server):
     server.stop()
 
 
+def test_without_descriptors_it_waits_for_better_times(server):
+    server.start()
+    same_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+
+    def descriptors(most):
+        subprocess.run([*same_user, "prlimit", f"--pid={server.process.pid}", f"--nofile={most}:"], check=True)
+
+    descriptors(20)
+    for pid in server.pids().values():
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while "could not be prepared" not in server.log() and "cannot be started" not in server.log():
+        assert time.monotonic() < deadline and server.process.poll() is None
+        time.sleep(0.1)
+    descriptors(1024)
+    server.wait_for(server.whole)
+    server.stop()
+
+
 def test_missing_programs_are_named(server):
     (server.folder / "libexec" / "vouchsafe-outbound").unlink()
     server.start(wait=False)
