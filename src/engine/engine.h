@@ -118,6 +118,7 @@ struct engine {
         struct heads_state heads;
         struct verification verification;
         uint64_t last_record_id;
+        uint64_t asked_ms; /* when anything but the state was asked last */
         uint64_t asked, refused, refused_unrecorded, faults, enrolled, commits, commit_failures; /* for the metrics */
         struct loop_timer second;
         bool stopping;

@@ -2,7 +2,8 @@
 /*
  * The pool: RSA pairs made ahead of need, each sealed by the keeper. A key stays in the database until the
  * transaction that archives it, so an enrollment that is cut off loses nothing; while a request is at a keeper its
- * key is reserved in memory. New ones are made one at a time, when nothing else waits.
+ * key is reserved in memory. New ones are made one at a time, when nobody has asked anything for a while: making one
+ * takes a processor for a fifth of a second, which those who ask would miss. Only an empty pool does not wait for that.
  */
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 
-enum { POOL_RETRY_MS = 5000, POOL_PAGE = 64 };
+enum { POOL_RETRY_MS = 5000, POOL_QUIET_MS = 2000, POOL_PAGE = 64 };
 
 static bool is_reserved(const struct engine *engine, const struct id *id)
 {
@@ -139,15 +140,18 @@ static void pooled(void *context, int result, struct bytes reply)
 void pool_pump(struct engine *engine)
 {
         MSG_OWN(keeper_pool) ask = {0};
+        bool quiet = clock_monotonic_ms() - engine->asked_ms >= POOL_QUIET_MS;
         int64_t count = 0;
         int r;
 
+        if (!quiet && !list_empty(&engine->pool.stock))
+                return;
         if (engine->state != ENGINE_UNSEALED || engine->pool.asked || engine->pool.full || engine->stopping ||
             strncmp(engine->config.encryption_profile, "rsa", 3) != 0 || clock_monotonic_ms() < engine->pool.retry_ms)
                 return;
         r = store_pool_count(engine->store, engine->config.encryption_profile, &count);
         engine->pool.full = !r && (uint64_t)count >= engine->config.pool_size;
-        if (engine->pool.full)
+        if (engine->pool.full || (!r && count && !quiet))
                 return;
         if (!r) {
                 ask.profile = text_copy(engine->config.encryption_profile);

@@ -381,5 +381,8 @@ void request_receive(struct engine *engine, struct msg_api *api, struct request_
         }
         request_actor(request, "stranger at %s", msg_text(request->api.address));
         engine->asked++;
+        /* Who watches the server asks all the time; that is not work. */
+        if (request->kind && !(request->kind->flags & REQUEST_PUBLIC))
+                engine->asked_ms = clock_monotonic_ms();
         request_step(request, step_begin, 0, BYTES_NONE);
 }
