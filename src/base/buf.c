@@ -110,6 +110,8 @@ struct buf buf_copy_of(struct bytes bytes)
 {
         struct buf copy = BUF_NONE;
 
-        buf_add_bytes(&copy, bytes);
+        /* Of nothing, nothing: so that a field that is empty can be given another value without releasing it. */
+        if (bytes.len)
+                buf_add_bytes(&copy, bytes);
         return copy;
 }

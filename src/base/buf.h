@@ -57,4 +57,4 @@ void buf_consume(struct buf *buf, size_t len);
 const char *buf_text(const struct buf *buf);
 /* Move content out, leaving BUF_NONE. */
 struct buf buf_take(struct buf *buf);
-struct buf buf_copy_of(struct bytes bytes);
+struct buf buf_copy_of(struct bytes bytes); /* of no bytes: BUF_NONE */

@@ -51,7 +51,7 @@ static void report_set(const char *text)
         report.trace[0] = 0;
 }
 
-int fault(int error, const char *format, ...)
+void fault_record(int error, const char *format, ...)
 {
         char text[sizeof(report.text)];
         va_list arguments;
@@ -64,10 +64,9 @@ int fault(int error, const char *format, ...)
                 snprintf(text + len, sizeof(text) - len, ": %s", strerror(error));
         }
         report_set(text);
-        return error > 0 ? -error : -1;
 }
 
-int refuse(enum problem problem, const char *format, ...)
+void problem_record(const char *format, ...)
 {
         char text[sizeof(report.text)];
         va_list arguments;
@@ -76,7 +75,6 @@ int refuse(enum problem problem, const char *format, ...)
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
         report_set(text);
-        return problem;
 }
 
 int report_prefix(int result, const char *format, ...)
@@ -107,13 +105,10 @@ void report_clear(void)
         report.text[0] = report.trace[0] = 0;
 }
 
-int fault_pass(int result, const char *file, int line)
+void fault_trace(const char *file, int line)
 {
-        if (result < 0) {
-                const char *base = strrchr(file, '/');
-                size_t len = strlen(report.trace);
-                snprintf(report.trace + len, sizeof(report.trace) - len, "%s%s:%d", len ? " < " : "",
-                         base ? base + 1 : file, line);
-        }
-        return result;
+        const char *base = strrchr(file, '/');
+        size_t len = strlen(report.trace);
+
+        snprintf(report.trace + len, sizeof(report.trace) - len, "%s%s:%d", len ? " < " : "", base ? base + 1 : file, line);
 }

@@ -43,10 +43,22 @@ enum problem problem_from_code(const char *code);
 /* The exit code for any result: 0, the problem's, or EXIT_FAULT. */
 int result_exit_code(int result);
 
-/* Record a fault of errno number `error` and return -error. The text of errno is appended. */
-int fault(int error, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
-/* Record a problem and return it. */
-int refuse(enum problem problem, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
+/* Record a fault of errno number `error` and give -error. The text of errno is appended. */
+void fault_record(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define fault(error, ...)                                                                                    \
+        ({                                                                                                   \
+                int fault_error_ = (error);                                                                  \
+                fault_record(fault_error_, __VA_ARGS__);                                                     \
+                fault_error_ > 0 ? -fault_error_ : -1;                                                       \
+        })
+/* Record a problem and give it. Both are macros so that a compiler sees that the result is never 0. */
+void problem_record(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define refuse(problem, ...)                                                                                 \
+        ({                                                                                                   \
+                int refuse_problem_ = (problem);                                                             \
+                problem_record(__VA_ARGS__);                                                                 \
+                refuse_problem_;                                                                             \
+        })
 /* Put words before the current sentence ("line 12: …"), keeping the result; returns `result`. */
 int report_prefix(int result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -55,7 +67,14 @@ const char *report_text(void);
 const char *report_trace(void);
 void report_clear(void);
 
-int fault_pass(int result, const char *file, int line);
+/* Inline for the same reason. */
+void fault_trace(const char *file, int line);
+static inline int fault_pass(int result, const char *file, int line)
+{
+        if (unlikely(result < 0))
+                fault_trace(file, line);
+        return result;
+}
 
 /* Return from the enclosing function with `result`, leaving a trace when it is a fault. */
 #define PASS(result) fault_pass((result), __FILE__, __LINE__)

@@ -37,6 +37,8 @@ static int run(struct arguments *arguments)
         struct password_source source = {"password-file", "password-fd", "Password", true};
 
         seen.runs++;
+        free(seen.server);
+        free(seen.first);
         seen.dry = argument_flag(arguments, "dry-run");
         seen.server = argument_text(arguments, "server") ? text_copy(argument_text(arguments, "server")) : NULL;
         seen.to = argument_count(arguments, "to");

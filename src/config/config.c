@@ -245,6 +245,13 @@ void config_log_setup(const struct config *config, const char *process)
         log_setup(process, format, level);
 }
 
+bool config_tls_builtin(const struct config *config)
+{
+        const char *given = config->given[config_option_find("tls", "certificate")];
+
+        return !given || !*given;
+}
+
 char *config_data_path(const struct config *config, const char *name)
 {
         return text_format("%s/%s", config->server.data, name);

@@ -60,6 +60,8 @@ void config_restart_needed(const struct config *old, const struct config *new, s
 void config_keep_fixed(struct config *config, const struct config *old);
 /* log_setup() after [log]; `process` is kept, not copied. */
 void config_log_setup(const struct config *config, const char *process);
+/* The server's TLS certificate is the built-in CA's. */
+bool config_tls_builtin(const struct config *config);
 /* The path of a file in the data or in the run folder; free() it. */
 char *config_data_path(const struct config *config, const char *name) must_check;
 char *config_run_path(const struct config *config, const char *name) must_check;

@@ -2,6 +2,7 @@
 #include "crypto/certificate.h"
 
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -381,6 +382,19 @@ int certificate_to_x509(const struct certificate *certificate, X509 **ret_x509)
         }
         *ret_x509 = x509;
         return 0;
+}
+
+bool certificate_has_host(const struct certificate *certificate, const char *host)
+{
+        X509 *x509;
+        bool has;
+
+        if (certificate_to_x509(certificate, &x509))
+                return false;
+        has = X509_check_host(x509, host, 0, 0, NULL) == 1 || X509_check_ip_asc(x509, host, 0) == 1;
+        X509_free(x509);
+        crypto_errors_clear(); /* what is no IP address leaves one */
+        return has;
 }
 
 int cert_list_add(struct cert_list *list, struct bytes der)

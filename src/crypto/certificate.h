@@ -99,6 +99,8 @@ bool certificate_has_address(const struct certificate *certificate, const char *
 /* Can it sign or have mail encrypted for, by its key usages (absent ones permit)? */
 bool certificate_may_sign(const struct certificate *certificate);
 bool certificate_may_encrypt(const struct certificate *certificate);
+/* Is it for this DNS name or IP address (RFC 9525)? */
+bool certificate_has_host(const struct certificate *certificate, const char *host);
 /* As an object of OpenSSL's. */
 int certificate_to_x509(const struct certificate *certificate, X509 **ret_x509) must_check;
 /* One or more certificates in PEM, or one in DER, appended to the list. PROBLEM_MALFORMED. */

@@ -169,6 +169,10 @@ static void servers_have_names(void **state)
         assert_int_equal(X509_check_host(x509, "other.example.org", 0, 0, NULL), 0);
         assert_int_equal(X509_check_ip_asc(x509, "127.0.0.1", 0), 1);
         assert_int_equal(X509_check_ip_asc(x509, "::1", 0), 1);
+        assert_true(certificate_has_host(&list.items[0], "kms.example.org"));
+        assert_true(certificate_has_host(&list.items[0], "::1"));
+        assert_false(certificate_has_host(&list.items[0], "other.example.org"));
+        assert_false(certificate_has_host(&list.items[0], ""));
         assert_extension(x509, NID_subject_alt_name, true); /* the subject is empty */
         X509_free(x509);
         struct chain_query query = {&list.items[0], &ca.issuing, &ca.root, TEST_NOW, CHAIN_TLS_SERVER};

@@ -44,9 +44,9 @@ static int accept_store(struct request *request, struct token_use *use)
         struct operator_row *row = &use->operator;
 
         TRY(row_advance(&operator_states, &row->state, OPERATOR_ACCEPT));
-        row->public_key = buf_copy_of(buf_view(&use->spki));
-        row->admission = buf_copy_of(buf_view(&use->ask.share_signature));
-        row->envelope = buf_copy_of(buf_view(&use->ask.envelope));
+        buf_set(&row->public_key, buf_view(&use->spki));
+        buf_set(&row->admission, buf_view(&use->ask.share_signature));
+        buf_set(&row->envelope, buf_view(&use->ask.envelope));
         /* Selector and MAC key stay, for who repeats his request; the shares are his alone from now on. */
         buf_done(&row->invitation_share);
         row->changed = engine_now(request->engine);

@@ -65,10 +65,8 @@ static void approval_fill(struct request *request, const struct msg_approval_ite
 {
         row->verdict = APPROVAL_GIVEN;
         row->created = engine_now(request->engine);
-        buf_done(&row->partials);
-        buf_done(&row->signature);
-        row->partials = buf_copy_of(buf_view(&approval->box));
-        row->signature = buf_copy_of(buf_view(&approval->signature));
+        buf_set(&row->partials, buf_view(&approval->box));
+        buf_set(&row->signature, buf_view(&approval->signature));
 }
 
 static int approval_store(struct request *request, const struct request_row *row,
@@ -246,7 +244,7 @@ static int opened_store(struct engine *engine, const struct id *id, struct bytes
         TRY(row_advance(&request_states, &row.state, REQUEST_QUORUM));
         TRY(row_advance(&request_states, &row.state, REQUEST_COMPLETE));
         row.decided = engine_now(engine);
-        row.result = buf_copy_of(result);
+        buf_set(&row.result, result);
         TRY(store_request_put(engine->store, &row));
         TRY(opened_token(engine, &row));
         TRY(opened_user(engine, &row));

@@ -229,7 +229,6 @@ static int authorize_operator(struct request *request, bool *ret_answered)
 
 static int authorize_ticket(struct request *request)
 {
-        CLEANUP(user_row_done) struct user_row user = {0};
         bool answered = false;
         char text[ID_TEXT_SIZE];
 

@@ -31,15 +31,21 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .address_attempts = config->limits.token_failures_address,
             .total_attempts = config->limits.token_failures_total,
             .pool_size = config->enroll.pool_size,
+            .tls_lifetime = config->certificate.tls_lifetime,
             .publish = config->publish.folder[0] != 0,
             .publish_users = config->publish.users && config->publish.folder[0],
         };
+        for (size_t i = 0; i < config->server.host_names.count; i++)
+                msg_texts_add(&ret_config->host_names, config->server.host_names.at[i]);
 }
 
 void engine_config_done(struct engine_config *config)
 {
         free(config->database);
         free(config->encryption_profile);
+        for (size_t i = 0; i < config->host_names.count; i++)
+                free(config->host_names.at[i]);
+        free(config->host_names.at);
         *config = (struct engine_config){0};
 }
 
@@ -87,6 +93,7 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
         list_init(&engine->pool.call.link);
         list_init(&engine->crl.call.link);
         list_init(&engine->heads.call.link);
+        list_init(&engine->tls.call.link);
         keepers_init(engine);
         round_init(engine);
         limits_init(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
@@ -138,6 +145,7 @@ void engine_done(struct engine *engine)
         keeper_call_cancel(engine, &engine->pool.call);
         keeper_call_cancel(engine, &engine->crl.call);
         keeper_call_cancel(engine, &engine->heads.call);
+        tls_done(engine);
         keepers_done(engine);
         verification_done(engine);
         if (engine->store)

@@ -14,6 +14,7 @@
  */
 #include "base/loop.h"
 #include "config/config.h"
+#include "crypto/certificate.h"
 #include "crypto/pkey.h"
 #include "engine/keepers.h"
 #include "engine/limits.h"
@@ -34,6 +35,8 @@ struct engine_config {
         int64_t attempts_window; /* in which so many attempts of an address, and of all, may be refused */
         uint64_t token_attempts, address_attempts, total_attempts;
         uint64_t pool_size;
+        int64_t tls_lifetime;
+        struct msg_texts host_names;
         bool publish, publish_users; /* to a folder, by the outbound process */
 };
 void engine_config_from(const struct config *config, struct engine_config *ret_config);
@@ -82,6 +85,16 @@ struct heads_state {
         struct keeper_call call;
 };
 
+/* The server's own TLS certificate, when the built-in CA makes it. */
+struct tls_state {
+        bool known, asked;
+        struct certificate leaf; /* the one in use */
+        uint64_t retry_ms;
+        struct keeper_call call;
+        int (*renewed)(void *context, struct bytes chain); /* PEM; NULL: nobody takes it */
+        void *context;
+};
+
 struct verification {
         struct store_verify *verify; /* NULL: does not run */
         struct msg_verify_reply result;
@@ -116,6 +129,7 @@ struct engine {
         struct crl_state crl;
         struct pool_state pool;
         struct heads_state heads;
+        struct tls_state tls;
         struct verification verification;
         uint64_t last_record_id;
         uint64_t asked_ms; /* when anything but the state was asked last */
@@ -171,6 +185,11 @@ int second_tick(void *context);
 void crl_pump(struct engine *engine); /* sign and publish when something was revoked or time is near */
 int crl_load(struct engine *engine) must_check;
 void crl_publish(struct engine *engine);
+
+/* tls.c: the certificate in use, PEM; empty when it is not ours to renew */
+void tls_set(struct engine *engine, struct bytes chain);
+void tls_pump(struct engine *engine);
+void tls_done(struct engine *engine);
 
 /* verify.c */
 void verification_init(struct engine *engine);

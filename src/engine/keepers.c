@@ -289,7 +289,6 @@ static void keeper_free(struct keeper_link *keeper)
 {
         channel_call_cancel(&keeper->load_call);
         channel_unref(keeper->channel);
-        buf_done(&keeper->transport);
         free(keeper);
 }
 
@@ -305,8 +304,11 @@ void keeper_lost(struct keeper_link *keeper)
                 channel_close(keeper->channel);
         while (!list_empty(&keeper->calls))
                 call_again(engine, CONTAINER_OF(keeper->calls.next, struct keeper_call, link));
+        buf_done(&keeper->transport);
         if (keeper->channel)
                 keeper_free(keeper);
+        else
+                buf_done(&keeper->transport);
 }
 
 int keeper_state_received(struct keeper_link *keeper, struct bytes payload)

@@ -48,6 +48,13 @@ static int process_tell(void *context)
         return PASS(control_ready(&process->control, process->told == ENGINE_UNSEALED ? "unsealed" : "sealed"));
 }
 
+static int process_tls_renewed(void *context, struct bytes chain)
+{
+        struct process *process = context;
+
+        return PASS(control_tls_renewed(&process->control, chain));
+}
+
 static int process_configure(void *context, struct msg_configure *configure)
 {
         struct process *process = context;
@@ -61,12 +68,16 @@ static int process_configure(void *context, struct msg_configure *configure)
         config_done(&config);
         if (process->configured) {
                 engine_reconfigure(&process->engine, &engine_config);
+                tls_set(&process->engine, buf_view(&configure->tls_chain));
                 return 0;
         }
         r = engine_init(&process->engine, &process->loop, &engine_config);
         process->configured = true;
         if (r)
                 return PASS(r);
+        process->engine.tls.renewed = process_tls_renewed;
+        process->engine.tls.context = process;
+        tls_set(&process->engine, buf_view(&configure->tls_chain));
         loop_deferred_init(&process->tell, &process->loop, process_tell, process);
         return 0;
 }

@@ -8,7 +8,7 @@
 
 static void item_fill(const struct operator_row *row, struct msg_operator_item *item)
 {
-        item->operator= text_copy(msg_text(row->name));
+        item->operator = text_copy(msg_text(row->name));
         item->state = text_copy(state_name(&operator_states, (int)row->state));
         item->since = row->changed ? row->changed : row->created;
         for (int role = ROLE_OFFICER; role <= ROLE_AUDITOR; role <<= 1)

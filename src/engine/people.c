@@ -12,6 +12,12 @@ void texts_to_message(const struct texts *texts, struct msg_texts *out)
                 msg_texts_add(out, texts->items[i]);
 }
 
+void buf_set(struct buf *buf, struct bytes content)
+{
+        buf_clear(buf);
+        buf_add_bytes(buf, content);
+}
+
 int row_advance(const struct state_table *table, int64_t *state, int event)
 {
         int next = 0;

@@ -17,6 +17,9 @@ const char *reason_name(int64_t reason); /* "" when there is no such */
 int reason_parse(const char *name, int64_t *ret_reason) must_check;
 void texts_to_message(const struct texts *texts, struct msg_texts *out);
 
+/* Replace what a field of a row holds. */
+void buf_set(struct buf *buf, struct bytes content);
+
 /* Next state of a row, by its table; PROBLEM_STATE. */
 int row_advance(const struct state_table *table, int64_t *state, int event) must_check;
 /* A token that was issued to the user is none any more. */

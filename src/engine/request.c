@@ -14,7 +14,7 @@
 
 /* ---- words for the record */
 
-static void words_set(struct buf *words, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void words_set(struct buf *words, const char *format, va_list arguments)
 {
         char text[2048];
 

@@ -130,16 +130,31 @@ static int limited_record(struct engine *engine)
         return PASS(r);
 }
 
+/* A keeper has the key, but the database could not be written then: try again, until it can. */
+static void unseal_again(struct engine *engine)
+{
+        if (engine->state == ENGINE_UNSEALED || engine->stopping)
+                return;
+        LIST_EACH(keeper, &engine->keepers.all, struct keeper_link, link) {
+                if (keeper->known && !keeper->sealed) {
+                        keepers_load(engine);
+                        return;
+                }
+        }
+}
+
 int second_tick(void *context)
 {
         struct engine *engine = context;
         int r;
 
         loop_timer_arm(&engine->second, 1000);
+        unseal_again(engine);
         TRY(round_commit(engine));
         heads_pump(engine, false);
         fronts_state(engine, false);
         sweep_pump(engine);
+        tls_pump(engine);
         r = limited_record(engine);
         if (r)
                 log_report(r, "refusals could not be recorded");

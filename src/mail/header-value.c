@@ -9,6 +9,9 @@
 
 #include <gmime/gmime.h> /* last: GLib undefines MIN and MAX before it defines its own */
 
+/* GMime opens groups inside groups by recursion, so what it is given is bounded; no honest field comes near. */
+enum { ADDRESSES_MOST = 4096, VALUE_MOST = 65536 };
+
 static void gmime_ready(void)
 {
         static bool ready;
@@ -82,7 +85,7 @@ static void content_disposition_parse(const struct header *header, struct conten
 {
         const struct header_field *field = header_find(header, "Content-Disposition", NULL);
         CLEANUP(mem_freep) char *value = field ? header_value(field) : NULL;
-        GMimeContentDisposition *disposition = value ? g_mime_content_disposition_parse(NULL, value) : NULL;
+        GMimeContentDisposition *disposition = value && strlen(value) <= VALUE_MOST ? g_mime_content_disposition_parse(NULL, value) : NULL;
 
         if (!disposition)
                 return;
@@ -103,7 +106,9 @@ void content_parse(const struct header *header, struct content *ret_content)
         content.type = text_copy("text/plain");
         content.declared = type != NULL;
         content.ambiguous = types > 1 || encodings > 1 || (value && parameters_are_ambiguous(value));
-        if (value)
+        if (value && strlen(value) > VALUE_MOST)
+                content.ambiguous = true;
+        else if (value)
                 content_type_parse(value, &content);
         content_disposition_parse(header, &content);
         content.encoding = encoding ? lower(header_value(encoding)) : text_copy("7bit");
@@ -227,6 +232,8 @@ void mailboxes_parse(const struct header_field *field, struct mailboxes *ret_mai
         InternetAddressList *list;
 
         gmime_ready();
+        if (strlen(value) > ADDRESSES_MOST)
+                value[0] = 0; /* and so nobody: nothing that is signed is from him */
         list = internet_address_list_parse(NULL, value);
         mailboxes_add(&mailboxes, list);
         /* Groups hold mailboxes only. */

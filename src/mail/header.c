@@ -29,11 +29,8 @@ static bool cutter_ends(struct header_cutter *cutter, size_t start)
 
 int header_cutter_feed(struct header_cutter *cutter, struct bytes piece, size_t *ret_used)
 {
-        size_t used = 0, start = cutter->block.len;
+        size_t used = 0;
 
-        /* The line that is open since the piece before. */
-        while (start > 0 && cutter->block.data[start - 1] != '\n')
-                start--;
         while (used < piece.len && !cutter->complete) {
                 const uint8_t *at = piece.data + used;
                 const uint8_t *newline = memchr(at, '\n', piece.len - used);
@@ -44,8 +41,8 @@ int header_cutter_feed(struct header_cutter *cutter, struct bytes piece, size_t 
                 buf_add(&cutter->block, at, len);
                 used += len;
                 if (newline) {
-                        cutter->complete = cutter_ends(cutter, start);
-                        start = cutter->block.len;
+                        cutter->complete = cutter_ends(cutter, cutter->line);
+                        cutter->line = cutter->block.len;
                 }
         }
         *ret_used = used;

@@ -30,6 +30,7 @@ struct header {
 struct header_cutter {
         struct buf block;
         struct buf separator; /* the empty line */
+        size_t line;          /* where the line that is open begins */
         bool complete;
 };
 void header_cutter_done(struct header_cutter *cutter);

@@ -112,7 +112,8 @@ static void structure_judge(const struct leaf *leaf)
         if (structure->attached_secured)
                 finding_add(report, PROBLEM_NONE, depth, "A message that is attached is itself signed or encrypted; it was left as it is.");
         if (structure->too_deep)
-                finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth, "The message has more parts inside each other than %d.", STRUCTURE_DEPTH);
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth, "The parts of the message are nested deeper than %d, or so broken that programs read them differently.",
+                            STRUCTURE_DEPTH);
         if (structure->has_inner && leaf->layer->origin != LAYER_MESSAGE)
                 inner_header_judge(leaf);
 }

@@ -13,7 +13,7 @@
 #include "crypto/crypto.h"
 #include "mail/stream.h"
 
-enum { SPOOL_MEMORY = 1024 * 1024, SPOOL_SCRATCH = 128 * 1024 };
+enum { SPOOL_MEMORY = 256 * 1024, SPOOL_SCRATCH = 128 * 1024 };
 
 static int spool_cipher_start(struct spool *spool)
 {

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "mail/multipart.h"
 
-enum { LINE_MOST = BOUNDARY_MOST + 100 };
+enum { LINE_MOST = BOUNDARY_MOST + 100, CUTS_MOST = 100 };
 
 static void structure_push(struct structure *structure, const char *boundary)
 {
@@ -78,7 +78,7 @@ static int structure_header(struct structure *structure)
         header_cutter_done(&structure->cutter);
         structure->cutter = (struct header_cutter){0};
         structure->attached = structure->attached || is_message;
-        for (size_t i = 0; i < header.count && !cut; i++) {
+        for (size_t i = 0; i < header.count && !cut && structure->cuts < CUTS_MOST; i++) {
                 const struct bytes lines = header.fields[i].lines;
 
                 cut = lines.data[0] == '-' && structure_line(structure, lines);
@@ -86,6 +86,8 @@ static int structure_header(struct structure *structure)
                         buf_add(&structure->cutter.block, lines.data + lines.len,
                                 (size_t)(header.block.data + header.block.len - lines.data) - lines.len);
         }
+        structure->cuts += cut;
+        structure->too_deep = structure->too_deep || structure->cuts == CUTS_MOST;
         if (cut && structure->in_header && structure->cutter.block.len > 0)
                 return 0; /* again, with the rest of the block */
         structure_part(structure, &header);
@@ -120,24 +122,38 @@ static int structure_body(struct structure *structure, const uint8_t **at, const
         return 0;
 }
 
+/* Bytes of a header; *used tells how many of them. */
+static int structure_head(struct structure *structure, struct bytes data, size_t *used)
+{
+        TRY(header_cutter_feed(&structure->cutter, data, used));
+        while (structure->cutter.complete && structure->in_header) {
+                TRY(structure_header(structure));
+                structure->cutter.complete = structure->in_header && structure->cutter.block.len > 0;
+        }
+        return 0;
+}
+
 static int structure_write(struct sink *sink, const uint8_t *data, size_t len)
 {
         struct structure *structure = CONTAINER_OF(sink, struct structure, sink);
         const uint8_t *at = data, *end = data + len;
 
         while (at < end) {
-                size_t used;
+                size_t used = 0;
+                int result = 0;
 
-                if (!structure->in_header) {
+                if (structure->in_header)
+                        result = structure_head(structure, bytes_of(at, (size_t)(end - at)), &used);
+                else
                         TRY(structure_body(structure, &at, end));
-                        continue;
-                }
-                TRY(header_cutter_feed(&structure->cutter, bytes_of(at, (size_t)(end - at)), &used));
                 at += used;
-                while (structure->cutter.complete && structure->in_header) {
-                        TRY(structure_header(structure));
-                        structure->cutter.complete = structure->in_header && structure->cutter.block.len > 0;
+                if (result == PROBLEM_TOO_LARGE) { /* broken, or made so; what follows is not looked at any more */
+                        structure->too_deep = true;
+                        structure->in_header = false;
+                        structure_pop(structure, 0);
+                        return 0;
                 }
+                TRY(result);
         }
         return 0;
 }
@@ -145,8 +161,13 @@ static int structure_write(struct sink *sink, const uint8_t *data, size_t len)
 static int structure_finish(struct sink *sink)
 {
         struct structure *structure = CONTAINER_OF(sink, struct structure, sink);
+        int result;
 
-        return structure->in_header && structure->cutter.block.len > 0 ? PASS(structure_header(structure)) : 0;
+        if (!structure->in_header || structure->cutter.block.len == 0)
+                return 0;
+        result = structure_header(structure);
+        structure->too_deep = structure->too_deep || result == PROBLEM_TOO_LARGE;
+        return result == PROBLEM_TOO_LARGE ? 0 : PASS(result);
 }
 
 void structure_init(struct structure *structure, const struct content *content)

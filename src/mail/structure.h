@@ -19,7 +19,7 @@ struct structure {
         struct buf line;    /* the beginning of a line that may be a boundary */
         bool in_header, line_start, message_next;
         bool attached;      /* inside an attached message */
-        unsigned parts;
+        unsigned parts, cuts;
         /* what was found */
         bool wrapped_signed, wrapped_encrypted, attached_secured, too_deep, binary;
         struct header inner; /* the header of the message inside, if the entity is a message/rfc822 */

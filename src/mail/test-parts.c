@@ -127,6 +127,23 @@ static void mailboxes_are_read(void **state)
         header_done(&header);
 }
 
+/* GMime would go into groups inside groups by recursion, as deep as there is stack. */
+static void long_fields_are_bounded(void **state)
+{
+        CLEANUP(buf_done) struct buf text = buf_copy_of(bytes_text("From: "));
+        struct mailboxes from;
+        struct header header;
+
+        (void)state;
+        for (int i = 0; i < 400000; i++)
+                buf_add_text(&text, "a:");
+        assert_int_equal(header_parse(&text, false, &header), 0);
+        mailboxes_parse(header_find(&header, "From", NULL), &from);
+        assert_int_equal(from.count, 0);
+        mailboxes_done(&from);
+        header_done(&header);
+}
+
 /* ---- multiparts */
 
 struct parts {
@@ -310,6 +327,7 @@ int main(void)
                 cmocka_unit_test(fields_are_found),
                 cmocka_unit_test(content_is_understood),
                 cmocka_unit_test(mailboxes_are_read),
+                cmocka_unit_test(long_fields_are_bounded),
                 cmocka_unit_test(parts_are_split),
                 cmocka_unit_test(structure_is_seen),
                 cmocka_unit_test(cms_is_read_in_pieces),

@@ -110,7 +110,7 @@ static int read_number(const struct place *place, uint64_t max, json_t *value, u
 
 static int read_instant(const struct place *place, json_t *value, int64_t *ret_instant)
 {
-        struct bytes text;
+        struct bytes text = BYTES_NONE; /* for compilers that do not see that bad() never gives 0 */
         int64_t instant = 0;
 
         TRY(read_string(place, value, &text));
@@ -122,7 +122,7 @@ static int read_instant(const struct place *place, json_t *value, int64_t *ret_i
 
 static int read_text(const struct place *place, uint64_t max, json_t *value, struct bytes *ret_text)
 {
-        struct bytes text;
+        struct bytes text = BYTES_NONE;
 
         TRY(read_string(place, value, &text));
         if (text.len > max)
@@ -134,7 +134,7 @@ static int read_text(const struct place *place, uint64_t max, json_t *value, str
 static int read_base64(const struct place *place, uint64_t max, json_t *value, struct buf *ret_bytes)
 {
         CLEANUP(json_buf_done) struct buf bytes = BUF_NONE;
-        struct bytes text;
+        struct bytes text = BYTES_NONE;
 
         TRY(read_string(place, value, &text));
         if (text.len / 4 * 3 > max + 2)
@@ -152,7 +152,7 @@ static int read_secret(const struct place *place, const struct msg_field *field,
                        struct secret *ret_secret)
 {
         CLEANUP(json_buf_done) struct buf bytes = BUF_NONE;
-        struct bytes text;
+        struct bytes text = BYTES_NONE;
 
         if (field->code) {
                 TRY(read_text(place, field->max, value, &text));
@@ -166,7 +166,7 @@ static int read_secret(const struct place *place, const struct msg_field *field,
 
 static int read_element(const struct place *place, const struct msg_field *field, json_t *value, void *element)
 {
-        struct bytes text;
+        struct bytes text = BYTES_NONE;
 
         if (field->record)
                 return PASS(read_object(place, field->record(), value, element));
@@ -195,7 +195,7 @@ static int read_list(const struct place *place, const struct msg_field *field, j
 
 static int read_field(const struct place *place, const struct msg_field *field, json_t *value, void *to)
 {
-        struct bytes text;
+        struct bytes text = BYTES_NONE;
 
         switch (field->type) {
         case MSG_TYPE_U64:

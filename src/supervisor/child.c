@@ -50,12 +50,25 @@ static int child_became_ready(struct child *child, struct bytes payload)
         return 0;
 }
 
+static int child_renewed_tls(struct child *child, struct bytes payload)
+{
+        MSG_OWN(tls_renewed) renewed = {0};
+
+        TRY(msg_decode(tls_renewed, payload, &renewed));
+        int r = supervisor_tls_renewed(child->supervisor, buf_view(&renewed.tls_chain));
+        if (r)
+                log_report(r, "the renewed TLS certificate could not be stored");
+        return 0;
+}
+
 static int child_received(void *context, struct channel *channel, struct channel_message *message)
 {
         struct child *child = context;
 
         if (message->kind == MSG_ready)
                 return PASS(child_became_ready(child, message->payload));
+        if (message->kind == MSG_tls_renewed && child->role == ROLE_ENGINE)
+                return PASS(child_renewed_tls(child, message->payload));
         return refuse(PROBLEM_MALFORMED, "It sent a message of kind %u, which no child sends.", message->kind);
 }
 
@@ -95,10 +108,10 @@ int child_configure(struct child *child)
         MSG_OWN(configure) configure = {.index = child->index};
 
         config_encode(&supervisor->config, role_table[child->role].section, &configure.content);
-        if (child->role == ROLE_FRONT) {
+        if (child->role == ROLE_FRONT)
                 configure.tls_key = secret_copy(secret_view(&supervisor->material.tls_key));
+        if (child->role == ROLE_FRONT || (child->role == ROLE_ENGINE && config_tls_builtin(&supervisor->config)))
                 buf_add_bytes(&configure.tls_chain, buf_view(&supervisor->material.tls_chain));
-        }
         if (child->role == ROLE_KEEPER && !supervisor->sealed) {
                 int r = startup_secret_load(supervisor, &configure.startup_secret);
                 if (r)

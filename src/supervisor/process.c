@@ -90,6 +90,10 @@ static int folder_check(const char *key, const char *path)
 
         if (access(path, R_OK | W_OK | X_OK) == 0)
                 return 0;
+        if (errno == EROFS) {
+                log_warning("[server] %s: %s is on a read-only file system; nothing can be changed until that ends", key, path);
+                return 0;
+        }
         return refuse(PROBLEM_CONFIGURATION, "[server] %s: the server's user (%s) may not write in %s. Correct it with \"chown -R\".", key,
                       user ? user->pw_name : "unknown", path);
 }
@@ -114,34 +118,20 @@ int process_privileges_drop(const struct config *config)
         return PASS(folder_check("run", config->server.run));
 }
 
+/* The folder itself is locked, so that a disk that is full or read-only now does not keep the server from starting and waiting. */
 int process_lock(const struct config *config, int *ret_fd)
 {
-        CLEANUP(mem_freep) char *path = config_data_path(config, "vouchsafed.lock");
-        CLEANUP(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        CLEANUP(mem_freep) char *number = text_format("%d\n", (int)getpid());
-        char holder[16] = "";
-
-        struct passwd *user = NULL;
+        CLEANUP(fd_closep) int fd = open(config->server.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0 && (errno == EACCES || errno == EPERM))
-                return refuse(PROBLEM_CONFIGURATION, "[server] data: the server's user may not write in %s. Correct it with \"chown -R\".",
+                return refuse(PROBLEM_CONFIGURATION, "[server] data: the server's user may not read %s. Correct it with \"chown -R\".",
                               config->server.data);
         if (fd < 0)
-                return fault(errno, "cannot open %s", path);
-        if (geteuid() == 0) {
-                TRY(user_find(config, &user));
-                if (fchown(fd, user->pw_uid, user->pw_gid) < 0)
-                        return fault(errno, "cannot give %s to %s", path, user->pw_name);
-        }
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-                if (read(fd, holder, sizeof(holder) - 1) < 0)
-                        holder[0] = 0;
-                holder[strcspn(holder, "\n")] = 0;
-                return refuse(PROBLEM_STATE, "A server already runs on %s (process %s). Stop it first.", config->server.data, holder);
-        }
-        /* The number is for people; a full disk does not keep the server from starting. */
-        if (ftruncate(fd, 0) < 0 || write(fd, number, strlen(number)) < 0)
-                log_warning("the number of this process could not be written to %s", path);
+                return fault(errno, "cannot open %s", config->server.data);
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK
+                               ? refuse(PROBLEM_STATE, "A server already runs on %s. Stop it first.", config->server.data)
+                               : fault(errno, "cannot lock %s", config->server.data);
         *ret_fd = fd;
         fd = -1;
         return 0;

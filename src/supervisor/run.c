@@ -77,7 +77,16 @@ static void material_renew(struct supervisor *supervisor)
         log_notice("there is a new TLS certificate");
         material_done(&supervisor->material);
         supervisor->material = material;
-        children_configure(supervisor, CONFIG_FRONT);
+        children_configure(supervisor, CONFIG_FRONT | CONFIG_ENGINE);
+}
+
+int supervisor_tls_renewed(struct supervisor *supervisor, struct bytes chain)
+{
+        if (!config_tls_builtin(&supervisor->config) || supervisor->stop_phase >= 0)
+                return 0;
+        TRY(file_write(supervisor->config.tls.certificate, chain, 0644));
+        material_renew(supervisor);
+        return 0;
 }
 
 static int material_due(void *context)

@@ -167,5 +167,7 @@ void status_remove(struct supervisor *supervisor);
 
 /* run.c */
 int supervisor_run(struct supervisor *supervisor) must_check;
+/* The engine has a new certificate from the built-in CA. */
+int supervisor_tls_renewed(struct supervisor *supervisor, struct bytes chain) must_check;
 /* After a child ended or became ready. */
 void supervisor_changed(struct supervisor *supervisor);

@@ -92,3 +92,13 @@ int control_ready(struct control *control, const char *state)
         TRY(msg_encode(ready, &ready, &encoded));
         return PASS(channel_send(control->channel, MSG_ready, buf_view(&encoded)));
 }
+
+int control_tls_renewed(struct control *control, struct bytes chain)
+{
+        MSG_OWN(tls_renewed) renewed = {0};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+
+        buf_add_bytes(&renewed.tls_chain, chain);
+        TRY(msg_encode(tls_renewed, &renewed, &encoded));
+        return PASS(channel_send(control->channel, MSG_tls_renewed, buf_view(&encoded)));
+}

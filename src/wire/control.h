@@ -40,5 +40,7 @@ struct control {
 
 int control_init(struct control *control, struct loop *loop, int fd, const struct control_handler *handler, void *context) must_check;
 void control_done(struct control *control);
+/* Engine: the TLS certificate was renewed; the supervisor stores it, and gives it to the fronts and back to the engine. */
+int control_tls_renewed(struct control *control, struct bytes chain) must_check;
 /* Tell the supervisor that this process serves, and in what state ("sealed", "unsealed"; shown in status). Repeat when it changes. */
 int control_ready(struct control *control, const char *state) must_check;

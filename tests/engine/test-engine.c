@@ -412,7 +412,7 @@ static void test_nonce(void **state)
 
 static void test_roles(void **state)
 {
-        MSG_OWN(operator_disable) ask = {.operator= text_copy("ada")};
+        MSG_OWN(operator_disable) ask = {.operator = text_copy("ada")};
         MSG_OWN(operator_disabled) reply = {0};
         MSG_OWN(operator_listed) list = {0};
         struct msg_operator_list list_ask = {0};
@@ -422,7 +422,7 @@ static void test_roles(void **state)
         must(world_ask(WORLD, BEN, MSG_operator_disable, &ask, &reply));
         assert_int_equal(world_ask(WORLD, ADA, MSG_operator_list, &list_ask, &list), PROBLEM_UNAUTHENTICATED);
         free(ask.operator);
-        ask.operator= text_copy("cyd");
+        ask.operator = text_copy("cyd");
         msg_done(operator_disabled, &reply);
         assert_int_equal(world_ask(WORLD, BEN, MSG_operator_disable, &ask, &reply), PROBLEM_QUORUM);
         must(world_ask(WORLD, BEN, MSG_operator_list, &list_ask, &list));
@@ -432,7 +432,7 @@ static void test_roles(void **state)
 static void test_invite(void **state)
 {
         CLEANUP(token_done) struct token code = token_new();
-        MSG_OWN(operator_invite) ask = {.operator= text_copy("aud")};
+        MSG_OWN(operator_invite) ask = {.operator = text_copy("aud")};
         MSG_OWN(operator_invited) reply = {0};
         CLEANUP(client_done) struct client client = {0};
 

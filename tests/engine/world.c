@@ -113,8 +113,11 @@ void world_init(struct world *world)
         static const char *const names[] = {"ada", "ben", "cyd", "rob"};
         struct msg_engine_init init = {0};
 
-        *world = (struct world){.folder = "/tmp/vouchsafe-engine-XXXXXX", .address = "192.0.2.1"};
+        *world = (struct world){.address = "192.0.2.1"};
         here = world;
+        /* In memory where there is such a file system: what is durable is not what is tested here. */
+        snprintf(world->folder, sizeof(world->folder), "%s/vouchsafe-engine-XXXXXX",
+                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
         if (!mkdtemp(world->folder))
                 abort();
         world->database = text_format("%s/vouchsafe.db", world->folder);
@@ -221,23 +224,32 @@ static void sign(struct world *world, int operator, struct msg_api * api)
         };
 
         must(operation_sign(&operation, &person->signing, signature));
-        authorization->operator= text_copy(person->name);
+        authorization->operator = text_copy(person->name);
         authorization->created = operation.created;
         buf_add(&authorization->nonce, nonce, sizeof(nonce));
         buf_add(&authorization->signature, signature, sizeof(signature));
 }
 
-void world_send(struct world *world, int operator, enum msg_kind kind, const void *message,
-                struct world_answer *answer)
+void world_send_raw(struct world *world, int operator, enum msg_kind kind, struct bytes payload,
+                    struct world_answer *answer)
 {
         struct msg_api api = {.kind = kind, .address = text_copy(world->address)};
 
         *answer = (struct world_answer){0};
-        must(message_encode(msg_record_of_kind(kind), message, &api.payload));
+        buf_add_bytes(&api.payload, payload);
         buf_add_bytes(&api.ticket, world->ticket);
-        if (operator>= 0)
-                sign(world, operator, & api);
+        if (operator >= 0)
+                sign(world, operator, &api);
         request_receive(&world->engine, &api, (struct request_sink){answer_take, answer});
+}
+
+void world_send(struct world *world, int operator, enum msg_kind kind, const void *message,
+                struct world_answer *answer)
+{
+        CLEANUP(buf_done) struct buf payload = BUF_NONE;
+
+        must(message_encode(msg_record_of_kind(kind), message, &payload));
+        world_send_raw(world, operator, kind, buf_view(&payload), answer);
 }
 
 int world_ask(struct world *world, int operator, enum msg_kind kind, const void *message, void *ret_reply)

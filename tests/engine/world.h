@@ -60,6 +60,7 @@ struct world_answer {
 };
 void world_send(struct world *world, int operator, enum msg_kind kind, const void *message,
                 struct world_answer *answer);
+void world_send_raw(struct world *world, int operator, enum msg_kind kind, struct bytes payload, struct world_answer *answer);
 void world_answer_done(struct world_answer *answer);
 
 void world_import(struct world *world, const char *guid, const char *name, const char *address);

@@ -327,7 +327,7 @@ def test_what_is_wrong_at_the_start_is_told(server):
 def test_two_servers_do_not_share_data_or_ports(server, tmp_path):
     server.start()
     code, text = server.fails()
-    assert code == 17 and f"A server already runs on {server.data} (process {server.process.pid})" in text
+    assert code == 17 and f"A server already runs on {server.data}. Stop it first." in text
     other = Supervised.__new__(Supervised)
     folder = tmp_path / "other"
     folder.mkdir()
