@@ -2,6 +2,7 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -9,6 +10,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 int sandbox_hide(void)
 {
@@ -93,4 +96,79 @@ int sandbox_restrict(const int *more, size_t count)
                 return fault(errno, "give up new privileges");
         TRY(landlock_enter());
         return PASS(calls_enter(more, count));
+}
+
+/* ---- with a database */
+
+static int folder_allow(int ruleset, const char *folder)
+{
+        struct landlock_path_beneath_attr beneath = {
+                .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG,
+        };
+        CLEANUP(fd_closep) int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return fault(errno, "cannot open the folder %s", folder);
+        beneath.parent_fd = fd;
+        if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+                return fault(errno, "cannot keep the folder %s open", folder);
+        return 0;
+}
+
+static int folder_enter(const char *folder)
+{
+        struct landlock_ruleset_attr attributes = {.handled_access_fs = (1ull << 13) - 1};
+        CLEANUP(fd_closep) int ruleset =
+                (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes.handled_access_fs), 0);
+
+        if (ruleset < 0)
+                return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : fault(errno, "make a Landlock rule set");
+        TRY(folder_allow(ruleset, folder));
+        if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+                return fault(errno, "enter Landlock");
+        return 0;
+}
+
+/* What no part of it has any use for. */
+static const int forbidden[] = {
+        CALL(execve), CALL(execveat), CALL(ptrace), CALL(process_vm_readv), CALL(process_vm_writev), CALL(mount), CALL(umount2),
+        CALL(pivot_root), CALL(chroot), CALL(unshare), CALL(setns), CALL(bpf), CALL(init_module), CALL(finit_module),
+        CALL(delete_module), CALL(kexec_load), CALL(keyctl), CALL(add_key), CALL(request_key), CALL(userfaultfd),
+        CALL(perf_event_open), CALL(bind), CALL(listen), CALL(accept), CALL(accept4), CALL(setuid), CALL(setgid),
+        CALL(mknod), CALL(mknodat), CALL(swapon), CALL(reboot), CALL(settimeofday), CALL(clock_settime),
+};
+static const int sockets[] = {CALL(socket), CALL(connect)};
+
+static int calls_forbid(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0) < 0)
+                        return -1;
+        return 0;
+}
+
+static int confine_calls(bool network)
+{
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+        int r = filter ? calls_forbid(filter, forbidden, ARRAY_LEN(forbidden)) : -1;
+
+        if (r == 0 && !network)
+                r = calls_forbid(filter, sockets, ARRAY_LEN(sockets));
+        if (r == 0)
+                r = seccomp_load(filter);
+        if (filter)
+                seccomp_release(filter);
+        return r < 0 ? fault(r == -1 ? EINVAL : -r, "enter the system call filter") : 0;
+}
+
+int sandbox_confine(const char *folder, bool network)
+{
+        if (SANITIZED)
+                return 0;
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return fault(errno, "give up new privileges");
+        if (folder)
+                TRY(folder_enter(folder));
+        return PASS(confine_calls(network));
 }

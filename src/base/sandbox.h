@@ -27,3 +27,8 @@ int sandbox_hide(void) must_check;
 /* Last of all. `more` are the numbers (SCMP_SYS) of what the process calls beside the common ones. A fault when the kernel
  * refuses: nothing runs without. */
 int sandbox_restrict(const int *more, size_t count) must_check;
+/*
+ * Less strict, for a process that has a database: of the file systems only `folder` (NULL: nothing is closed), no other programs, no debugging, no
+ * mounts or name spaces, nobody to listen for; and no sockets but those it has, unless `network`.
+ */
+int sandbox_confine(const char *folder, bool network) must_check;

@@ -6,17 +6,17 @@
  *   vouchsafe-engine --init LOCATION  makes a new database: takes one engine_init on descriptor 3, answers done or
  * problem, and ends
  */
-#include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
+#include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "engine/init.h"
 #include "wire/control.h"
@@ -55,6 +55,16 @@ static int process_tls_renewed(void *context, struct bytes chain)
         return PASS(control_tls_renewed(&process->control, chain));
 }
 
+/* SQLite needs the folder of its file; PostgreSQL needs the network, and whatever libpq reads. */
+static int process_confine(const char *database)
+{
+        CLEANUP(mem_freep) char *copy = text_copy(database);
+        bool file = database[0] == '/';
+
+        crypto_sha256(); /* libcrypto reads its configuration on first use */
+        return PASS(sandbox_confine(file ? dirname(copy) : NULL, !file));
+}
+
 static int process_configure(void *context, struct msg_configure *configure)
 {
         struct process *process = context;
@@ -70,6 +80,11 @@ static int process_configure(void *context, struct msg_configure *configure)
                 engine_reconfigure(&process->engine, &engine_config);
                 tls_set(&process->engine, buf_view(&configure->tls_chain));
                 return 0;
+        }
+        r = process_confine(engine_config.database);
+        if (r) {
+                engine_config_done(&engine_config);
+                return PASS(r);
         }
         r = engine_init(&process->engine, &process->loop, &engine_config);
         process->configured = true;
@@ -140,16 +155,6 @@ static const struct control_handler handler = {
     .peer = process_peer,
     .stop = process_stop,
 };
-
-/* Derived keys are in its memory: no dumps, no debuggers. */
-static int process_protect(void)
-{
-        struct rlimit none = {0, 0};
-
-        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
-                return fault(errno, "forbid core dumps");
-        return 0;
-}
 
 static int serve(struct process *process)
 {
@@ -232,7 +237,7 @@ int main(int argc, char **argv)
                         "vouchsafe-engine is started by vouchsafed; or as: vouchsafe-engine --init LOCATION\n");
                 return problem_info(PROBLEM_USAGE)->exit_code;
         }
-        r = process_protect();
+        r = sandbox_hide();
         if (!r)
                 r = process.location ? set_up(&process) : serve(&process);
         if (r && !process.location)
