@@ -23,21 +23,26 @@ static const struct config_section sections[] = {
 #include "config/options-undef.h"
 
 enum { RESTART, LIVE };
-#define ROW(section, member, key, type, value, least, most, when, help)                                      \
+#define ROW(section, member, key, type, value, least, most, when, help)                                                \
         {#section, key, type, offsetof(struct config, section.member), value, least, most, when, help},
 #define SECTION(section, children, help)
-#define TEXT(section, member, key, value, when, help)      ROW(section, member, key, CONFIG_TEXT, value, NULL, NULL, when, help)
-#define PATH(section, member, key, value, when, help)      ROW(section, member, key, CONFIG_PATH, value, NULL, NULL, when, help)
-#define TEXTS(section, member, key, value, when, help)     ROW(section, member, key, CONFIG_TEXTS, value, NULL, NULL, when, help)
-#define ADDRESSES(section, member, key, value, when, help) ROW(section, member, key, CONFIG_ADDRESSES, value, NULL, NULL, when, help)
-#define FLAG(section, member, key, value, when, help)      ROW(section, member, key, CONFIG_FLAG, value, NULL, NULL, when, help)
-#define CHOICE(section, member, key, value, choices, when, help)                                             \
+#define TEXT(section, member, key, value, when, help)                                                                  \
+        ROW(section, member, key, CONFIG_TEXT, value, NULL, NULL, when, help)
+#define PATH(section, member, key, value, when, help)                                                                  \
+        ROW(section, member, key, CONFIG_PATH, value, NULL, NULL, when, help)
+#define TEXTS(section, member, key, value, when, help)                                                                 \
+        ROW(section, member, key, CONFIG_TEXTS, value, NULL, NULL, when, help)
+#define ADDRESSES(section, member, key, value, when, help)                                                             \
+        ROW(section, member, key, CONFIG_ADDRESSES, value, NULL, NULL, when, help)
+#define FLAG(section, member, key, value, when, help)                                                                  \
+        ROW(section, member, key, CONFIG_FLAG, value, NULL, NULL, when, help)
+#define CHOICE(section, member, key, value, choices, when, help)                                                       \
         ROW(section, member, key, CONFIG_CHOICE, value, choices, NULL, when, help)
-#define NUMBER(section, member, key, value, least, most, when, help)                                         \
+#define NUMBER(section, member, key, value, least, most, when, help)                                                   \
         ROW(section, member, key, CONFIG_NUMBER, value, #least, #most, when, help)
-#define SIZE(section, member, key, value, least, most, when, help)                                           \
+#define SIZE(section, member, key, value, least, most, when, help)                                                     \
         ROW(section, member, key, CONFIG_SIZE, value, least, most, when, help)
-#define DURATION(section, member, key, value, least, most, when, help)                                       \
+#define DURATION(section, member, key, value, least, most, when, help)                                                 \
         ROW(section, member, key, CONFIG_DURATION, value, least, most, when, help)
 #define END_SECTION(section)
 static const struct config_option options[] = {
@@ -177,7 +182,8 @@ static int option_next(struct config *config, struct bytes *encoded)
         TRY(text_next(encoded, &value));
         index = config_option_find(section, key);
         if (index < 0 || config->given[index])
-                return refuse(PROBLEM_MALFORMED, "The encoded configuration has [%s] %s, unknown or twice.", section, key);
+                return refuse(PROBLEM_MALFORMED, "The encoded configuration has [%s] %s, unknown or twice.", section,
+                              key);
         r = config_set(config, (size_t)index, value);
         return r ? report_prefix(PASS(r), "[%s] %s ", section, key) : 0;
 }
@@ -202,7 +208,8 @@ void config_restart_needed(const struct config *old, const struct config *new, s
                 const char *after = new->given[i] ? new->given[i] : options[i].value;
 
                 if (!options[i].live && strcmp(before, after) != 0)
-                        buf_add_format(ret_keys, "%s[%s] %s", ret_keys->len ? ", " : "", options[i].section, options[i].key);
+                        buf_add_format(ret_keys, "%s[%s] %s", ret_keys->len ? ", " : "", options[i].section,
+                                       options[i].key);
         }
 }
 
@@ -227,12 +234,18 @@ void config_log_setup(const struct config *config, const char *process)
         static const struct {
                 const char *name;
                 enum log_format format;
-        } formats[] = {{"auto", LOG_FORMAT_AUTO}, {"journal", LOG_FORMAT_JOURNAL}, {"json", LOG_FORMAT_JSON}, {"text", LOG_FORMAT_TEXT}};
+        } formats[] = {{"auto", LOG_FORMAT_AUTO},
+                       {"journal", LOG_FORMAT_JOURNAL},
+                       {"json", LOG_FORMAT_JSON},
+                       {"text", LOG_FORMAT_TEXT}};
         static const struct {
                 const char *name;
                 enum log_level level;
-        } levels[] = {{"error", LOG_LEVEL_ERROR}, {"warning", LOG_LEVEL_WARNING}, {"notice", LOG_LEVEL_NOTICE},
-                      {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}};
+        } levels[] = {{"error", LOG_LEVEL_ERROR},
+                      {"warning", LOG_LEVEL_WARNING},
+                      {"notice", LOG_LEVEL_NOTICE},
+                      {"info", LOG_LEVEL_INFO},
+                      {"debug", LOG_LEVEL_DEBUG}};
         enum log_format format = LOG_FORMAT_AUTO;
         enum log_level level = LOG_LEVEL_INFO;
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Configuration: `struct config` with a member for each option of options.def, as config.crl.interval. Everything wrong is PROBLEM_CONFIGURATION
- * with file, line, key and what to do; unknown sections and keys, and keys given twice, are wrong too.
+ * Configuration: `struct config` with a member for each option of options.def, as config.crl.interval. Everything wrong
+ * is PROBLEM_CONFIGURATION with file, line, key and what to do; unknown sections and keys, and keys given twice, are
+ * wrong too.
  *
- * The supervisor and the CLI read the file. Children get an encoding of their sections in the message `configure` (wire/control.h) and
- * decode that: they open no file. Sections that a child is not told have their defaults there; so have keys left out.
+ * The supervisor and the CLI read the file. Children get an encoding of their sections in the message `configure`
+ * (wire/control.h) and decode that: they open no file. Sections that a child is not told have their defaults there; so
+ * have keys left out.
  *
- * Units are those of options.def: durations in seconds, sizes in bytes. Text members are never NULL. Empty defaults that depend on others are already filled
- * in: store.url, server.url, tls.certificate and tls.key (with the built-in CA, tls-chain.pem and tls-key.pem in the data folder).
+ * Units are those of options.def: durations in seconds, sizes in bytes. Text members are never NULL. Empty defaults
+ * that depend on others are already filled in: store.url, server.url, tls.certificate and tls.key (with the built-in
+ * CA, tls-chain.pem and tls-key.pem in the data folder).
  */
 #include <stdbool.h>
 
@@ -32,8 +35,8 @@ enum config_child { CONFIG_ENGINE = 1, CONFIG_FRONT = 2, CONFIG_KEEPER = 4, CONF
 #define NUMBER(section, member, key, value, least, most, when, help)   uint64_t member;
 #define SIZE(section, member, key, value, least, most, when, help)     uint64_t member;
 #define DURATION(section, member, key, value, least, most, when, help) int64_t member;
-#define END_SECTION(section)                                                                                 \
-        }                                                                                                    \
+#define END_SECTION(section)                                                                                           \
+        }                                                                                                              \
         section;
 struct config {
 #include "config/options.def"
@@ -68,7 +71,14 @@ char *config_run_path(const struct config *config, const char *name) must_check;
 
 /* The table, for those who document it. */
 enum config_type {
-        CONFIG_TEXT, CONFIG_PATH, CONFIG_CHOICE, CONFIG_TEXTS, CONFIG_ADDRESSES, CONFIG_FLAG, CONFIG_NUMBER, CONFIG_SIZE,
+        CONFIG_TEXT,
+        CONFIG_PATH,
+        CONFIG_CHOICE,
+        CONFIG_TEXTS,
+        CONFIG_ADDRESSES,
+        CONFIG_FLAG,
+        CONFIG_NUMBER,
+        CONFIG_SIZE,
         CONFIG_DURATION,
 };
 struct config_option {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* At build time: the sample configuration ("sample") and the page vouchsafe.conf(5) ("man"), out of the table of options. */
+/* At build time: the sample configuration ("sample") and the page vouchsafe.conf(5) ("man"), out of the table of
+ * options. */
 #include <stdio.h>
 
 #include "config/value.h"
@@ -47,7 +48,8 @@ static void sample(void)
                                 continue;
                         filled("# ", option->help);
                         if (required(option))
-                                printf("%s =%s\n", option->key, option->key[0] == 'o' ? " Example Ltd." : " keys.example.org");
+                                printf("%s =%s\n", option->key,
+                                       option->key[0] == 'o' ? " Example Ltd." : " keys.example.org");
                         else
                                 printf("#%s =%s%s\n", option->key, *option->value ? " " : "", option->value);
                 }
@@ -104,11 +106,16 @@ static void man_option(const struct config_option *option)
 static void man(void)
 {
         printf(".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Generated from src/config/options.def\n"
-               ".TH VOUCHSAFE.CONF 5 \"\" \"vouchsafe " VOUCHSAFE_VERSION "\"\n.SH NAME\nvouchsafe.conf \\- configuration of the Vouchsafe server\n"
-               ".SH SYNOPSIS\n" CONFIG_PATH_DEFAULT "\n.SH DESCRIPTION\nSections in brackets, then \\fIkey = value\\fR lines; lines that begin "
-               "with # or ; are comments, and so is the rest of a line after a blank and a semicolon. A list may go on in "
-               "indented lines. Unknown sections and keys are errors, which name the line. Sizes take k, M, G; durations take s, m, h, d, w, mo "
-               "(30 days), y (365 days).\n.PP\n\\fBvouchsafed \\-\\-check\\fR says whether a configuration is right.\n");
+               ".TH VOUCHSAFE.CONF 5 \"\" \"vouchsafe " VOUCHSAFE_VERSION "\"\n.SH NAME\nvouchsafe.conf \\- "
+                                                                          "configuration of the Vouchsafe server\n"
+               ".SH SYNOPSIS\n" CONFIG_PATH_DEFAULT "\n.SH DESCRIPTION\nSections in brackets, then \\fIkey = value\\fR "
+                                                    "lines; lines that begin "
+               "with # or ; are comments, and so is the rest of a line after a blank and a semicolon. A list may go on "
+               "in "
+               "indented lines. Unknown sections and keys are errors, which name the line. Sizes take k, M, G; "
+               "durations take s, m, h, d, w, mo "
+               "(30 days), y (365 days).\n.PP\n\\fBvouchsafed \\-\\-check\\fR says whether a configuration is "
+               "right.\n");
         for (size_t i = 0; config_section_at(i); i++) {
                 printf(".SH [%s]\n%s\n", config_section_at(i)->name, config_section_at(i)->help);
                 for (size_t k = 0; config_option_at(k); k++)

@@ -28,7 +28,8 @@ static char *line_next(char *line, int size, void *context)
         reading->line++;
         reading->continues = reading->rest[0] == ' ' || reading->rest[0] == '\t';
         if (len > CONFIG_LINE_MAX || len + 3 > (size_t)size) {
-                reading->result = refuse(PROBLEM_CONFIGURATION, "%s line %d is longer than %d bytes. A list may go on in indented lines.",
+                reading->result = refuse(PROBLEM_CONFIGURATION,
+                                         "%s line %d is longer than %d bytes. A list may go on in indented lines.",
                                          reading->name, reading->line, CONFIG_LINE_MAX);
                 return NULL;
         }
@@ -44,14 +45,14 @@ static int option_find(struct reading *reading, const char *section, const char 
         int index = config_option_find(section, key);
 
         if (!*section)
-                return refuse(PROBLEM_CONFIGURATION, "%s line %d: \"%s\" stands before the first [section].", reading->name,
-                              reading->line, key);
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: \"%s\" stands before the first [section].",
+                              reading->name, reading->line, key);
         if (!config_section_known(section))
-                return refuse(PROBLEM_CONFIGURATION, "%s line %d: there is no section [%s]. See vouchsafe.conf(5).", reading->name,
-                              reading->line, section);
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: there is no section [%s]. See vouchsafe.conf(5).",
+                              reading->name, reading->line, section);
         if (index < 0)
-                return refuse(PROBLEM_CONFIGURATION, "%s line %d: [%s] has no option \"%s\". See vouchsafe.conf(5).", reading->name,
-                              reading->line, section, key);
+                return refuse(PROBLEM_CONFIGURATION, "%s line %d: [%s] has no option \"%s\". See vouchsafe.conf(5).",
+                              reading->name, reading->line, section, key);
         *ret_index = index;
         return 0;
 }
@@ -71,12 +72,14 @@ static int option_read(struct reading *reading, const char *section, const char 
         TRY(option_find(reading, section, key, &index));
         if (reading->continues && index == reading->previous) {
                 if (!option_is_list(index))
-                        return refuse(PROBLEM_CONFIGURATION, "%s line %d is indented, as if it went on with %s. Begin it at the margin.",
+                        return refuse(PROBLEM_CONFIGURATION,
+                                      "%s line %d is indented, as if it went on with %s. Begin it at the margin.",
                                       reading->name, reading->line, key);
                 value = joined = text_format("%s %s", reading->config->given[index], value);
         } else if (reading->lines[index]) {
-                return refuse(PROBLEM_CONFIGURATION, "%s line %d: [%s] %s was already given in line %d. Leave one of them.",
-                              reading->name, reading->line, section, key, reading->lines[index]);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s line %d: [%s] %s was already given in line %d. Leave one of them.", reading->name,
+                              reading->line, section, key, reading->lines[index]);
         }
         reading->previous = index;
         reading->lines[index] = reading->line;
@@ -102,23 +105,31 @@ static int missing(const char *name, const char *section, const char *key, const
 static int config_check(const char *name, const struct config *config)
 {
         if (!*config->server.organisation)
-                return missing(name, "server", "organisation", "say whom certificates are to name, as organisation = Example Ltd.");
+                return missing(name, "server", "organisation",
+                               "say whom certificates are to name, as organisation = Example Ltd.");
         if (!config->server.host_names.count)
-                return missing(name, "server", "host-names", "say how clients reach the server, as host-names = keys.example.org.");
+                return missing(name, "server", "host-names",
+                               "say how clients reach the server, as host-names = keys.example.org.");
         if (!*config->tls.certificate != !*config->tls.key)
-                return missing(name, "tls", *config->tls.key ? "certificate" : "key", "give both, or neither to use the built-in CA's.");
+                return missing(name, "tls", *config->tls.key ? "certificate" : "key",
+                               "give both, or neither to use the built-in CA's.");
         if (strcmp(config->startup.secret, "file") == 0 && !*config->startup.secret_file)
                 return missing(name, "startup", "secret-file", "it is needed when secret = file.");
         if (config->crl.lifetime < 2 * config->crl.interval)
-                return refuse(PROBLEM_CONFIGURATION, "%s: [crl] lifetime must be at least twice [crl] interval, "
-                                                     "or clients would be left without a valid list.", name);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s: [crl] lifetime must be at least twice [crl] interval, "
+                              "or clients would be left without a valid list.",
+                              name);
         if (*config->store.url && strncmp(config->store.url, "sqlite:/", 8) != 0 &&
             strncmp(config->store.url, "postgresql://", 13) != 0)
-                return refuse(PROBLEM_CONFIGURATION, "%s: [store] url is sqlite:/path/of/file or postgresql://…, not \"%s\".", name,
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s: [store] url is sqlite:/path/of/file or postgresql://…, not \"%s\".", name,
                               config->store.url);
         if (*config->server.url && strncmp(config->server.url, "http://", 7) != 0)
-                return refuse(PROBLEM_CONFIGURATION, "%s: [server] url starts with http:// (revocation lists are signed, "
-                                                     "and fetching them over TLS could not end).", name);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s: [server] url starts with http:// (revocation lists are signed, "
+                              "and fetching them over TLS could not end).",
+                              name);
         return 0;
 }
 
@@ -148,7 +159,8 @@ int config_load(const char *path, struct config *ret_config)
         int r = file_read(path, 1 << 20, &text);
 
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_CONFIGURATION, "There is no configuration %s. \"vouchsafe init\" writes one.", path);
+                return refuse(PROBLEM_CONFIGURATION, "There is no configuration %s. \"vouchsafe init\" writes one.",
+                              path);
         TRY(r);
         if (memchr(text.data, 0, text.len))
                 return refuse(PROBLEM_CONFIGURATION, "%s is no text file.", path);

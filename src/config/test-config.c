@@ -31,9 +31,12 @@ static void values_are_read(void **state)
         CLEANUP(config_done) struct config config = {0};
 
         assert_int_equal(config_parse("a",
-                                      LEAST "   keys.example.net\n; comment\n# another\n[listen]\nhttps = 127.0.0.1:0 [::1]:0\n"
-                                            "[process]\nkeepers = 3 ; as many\n[publish]\nusers=yes\n[crl]\ninterval: 2m\n",
-                                      &config), 0);
+                                      LEAST "   keys.example.net\n; comment\n# another\n[listen]\nhttps = 127.0.0.1:0 "
+                                            "[::1]:0\n"
+                                            "[process]\nkeepers = 3 ; as many\n[publish]\nusers=yes\n[crl]\ninterval: "
+                                            "2m\n",
+                                      &config),
+                         0);
         assert_int_equal(config.server.host_names.count, 2);
         assert_string_equal(config.server.host_names.at[1], "keys.example.net");
         assert_int_equal(config.listen.https.count, 2);
@@ -97,7 +100,11 @@ static void children_get_their_sections(void **state)
         CLEANUP(config_done) struct config config = {0}, front = {0};
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
-        assert_int_equal(config_parse("a", LEAST "[store]\nurl = postgresql://secret\n[limits]\nbody = 1M\n[log]\nlevel = debug\n", &config), 0);
+        assert_int_equal(config_parse("a",
+                                      LEAST "[store]\nurl = postgresql://secret\n[limits]\nbody = 1M\n[log]\nlevel = "
+                                            "debug\n",
+                                      &config),
+                         0);
         config_encode(&config, CONFIG_FRONT, &encoded);
         assert_null(memmem(encoded.data, encoded.len, "postgresql", 10));
         assert_int_equal(config_decode(buf_view(&encoded), &front), 0);
@@ -121,7 +128,9 @@ static void changes_that_need_a_restart_are_named(void **state)
         CLEANUP(buf_done) struct buf keys = BUF_NONE;
 
         assert_int_equal(config_parse("a", LEAST "[process]\nkeepers = 2\n", &a), 0);
-        assert_int_equal(config_parse("a", LEAST "[process]\nkeepers = 3\n[crl]\ninterval = 5m\n[listen]\nhttp = [::]:80\n", &b), 0);
+        assert_int_equal(
+                config_parse("a", LEAST "[process]\nkeepers = 3\n[crl]\ninterval = 5m\n[listen]\nhttp = [::]:80\n", &b),
+                0);
         config_restart_needed(&a, &b, &keys);
         assert_string_equal(buf_text(&keys), "[listen] http, [process] keepers");
 }
@@ -136,12 +145,9 @@ static void the_sample_is_right(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(defaults_are_complete),
-                cmocka_unit_test(values_are_read),
-                cmocka_unit_test(mistakes_are_named),
-                cmocka_unit_test(long_lines_are_refused_not_cut),
-                cmocka_unit_test(children_get_their_sections),
-                cmocka_unit_test(changes_that_need_a_restart_are_named),
+                cmocka_unit_test(defaults_are_complete),       cmocka_unit_test(values_are_read),
+                cmocka_unit_test(mistakes_are_named),          cmocka_unit_test(long_lines_are_refused_not_cut),
+                cmocka_unit_test(children_get_their_sections), cmocka_unit_test(changes_that_need_a_restart_are_named),
                 cmocka_unit_test(the_sample_is_right),
         };
 

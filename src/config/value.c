@@ -79,7 +79,8 @@ static int address_check(const char *text)
                 right = host && inet_pton(AF_INET, host, binary) == 1;
         }
         if (!right || number_parse(bytes_text(colon + 1), 65535, &port))
-                return refuse(PROBLEM_CONFIGURATION, "takes addresses with ports, as 127.0.0.1:8443 or [::]:8443, not \"%s\".", text);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "takes addresses with ports, as 127.0.0.1:8443 or [::]:8443, not \"%s\".", text);
         return 0;
 }
 
@@ -153,7 +154,8 @@ static int number_set(struct config *config, const struct config_option *option,
                                                               : "a number",
                               text);
         if (number < least || number > most)
-                return refuse(PROBLEM_CONFIGURATION, "is from %s to %s, not \"%s\".", option->least, option->most, text);
+                return refuse(PROBLEM_CONFIGURATION, "is from %s to %s, not \"%s\".", option->least, option->most,
+                              text);
         if (option->type == CONFIG_DURATION)
                 *(int64_t *)value_at(config, option) = (int64_t)number;
         else

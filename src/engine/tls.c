@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's own TLS certificate, while the built-in CA makes it: renewed when two thirds of its life are over, or when the server
- * got another host name. The key stays as it is, in a file that only the supervisor and the fronts see.
+ * The server's own TLS certificate, while the built-in CA makes it: renewed when two thirds of its life are over, or
+ * when the server got another host name. The key stays as it is, in a file that only the supervisor and the fronts see.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -89,7 +89,8 @@ void tls_pump(struct engine *engine)
         MSG_OWN(keeper_certify_tls) ask = {0};
         uint64_t now = clock_monotonic_ms();
 
-        if (engine->state != ENGINE_UNSEALED || engine->stopping || !tls->known || !tls->renewed || tls->asked || now < tls->retry_ms)
+        if (engine->state != ENGINE_UNSEALED || engine->stopping || !tls->known || !tls->renewed || tls->asked ||
+            now < tls->retry_ms)
                 return;
         tls->retry_ms = now + RETRY_MS; /* to look again: parsing names each second would be a waste */
         if (!tls_is_due(engine))

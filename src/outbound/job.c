@@ -21,7 +21,8 @@ int job_path_check(const char *path)
 
                 /* A leading dot covers "." and "..", and what web servers treat in special ways. */
                 if (len == 0 || len > NAME_MAX - 8 || part[0] == '.')
-                        return refuse(PROBLEM_MALFORMED, "\"%s\" has a part that is empty, too long or begins with a dot.", path);
+                        return refuse(PROBLEM_MALFORMED,
+                                      "\"%s\" has a part that is empty, too long or begins with a dot.", path);
                 if (!part[len])
                         return 0;
                 part += len + 1;
@@ -59,8 +60,9 @@ static int remove_file(const struct config *config, const struct msg_job *job)
 
         TRY(target_of(config, msg_text(job->subject), &path));
         if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
-                return errno == EROFS ? refuse(PROBLEM_STORAGE, "%s cannot be removed: the file system is read-only.", path)
-                                      : fault(errno, "cannot remove %s", path);
+                return errno == EROFS
+                               ? refuse(PROBLEM_STORAGE, "%s cannot be removed: the file system is read-only.", path)
+                               : fault(errno, "cannot remove %s", path);
         return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes one job after another from the engine and answers each. */
+/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes one job after another from the engine and
+ * answers each. */
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +30,8 @@ static int job_do(struct outbound *outbound, struct channel *channel, const stru
         TRY(msg_decode(job, message->payload, &job));
         job_run(&outbound->config, &job, &done);
         if (!done.success)
-                log_warning("job %llu (%s %s) failed: %s", (unsigned long long)job.id, msg_text(job.kind), msg_text(job.subject), done.detail);
+                log_warning("job %llu (%s %s) failed: %s", (unsigned long long)job.id, msg_text(job.kind),
+                            msg_text(job.subject), done.detail);
         TRY(msg_encode(job_done, &done, &encoded));
         return PASS(channel_reply(channel, message->id, MSG_job_done, buf_view(&encoded)));
 }

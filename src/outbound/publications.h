@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the engine publishes as it becomes current: the revocation list and the CA's certificates. Of each path only the newest counts, so
- * these are notices and no jobs: what cannot be written is kept here and tried again until it can, or a newer one comes; the engine sends all of
- * them again whenever this process is started.
+ * What the engine publishes as it becomes current: the revocation list and the CA's certificates. Of each path only the
+ * newest counts, so these are notices and no jobs: what cannot be written is kept here and tried again until it can, or
+ * a newer one comes; the engine sends all of them again whenever this process is started.
  */
 #include "base/loop.h"
 #include "config/config.h"

@@ -43,7 +43,8 @@ static int place_remove(void **state)
         return 0;
 }
 
-static void run(const struct config *config, const char *kind, const char *subject, const char *content, struct msg_job_done *ret_done)
+static void run(const struct config *config, const char *kind, const char *subject, const char *content,
+                struct msg_job_done *ret_done)
 {
         MSG_OWN(job) job = {.id = 7, .kind = text_copy(kind), .subject = text_copy(subject)};
 
@@ -81,7 +82,8 @@ static void files_are_published_replaced_and_removed(void **state)
 static void paths_stay_in_the_folder(void **state)
 {
         struct place *place = *state;
-        static const char *const wrong[] = {"", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".htaccess", "a/.b", "a\nb", "\xff"};
+        static const char *const wrong[] = {"",   "/etc/passwd", "../x", "a/../../x", "a//b",
+                                            "a/", ".htaccess",   "a/.b", "a\nb",      "\xff"};
 
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
                 MSG_OWN(job_done) done = {0};
@@ -148,7 +150,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(files_are_published_replaced_and_removed, place_make, place_remove),
                 cmocka_unit_test_setup_teardown(paths_stay_in_the_folder, place_make, place_remove),
-                cmocka_unit_test_setup_teardown(only_the_newest_is_kept_until_it_can_be_written, place_make, place_remove),
+                cmocka_unit_test_setup_teardown(only_the_newest_is_kept_until_it_can_be_written, place_make,
+                                                place_remove),
                 cmocka_unit_test_setup_teardown(what_may_get_better_is_not_permanent, place_make, place_remove),
         };
 

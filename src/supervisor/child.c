@@ -41,7 +41,8 @@ static int child_became_ready(struct child *child, struct bytes payload)
 
         TRY(msg_decode(ready, payload, &ready));
         keeper_state_note(child, msg_text(ready.state));
-        snprintf(child->state, sizeof(child->state), "%s", text_is_printable(bytes_text(msg_text(ready.state))) ? msg_text(ready.state) : "");
+        snprintf(child->state, sizeof(child->state), "%s",
+                 text_is_printable(bytes_text(msg_text(ready.state))) ? msg_text(ready.state) : "");
         if (!child->ready_at) {
                 child->ready_at = clock_monotonic_ms();
                 log_info("%s %u serves pid=%d", child_name(child), child->index, (int)child->pid);
@@ -72,8 +73,8 @@ static int child_received(void *context, struct channel *channel, struct channel
         return refuse(PROBLEM_MALFORMED, "It sent a message of kind %u, which no child sends.", message->kind);
 }
 
-/* Usually its end, which the wait status explains better. A child closes its channel before it closes its database, so it is given a moment;
- * one that lives on without a channel is of no use. */
+/* Usually its end, which the wait status explains better. A child closes its channel before it closes its database, so
+ * it is given a moment; one that lives on without a channel is of no use. */
 static int child_closed(void *context, struct channel *channel, int result)
 {
         struct child *child = context;
@@ -157,7 +158,8 @@ static int child_overdue(void *context)
 {
         struct child *child = context;
 
-        log_warning("%s %u did not stop in time and is killed pid=%d", child_name(child), child->index, (int)child->pid);
+        log_warning("%s %u did not stop in time and is killed pid=%d", child_name(child), child->index,
+                    (int)child->pid);
         child_kill(child);
         return 0;
 }
@@ -232,7 +234,8 @@ static void child_describe_end(struct child *child, int status)
                 snprintf(child->last_end, sizeof(child->last_end), "was killed by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));
         else if (WEXITSTATUS(status) == 126)
-                snprintf(child->last_end, sizeof(child->last_end), "could not be prepared: no memory, or too many open files");
+                snprintf(child->last_end, sizeof(child->last_end),
+                         "could not be prepared: no memory, or too many open files");
         else if (WEXITSTATUS(status) == 127)
                 snprintf(child->last_end, sizeof(child->last_end), "could not be executed: is the program broken?");
         else
@@ -247,8 +250,9 @@ static void child_log_end(const struct child *child)
         else if (child->failures < 5)
                 log_warning("%s %u %s and is started again", child_name(child), child->index, child->last_end);
         else
-                log_error("%s %u does not stay up: it %s, %u times in a row; the next start is in %llu ms", child_name(child),
-                          child->index, child->last_end, child->failures, (unsigned long long)child_delay(child));
+                log_error("%s %u does not stay up: it %s, %u times in a row; the next start is in %llu ms",
+                          child_name(child), child->index, child->last_end, child->failures,
+                          (unsigned long long)child_delay(child));
 }
 
 void child_ended(struct child *child, int status)

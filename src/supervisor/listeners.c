@@ -15,11 +15,12 @@
 #include "base/mem.h"
 
 /*
- * Each front has sockets of its own on the same addresses (SO_REUSEPORT), so that the kernel spreads connections over them. They stay
- * open here while a front is away: who connects then waits, and is not refused.
+ * Each front has sockets of its own on the same addresses (SO_REUSEPORT), so that the kernel spreads connections over
+ * them. They stay open here while a front is away: who connects then waits, and is not refused.
  */
 
-const char *const purpose_names[PURPOSE_COUNT] = {[PURPOSE_HTTPS] = "https", [PURPOSE_HTTP] = "http", [PURPOSE_METRICS] = "metrics"};
+const char *const purpose_names[PURPOSE_COUNT] = {
+        [PURPOSE_HTTPS] = "https", [PURPOSE_HTTP] = "http", [PURPOSE_METRICS] = "metrics"};
 
 /* The configuration has checked the form. */
 static void address_of(const char *text, struct sockaddr_in6 *ret_address)
@@ -57,7 +58,8 @@ void listener_text(const struct listener *listener, struct buf *out)
                 buf_add_format(out, "[%s]:%u", inet_ntop(AF_INET6, &listener->address.sin6_addr, host, sizeof(host)),
                                ntohs(listener->address.sin6_port));
         else
-                buf_add_format(out, "%s:%u", inet_ntop(AF_INET, &four->sin_addr, host, sizeof(host)), ntohs(four->sin_port));
+                buf_add_format(out, "%s:%u", inet_ntop(AF_INET, &four->sin_addr, host, sizeof(host)),
+                               ntohs(four->sin_port));
 }
 
 static int listen_refused(const struct listener *listener)
@@ -68,13 +70,17 @@ static int listen_refused(const struct listener *listener)
         listener_text(listener, &text);
         switch (errno) {
         case EADDRINUSE:
-                return refuse(PROBLEM_CONFIGURATION, "[listen] %s: another program already listens on %s. Stop it, or choose another port.",
+                return refuse(PROBLEM_CONFIGURATION,
+                              "[listen] %s: another program already listens on %s. Stop it, or choose another port.",
                               purpose, buf_text(&text));
         case EACCES:
-                return refuse(PROBLEM_CONFIGURATION, "[listen] %s: only root may listen on %s. Choose a port from 1024, or give the service "
-                              "CAP_NET_BIND_SERVICE.", purpose, buf_text(&text));
+                return refuse(PROBLEM_CONFIGURATION,
+                              "[listen] %s: only root may listen on %s. Choose a port from 1024, or give the service "
+                              "CAP_NET_BIND_SERVICE.",
+                              purpose, buf_text(&text));
         case EADDRNOTAVAIL:
-                return refuse(PROBLEM_CONFIGURATION, "[listen] %s: this machine has no such address as in %s.", purpose, buf_text(&text));
+                return refuse(PROBLEM_CONFIGURATION, "[listen] %s: this machine has no such address as in %s.", purpose,
+                              buf_text(&text));
         default:
                 return fault(errno, "cannot listen on %s", buf_text(&text));
         }
@@ -136,7 +142,8 @@ static int listener_add(struct supervisor *supervisor, int purpose, const char *
 {
         struct listener *listener;
 
-        supervisor->listeners = mem_resize(supervisor->listeners, supervisor->listener_count + 1, sizeof(struct listener));
+        supervisor->listeners =
+                mem_resize(supervisor->listeners, supervisor->listener_count + 1, sizeof(struct listener));
         listener = &supervisor->listeners[supervisor->listener_count++];
         *listener = (struct listener){.purpose = purpose, .fds = mem_array(supervisor->fronts, sizeof(int))};
         for (unsigned i = 0; i < supervisor->fronts; i++)

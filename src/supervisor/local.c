@@ -22,7 +22,8 @@ static bool peer_permitted(int fd)
                 return false;
         if (peer.uid == 0 || peer.uid == geteuid())
                 return true;
-        log_warning("the local socket was used by another user and is closed to him uid=%u pid=%d", (unsigned)peer.uid, (int)peer.pid);
+        log_warning("the local socket was used by another user and is closed to him uid=%u pid=%d", (unsigned)peer.uid,
+                    (int)peer.pid);
         return false;
 }
 
@@ -97,9 +98,11 @@ static int stale_remove(const char *path)
         if (lstat(path, &info) < 0)
                 return 0;
         if (!S_ISSOCK(info.st_mode))
-                return refuse(PROBLEM_CONFIGURATION, "%s is no socket. Remove it, or set [server] run to another folder.", path);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s is no socket. Remove it, or set [server] run to another folder.", path);
         if (channel_connect(path, &fd) == 0)
-                return refuse(PROBLEM_CONFIGURATION, "Another server listens on %s. Set [server] run to another folder.", path);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "Another server listens on %s. Set [server] run to another folder.", path);
         if (unlink(path) < 0)
                 return fault(errno, "cannot remove %s", path);
         return 0;
@@ -114,7 +117,8 @@ int local_open(struct supervisor *supervisor)
         int r;
 
         if (strlen(path) >= sizeof(address.sun_path))
-                return refuse(PROBLEM_CONFIGURATION, "[server] run: %s is longer than a socket's path may be (%zu bytes).", path,
+                return refuse(PROBLEM_CONFIGURATION,
+                              "[server] run: %s is longer than a socket's path may be (%zu bytes).", path,
                               sizeof(address.sun_path) - 1);
         TRY(stale_remove(path));
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

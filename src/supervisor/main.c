@@ -31,8 +31,10 @@ struct arguments {
 static int arguments_parse(int argc, char **argv, struct arguments *ret_arguments)
 {
         static const struct option options[] = {
-                {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-                {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+                {"config", required_argument, NULL, 'c'},
+                {"check", no_argument, NULL, 'k'},
+                {"version", no_argument, NULL, 'v'},
+                {"help", no_argument, NULL, 'h'},
                 {0},
         };
         struct arguments arguments = {.config = CONFIG_PATH_DEFAULT};
@@ -51,7 +53,8 @@ static int arguments_parse(int argc, char **argv, struct arguments *ret_argument
                         return refuse(PROBLEM_USAGE, "Try \"vouchsafed --help\".");
         }
         if (optind < argc)
-                return refuse(PROBLEM_USAGE, "vouchsafed takes no argument \"%s\". Try \"vouchsafed --help\".", argv[optind]);
+                return refuse(PROBLEM_USAGE, "vouchsafed takes no argument \"%s\". Try \"vouchsafed --help\".",
+                              argv[optind]);
         *ret_arguments = arguments;
         return 0;
 }
@@ -86,7 +89,8 @@ static int supervisor_prepare(struct supervisor *supervisor)
 /* The key is wiped and everything closed, so that what is left over at the end is a leak. */
 static void supervisor_done(struct supervisor *supervisor)
 {
-        CHILD_EACH(child, supervisor) {
+        CHILD_EACH(child, supervisor)
+        {
                 channel_call_cancel(&child->ping_call);
                 channel_unref(TAKE(child->channel));
         }
@@ -104,8 +108,14 @@ static void supervisor_done(struct supervisor *supervisor)
 
 static int supervisor_main(const struct arguments *arguments)
 {
-        CLEANUP(supervisor_done) struct supervisor supervisor = {
-                .loop.epoll = -1, .lock = -1, .signals = -1, .local = -1, .startup = -1, .config_path = arguments->config,
+        CLEANUP(supervisor_done)
+        struct supervisor supervisor = {
+                .loop.epoll = -1,
+                .lock = -1,
+                .signals = -1,
+                .local = -1,
+                .startup = -1,
+                .config_path = arguments->config,
         };
 
         TRY(config_load(arguments->config, &supervisor.config));

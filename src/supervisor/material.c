@@ -37,7 +37,9 @@ static int secret_file_open(const char *path, const char *what, int *ret_fd)
         if (!S_ISREG(info.st_mode))
                 return refuse(PROBLEM_CONFIGURATION, "%s, which is to hold %s, is no file.", path, what);
         if (info.st_mode & (S_IRWXO | S_IWGRP))
-                return refuse(PROBLEM_CONFIGURATION, "The file with %s, %s, is open to other users. Correct it with \"chmod 600\".", what, path);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "The file with %s, %s, is open to other users. Correct it with \"chmod 600\".", what,
+                              path);
         *ret_fd = fd;
         fd = -1;
         return 0;
@@ -63,7 +65,8 @@ bool material_changed(const struct config *config, struct material *material)
 
                 if (stat(paths[i], &info) < 0)
                         continue;
-                changed = changed || info.st_ino != material->seen[i].inode || info.st_mtim.tv_sec != material->seen[i].time.tv_sec ||
+                changed = changed || info.st_ino != material->seen[i].inode ||
+                          info.st_mtim.tv_sec != material->seen[i].time.tv_sec ||
                           info.st_mtim.tv_nsec != material->seen[i].time.tv_nsec;
                 material->seen[i].inode = info.st_ino;
                 material->seen[i].time = info.st_mtim;
@@ -77,8 +80,10 @@ int material_load(const struct config *config, struct material *ret_material)
         int r = file_read(config->tls.certificate, 262144, &material.tls_chain);
 
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_CONFIGURATION, "The TLS certificate %s does not exist. \"vouchsafe init\" makes one, "
-                              "or name your own in [tls] certificate.", config->tls.certificate);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "The TLS certificate %s does not exist. \"vouchsafe init\" makes one, "
+                              "or name your own in [tls] certificate.",
+                              config->tls.certificate);
         TRY(r);
         TRY(key_file_read(config->tls.key, &material.tls_key));
         if (!memmem(material.tls_chain.data, material.tls_chain.len, "-----BEGIN CERTIFICATE", 22))
@@ -100,8 +105,10 @@ int startup_secret_open(const struct config *config, int *ret_fd)
                 path = text_copy(config->startup.secret_file);
         } else if (strcmp(config->startup.secret, "credential") == 0) {
                 if (!folder)
-                        return refuse(PROBLEM_CONFIGURATION, "[startup] secret = credential, but systemd handed none over. "
-                                      "Add LoadCredential=%s:/path/of/file to the service.", config->startup.credential);
+                        return refuse(PROBLEM_CONFIGURATION,
+                                      "[startup] secret = credential, but systemd handed none over. "
+                                      "Add LoadCredential=%s:/path/of/file to the service.",
+                                      config->startup.credential);
                 path = text_format("%s/%s", folder, config->startup.credential);
         } else {
                 *ret_fd = -1;

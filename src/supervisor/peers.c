@@ -46,7 +46,8 @@ static int peers_pair(struct child *child, struct child *peer)
 int peers_connect(struct child *child)
 {
         CHILD_EACH(peer, child->supervisor)
-                if (peer != child && peer->pid && peer->channel && channel_is_open(peer->channel) && linked(child->role, peer->role))
-                        TRY(peers_pair(child, peer));
+        if (peer != child && peer->pid && peer->channel && channel_is_open(peer->channel) &&
+            linked(child->role, peer->role))
+                TRY(peers_pair(child, peer));
         return 0;
 }

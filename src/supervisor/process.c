@@ -53,10 +53,14 @@ static int user_find(const struct config *config, struct passwd **ret_user)
         struct passwd *user = getpwnam(config->process.user);
 
         if (!user)
-                return refuse(PROBLEM_CONFIGURATION, "[process] user: there is no user \"%s\". Make one (adduser --system --group %s), or start "
-                              "vouchsafed as the user that is to run it.", config->process.user, config->process.user);
+                return refuse(PROBLEM_CONFIGURATION,
+                              "[process] user: there is no user \"%s\". Make one (adduser --system --group %s), or "
+                              "start "
+                              "vouchsafed as the user that is to run it.",
+                              config->process.user, config->process.user);
         if (user->pw_uid == 0)
-                return refuse(PROBLEM_CONFIGURATION, "[process] user: the server does not run as root. Name another user.");
+                return refuse(PROBLEM_CONFIGURATION, "[process] user: the server does not run as root. Name another "
+                                                     "user.");
         *ret_user = user;
         return 0;
 }
@@ -91,10 +95,12 @@ static int folder_check(const char *key, const char *path)
         if (access(path, R_OK | W_OK | X_OK) == 0)
                 return 0;
         if (errno == EROFS) {
-                log_warning("[server] %s: %s is on a read-only file system; nothing can be changed until that ends", key, path);
+                log_warning("[server] %s: %s is on a read-only file system; nothing can be changed until that ends",
+                            key, path);
                 return 0;
         }
-        return refuse(PROBLEM_CONFIGURATION, "[server] %s: the server's user (%s) may not write in %s. Correct it with \"chown -R\".", key,
+        return refuse(PROBLEM_CONFIGURATION,
+                      "[server] %s: the server's user (%s) may not write in %s. Correct it with \"chown -R\".", key,
                       user ? user->pw_name : "unknown", path);
 }
 
@@ -106,7 +112,8 @@ int process_privileges_drop(const struct config *config)
 
         if (geteuid() == 0) {
                 TRY(user_find(config, &user));
-                if (initgroups(user->pw_name, user->pw_gid) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+                if (initgroups(user->pw_name, user->pw_gid) < 0 ||
+                    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
                     setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
                         return fault(errno, "cannot become %s", user->pw_name);
         }
@@ -118,20 +125,22 @@ int process_privileges_drop(const struct config *config)
         return PASS(folder_check("run", config->server.run));
 }
 
-/* The folder itself is locked, so that a disk that is full or read-only now does not keep the server from starting and waiting. */
+/* The folder itself is locked, so that a disk that is full or read-only now does not keep the server from starting and
+ * waiting. */
 int process_lock(const struct config *config, int *ret_fd)
 {
         CLEANUP(fd_closep) int fd = open(config->server.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0 && (errno == EACCES || errno == EPERM))
-                return refuse(PROBLEM_CONFIGURATION, "[server] data: the server's user may not read %s. Correct it with \"chown -R\".",
+                return refuse(PROBLEM_CONFIGURATION,
+                              "[server] data: the server's user may not read %s. Correct it with \"chown -R\".",
                               config->server.data);
         if (fd < 0)
                 return fault(errno, "cannot open %s", config->server.data);
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK
-                               ? refuse(PROBLEM_STATE, "A server already runs on %s. Stop it first.", config->server.data)
-                               : fault(errno, "cannot lock %s", config->server.data);
+                return errno == EWOULDBLOCK ? refuse(PROBLEM_STATE, "A server already runs on %s. Stop it first.",
+                                                     config->server.data)
+                                            : fault(errno, "cannot lock %s", config->server.data);
         *ret_fd = fd;
         fd = -1;
         return 0;

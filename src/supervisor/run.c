@@ -24,7 +24,8 @@ static void stop_advance(struct supervisor *supervisor)
         while (supervisor->stop_phase < STOP_PHASES) {
                 bool left = false;
 
-                CHILD_EACH(child, supervisor) {
+                CHILD_EACH(child, supervisor)
+                {
                         if (!child->pid || role_table[child->role].stop_phase != supervisor->stop_phase)
                                 continue;
                         child_stop(child);
@@ -41,7 +42,7 @@ static void supervisor_stop(struct supervisor *supervisor, const char *why)
 {
         if (supervisor->stop_phase >= 0) { /* asked a second time: no more waiting */
                 CHILD_EACH(child, supervisor)
-                        child_kill(child);
+                child_kill(child);
                 return;
         }
         log_notice("stopping: %s", why);
@@ -56,9 +57,9 @@ static void supervisor_stop(struct supervisor *supervisor, const char *why)
 static void children_configure(struct supervisor *supervisor, unsigned sections)
 {
         CHILD_EACH(child, supervisor)
-                if ((role_table[child->role].section & sections) && child->pid && child->channel && !child->stopping &&
-                    child_configure(child))
-                        child_kill(child);
+        if ((role_table[child->role].section & sections) && child->pid && child->channel && !child->stopping &&
+            child_configure(child))
+                child_kill(child);
 }
 
 static void material_renew(struct supervisor *supervisor)
@@ -122,7 +123,8 @@ static void supervisor_reload(struct supervisor *supervisor)
 
         if (supervisor->stop_phase >= 0)
                 return config_done(&config);
-        snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic_ms() * 1000);
+        snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+                 (unsigned long long)clock_monotonic_ms() * 1000);
         notify_systemd(text);
         if (r) {
                 log_report(r, "the configuration stays as it was");
@@ -143,8 +145,8 @@ static void children_wait(struct supervisor *supervisor)
 
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
                 CHILD_EACH(child, supervisor)
-                        if (child->pid == pid)
-                                child_ended(child, status);
+        if (child->pid == pid)
+                child_ended(child, status);
 }
 
 static int signals_ready(void *context, uint32_t events)
@@ -187,8 +189,8 @@ static int signals_open(struct supervisor *supervisor)
         supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC);
         if (supervisor->signals < 0)
                 return fault(errno, "cannot receive signals");
-        return PASS(loop_source_init(&supervisor->signal_source, &supervisor->loop, supervisor->signals, EPOLLIN, signals_ready,
-                                     supervisor));
+        return PASS(loop_source_init(&supervisor->signal_source, &supervisor->loop, supervisor->signals, EPOLLIN,
+                                     signals_ready, supervisor));
 }
 
 /* ---- start -------------------------------------------------------------------------------------------- */
@@ -196,8 +198,8 @@ static int signals_open(struct supervisor *supervisor)
 static bool all_ready(struct supervisor *supervisor)
 {
         CHILD_EACH(child, supervisor)
-                if (!child->ready_at)
-                        return false;
+        if (!child->ready_at)
+                return false;
         return true;
 }
 
@@ -281,7 +283,7 @@ int supervisor_run(struct supervisor *supervisor)
         children_init(supervisor);
         listeners_log(supervisor);
         CHILD_EACH(child, supervisor)
-                TRY(child_start(child));
+        TRY(child_start(child));
         supervisor_changed(supervisor);
         TRY(loop_run(&supervisor->loop));
         status_remove(supervisor);

@@ -17,7 +17,8 @@
 /* What a child may know of our environment. A name that ends in a dash of its own kind, "_", or is PG, is a prefix. */
 static bool environment_passes(enum role role, const char *variable)
 {
-        static const char *const names[] = {"PATH=", "LANG=", "TZ=", "JOURNAL_STREAM=", "VOUCHSAFE_", "ASAN_OPTIONS=", "UBSAN_OPTIONS="};
+        static const char *const names[] = {
+                "PATH=", "LANG=", "TZ=", "JOURNAL_STREAM=", "VOUCHSAFE_", "ASAN_OPTIONS=", "UBSAN_OPTIONS="};
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (strncmp(variable, names[i], strlen(names[i])) == 0)
@@ -61,8 +62,8 @@ static int executable_find(const struct child *child, char **ret_path)
         if (child->supervisor->libexec) {
                 if (executable_there(text_format("%s/%s", child->supervisor->libexec, role->executable), ret_path))
                         return 0;
-                return refuse(PROBLEM_CONFIGURATION, "VOUCHSAFE_LIBEXEC (%s) has no program %s.", child->supervisor->libexec,
-                              role->executable);
+                return refuse(PROBLEM_CONFIGURATION, "VOUCHSAFE_LIBEXEC (%s) has no program %s.",
+                              child->supervisor->libexec, role->executable);
         }
         if (len < 0)
                 return fault(errno, "cannot tell where this program is");
@@ -74,8 +75,9 @@ static int executable_find(const struct child *child, char **ret_path)
             executable_there(text_format("%s/../%s/%s", self, role->name, role->executable), ret_path) ||
             executable_there(text_format("%s/../libexec/vouchsafe/%s", self, role->executable), ret_path))
                 return 0;
-        return refuse(PROBLEM_CONFIGURATION, "The program %s is missing beside vouchsafed (%s). Install vouchsafe again.",
-                      role->executable, self);
+        return refuse(PROBLEM_CONFIGURATION,
+                      "The program %s is missing beside vouchsafed (%s). Install vouchsafe again.", role->executable,
+                      self);
 }
 
 /* In the child, between fork and exec: only what is safe there. */

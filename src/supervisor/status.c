@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* RUN/status.json: for scripts and tests, above all the ports that were got for port 0. Texts here are our own or printable. */
+/* RUN/status.json: for scripts and tests, above all the ports that were got for port 0. Texts here are our own or
+ * printable. */
 static void quoted_add(struct buf *out, const char *text)
 {
         buf_add_byte(out, '"');
@@ -61,7 +62,8 @@ void status_write(struct supervisor *supervisor)
                        supervisor->announced ? "true" : "false");
         listeners_add(supervisor, &out);
         buf_add_text(&out, ",\n\"children\":[");
-        CHILD_EACH(child, supervisor) {
+        CHILD_EACH(child, supervisor)
+        {
                 buf_add_text(&out, separator);
                 child_add(child, &out);
                 separator = ",\n";

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The supervisor: the one process that reads the configuration, opens sockets and starts the others. It looks at nothing that
- * comes from outside. Children may die at any moment, all at once too: each is started again after a delay that grows while it does not stay
- * up, and gets new connections to its living peers. All durations here are milliseconds of the monotonic clock.
+ * The supervisor: the one process that reads the configuration, opens sockets and starts the others. It looks at
+ * nothing that comes from outside. Children may die at any moment, all at once too: each is started again after a delay
+ * that grows while it does not stay up, and gets new connections to its living peers. All durations here are
+ * milliseconds of the monotonic clock.
  *
  *   child.c      one child: start, control channel, liveness, end, delay before the next start
  *   spawn.c      fork and exec, with nothing inherited but what is meant
@@ -25,7 +26,7 @@
 
 enum {
         RESTART_DELAY_MOST = 5000,
-        STABLE_AFTER = 1000,    /* a child that served this long is no longer in a crash loop */
+        STABLE_AFTER = 1000, /* a child that served this long is no longer in a crash loop */
         PING_EVERY = 10000,
         PING_ANSWER = 60000,    /* a loop that has not turned for so long does not turn */
         MATERIAL_EVERY = 60000, /* how often TLS files are looked at for a change */
@@ -107,7 +108,7 @@ static inline struct child *supervisor_child_next(struct supervisor *supervisor,
         child = child ? child + 1 : supervisor->children;
         return child < supervisor->children + supervisor->child_count ? child : NULL;
 }
-#define CHILD_EACH(each, of)                                                                                 \
+#define CHILD_EACH(each, of)                                                                                           \
         for (struct child *each = supervisor_child_next((of), NULL); each; each = supervisor_child_next((of), each))
 
 /* child.c */
@@ -120,7 +121,8 @@ void child_stop(struct child *child);
 void child_kill(struct child *child);
 /* Send its part of the configuration. */
 int child_configure(struct child *child) must_check;
-int child_send(struct child *child, const struct msg_record *record, const void *message, int fd) must_check; /* takes fd; -1 is none */
+int child_send(struct child *child, const struct msg_record *record, const void *message,
+               int fd) must_check; /* takes fd; -1 is none */
 
 /* spawn.c: the parent's end of the control channel in *ret_fd. */
 int child_spawn(const struct child *child, pid_t *ret_pid, int *ret_fd) must_check;

@@ -79,7 +79,8 @@ static void buffer_wipe(struct buf *buf)
         buf_done(buf);
 }
 
-int channel_new(struct loop *loop, int fd, const struct channel_handler *handler, void *context, struct channel **ret_channel)
+int channel_new(struct loop *loop, int fd, const struct channel_handler *handler, void *context,
+                struct channel **ret_channel)
 {
         struct channel *channel = NEW(struct channel);
         int flags = fcntl(fd, F_GETFL);
@@ -176,7 +177,8 @@ static void channel_watch(struct channel *channel)
         uint32_t events = (channel_pauses(channel) ? 0 : EPOLLIN) | (channel_queued(channel) ? EPOLLOUT : 0);
 
         if (channel_is_open(channel) && loop_source_events(&channel->source, events))
-                shutdown(channel->fd, SHUT_RDWR); /* cannot happen to a descriptor that is watched; then the peer is lost */
+                shutdown(channel->fd,
+                         SHUT_RDWR); /* cannot happen to a descriptor that is watched; then the peer is lost */
 }
 
 static void outgoing_sent(struct channel *channel, size_t len, bool descriptor)
@@ -264,8 +266,8 @@ static int channel_queue(struct channel *channel, uint16_t kind, uint64_t id, st
         if (!channel_is_open(channel))
                 return refuse(PROBLEM_UNREACHABLE, "The process on the other side is gone.");
         if (payload.len > channel->frame_limit - CHANNEL_HEADER_SIZE)
-                return refuse(PROBLEM_TOO_LARGE, "A message of %zu bytes is above what a channel carries (%zu).", payload.len,
-                              channel->frame_limit);
+                return refuse(PROBLEM_TOO_LARGE, "A message of %zu bytes is above what a channel carries (%zu).",
+                              payload.len, channel->frame_limit);
         if (channel_queued(channel) > QUEUE_FRAMES * channel->frame_limit)
                 return refuse(PROBLEM_BUSY, "The process on the other side does not keep up; try again.");
         buffer_reserve(&channel->out, payload.len + CHANNEL_HEADER_SIZE);
@@ -289,7 +291,8 @@ int channel_send_descriptor(struct channel *channel, uint16_t kind, struct bytes
         if (channel->out_descriptor_count == QUEUE_DESCRIPTORS)
                 return refuse(PROBLEM_BUSY, "The process on the other side does not take its descriptors; try again.");
         TRY(channel_queue(channel, kind, CHANNEL_DESCRIPTOR, payload));
-        channel->out_descriptors = mem_resize(channel->out_descriptors, channel->out_descriptor_count + 1, sizeof(struct outgoing_descriptor));
+        channel->out_descriptors = mem_resize(channel->out_descriptors, channel->out_descriptor_count + 1,
+                                              sizeof(struct outgoing_descriptor));
         channel->out_descriptors[channel->out_descriptor_count++] = (struct outgoing_descriptor){position, mine};
         mine = -1;
         return 0;
@@ -331,7 +334,9 @@ static void channel_fail_calls(struct channel *channel)
 
                         channel_call_cancel(call);
                         call->replied(call->context,
-                                      refuse(PROBLEM_UNREACHABLE, "The process on the other side ended before it answered."), NULL);
+                                      refuse(PROBLEM_UNREACHABLE, "The process on the other side ended before it "
+                                                                  "answered."),
+                                      NULL);
                 }
         }
 }
@@ -393,7 +398,8 @@ static int incoming_descriptors(struct channel *channel, struct msghdr *header)
                 }
         }
         if (header->msg_flags & MSG_CTRUNC)
-                return refuse(PROBLEM_MALFORMED, "A descriptor came that was not expected, or that this process has no room for.");
+                return refuse(PROBLEM_MALFORMED, "A descriptor came that was not expected, or that this process has no "
+                                                 "room for.");
         return 0;
 }
 
@@ -406,7 +412,8 @@ static int channel_read(struct channel *channel, size_t *ret_len)
         ssize_t len;
 
         buffer_reserve(&channel->in, READ_SIZE);
-        piece = (struct iovec){.iov_base = channel->in.data + channel->in.len, .iov_len = channel->in.cap - channel->in.len - 1};
+        piece = (struct iovec){.iov_base = channel->in.data + channel->in.len,
+                               .iov_len = channel->in.cap - channel->in.len - 1};
         if (channel->handler->descriptors) {
                 header.msg_control = control;
                 header.msg_controllen = sizeof(control);
@@ -439,14 +446,16 @@ static int incoming_reply(struct channel *channel, struct channel_message *messa
 
 static int incoming_frame(struct channel *channel, const struct frame *frame)
 {
-        struct channel_message message = {frame->kind, frame->id & ~(CHANNEL_REPLY | CHANNEL_DESCRIPTOR), frame->payload, -1};
+        struct channel_message message = {frame->kind, frame->id & ~(CHANNEL_REPLY | CHANNEL_DESCRIPTOR),
+                                          frame->payload, -1};
         int r;
 
         if (frame->id & CHANNEL_DESCRIPTOR) {
                 if (!channel->in_descriptor_count)
                         return refuse(PROBLEM_MALFORMED, "A message came without the descriptor that it announces.");
                 message.fd = channel->in_descriptors[0];
-                memmove(channel->in_descriptors, channel->in_descriptors + 1, --channel->in_descriptor_count * sizeof(int));
+                memmove(channel->in_descriptors, channel->in_descriptors + 1,
+                        --channel->in_descriptor_count * sizeof(int));
         }
         if (frame->id & CHANNEL_REPLY)
                 r = incoming_reply(channel, &message);
@@ -465,7 +474,8 @@ static int channel_deliver(struct channel *channel)
                 struct frame frame;
                 size_t used;
 
-                r = frame_parse(bytes_of(channel->in.data + start, channel->in.len - start), channel->frame_limit, &frame, &used);
+                r = frame_parse(bytes_of(channel->in.data + start, channel->in.len - start), channel->frame_limit,
+                                &frame, &used);
                 if (r || !used)
                         break;
                 r = incoming_frame(channel, &frame);

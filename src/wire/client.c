@@ -29,9 +29,11 @@ int channel_connect(const char *path, int *ret_fd)
                 return 0;
         }
         if (errno == EACCES || errno == EPERM)
-                return refuse(PROBLEM_FORBIDDEN, "You may not use %s; run this as the user of the server, or as root.", path);
+                return refuse(PROBLEM_FORBIDDEN, "You may not use %s; run this as the user of the server, or as root.",
+                              path);
         if (errno == ENOENT || errno == ECONNREFUSED)
-                return refuse(PROBLEM_UNREACHABLE, "No server listens on %s. Start it first (systemctl start vouchsafe).", path);
+                return refuse(PROBLEM_UNREACHABLE,
+                              "No server listens on %s. Start it first (systemctl start vouchsafe).", path);
         return fault(errno, "cannot connect to %s", path);
 }
 
@@ -40,7 +42,9 @@ static int socket_wait(int fd, short events, uint64_t deadline)
         for (;;) {
                 struct pollfd poll_fd = {.fd = fd, .events = events};
                 uint64_t now = clock_monotonic_ms();
-                int left = deadline == UINT64_MAX ? -1 : now >= deadline ? 0 : (int)MIN(deadline - now, (uint64_t)INT32_MAX);
+                int left = deadline == UINT64_MAX ? -1
+                           : now >= deadline      ? 0
+                                                  : (int)MIN(deadline - now, (uint64_t)INT32_MAX);
                 int r = poll(&poll_fd, 1, left);
 
                 if (r > 0)
@@ -97,7 +101,8 @@ static int frame_receive(int fd, uint64_t deadline, struct frame *ret_frame, str
         return 0;
 }
 
-int channel_call_blocking(int fd, uint16_t kind, struct bytes payload, int timeout_ms, struct channel_answer *ret_answer)
+int channel_call_blocking(int fd, uint16_t kind, struct bytes payload, int timeout_ms,
+                          struct channel_answer *ret_answer)
 {
         uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : clock_monotonic_ms() + (uint64_t)timeout_ms;
         CLEANUP(buf_done) struct buf header = BUF_NONE;

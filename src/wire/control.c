@@ -71,7 +71,8 @@ static int control_closed(void *context, struct channel *channel, int result)
         return refuse(PROBLEM_UNREACHABLE, "The supervisor is gone.");
 }
 
-int control_init(struct control *control, struct loop *loop, int fd, const struct control_handler *handler, void *context)
+int control_init(struct control *control, struct loop *loop, int fd, const struct control_handler *handler,
+                 void *context)
 {
         static const struct channel_handler channel_handler = {control_received, control_closed, .descriptors = true};
 

@@ -18,10 +18,11 @@ int frame_header_parse(const uint8_t header[static CHANNEL_HEADER_SIZE], size_t 
         uint64_t len = little_endian(header, 4), id = little_endian(header + 6, 8);
 
         if (len < CHANNEL_HEADER_SIZE - 4)
-                return refuse(PROBLEM_MALFORMED, "A frame of %llu bytes is too short for its header.", (unsigned long long)len);
+                return refuse(PROBLEM_MALFORMED, "A frame of %llu bytes is too short for its header.",
+                              (unsigned long long)len);
         if (len + 4 > limit)
-                return refuse(PROBLEM_TOO_LARGE, "A frame of %llu bytes is above the limit of %zu.", (unsigned long long)len + 4,
-                              limit);
+                return refuse(PROBLEM_TOO_LARGE, "A frame of %llu bytes is above the limit of %zu.",
+                              (unsigned long long)len + 4, limit);
         if (id == CHANNEL_REPLY || id == (CHANNEL_REPLY | CHANNEL_DESCRIPTOR))
                 return refuse(PROBLEM_MALFORMED, "A frame is a reply to no request.");
         *ret_frame = (struct frame){.kind = (uint16_t)little_endian(header + 4, 2), .id = id};

@@ -40,7 +40,8 @@ static int end_received(void *context, struct channel *channel, struct channel_m
 
         end->received++;
         if (message->payload.len < sizeof(end->text))
-                snprintf(end->text, sizeof(end->text), "%.*s", (int)message->payload.len, (const char *)message->payload.data);
+                snprintf(end->text, sizeof(end->text), "%.*s", (int)message->payload.len,
+                         (const char *)message->payload.data);
         if (end->unref_when_received) {
                 channel_unref(TAKE(end->channel));
                 return 0;
@@ -112,7 +113,8 @@ static void asked_replied(void *context, int result, struct channel_message *rep
         asked->replied++;
         asked->result = result;
         if (reply)
-                snprintf(asked->text, sizeof(asked->text), "%.*s", (int)reply->payload.len, (const char *)reply->payload.data);
+                snprintf(asked->text, sizeof(asked->text), "%.*s", (int)reply->payload.len,
+                         (const char *)reply->payload.data);
 }
 
 #define ASKED(name) struct asked name = {.call = {.replied = asked_replied, .context = &name}}
@@ -212,7 +214,8 @@ static void large_messages_pass_and_congest(void **state)
         assert_int_equal(pair.b.received, 1);
         assert_int_equal(pair.a.drained, 1);
 
-        assert_int_equal(channel_send(pair.a.channel, KIND_NOTE, bytes_of(large.data, CHANNEL_FRAME_LIMIT)), PROBLEM_TOO_LARGE);
+        assert_int_equal(channel_send(pair.a.channel, KIND_NOTE, bytes_of(large.data, CHANNEL_FRAME_LIMIT)),
+                         PROBLEM_TOO_LARGE);
         buf_done(&large);
         pair_done(&pair);
 }
@@ -253,13 +256,27 @@ static void insane_peers_are_cut(void **state)
                 struct bytes input;
                 int result;
         } cases[] = {
-                {TEXT("\x03\0\0\0" "aaaaaaaaaa"), PROBLEM_MALFORMED},
-                {TEXT("\xff\xff\xff\xff" "aaaaaaaaaa"), PROBLEM_TOO_LARGE},
-                {TEXT("\x61\0\0\0" "aaaaaaaaaa"), PROBLEM_TOO_LARGE},
-                {TEXT("\x0a\0\0\0" "aa\0\0\0\0\0\0\0\x80"), PROBLEM_MALFORMED},
-                {TEXT("\x0a\0\0\0" "aa\x01\0\0\0\0\0\0\x80"), PROBLEM_MALFORMED},
-                {TEXT("\x0a\0\0\0" "aa\x01\0\0\0\0\0\0\x40"), PROBLEM_MALFORMED},
-                {TEXT("\x0a\0\0\0" "\x0b\0\x01\0\0\0\0\0\0\0"), PROBLEM_FORBIDDEN},
+                {TEXT("\x03\0\0\0"
+                      "aaaaaaaaaa"),
+                 PROBLEM_MALFORMED},
+                {TEXT("\xff\xff\xff\xff"
+                      "aaaaaaaaaa"),
+                 PROBLEM_TOO_LARGE},
+                {TEXT("\x61\0\0\0"
+                      "aaaaaaaaaa"),
+                 PROBLEM_TOO_LARGE},
+                {TEXT("\x0a\0\0\0"
+                      "aa\0\0\0\0\0\0\0\x80"),
+                 PROBLEM_MALFORMED},
+                {TEXT("\x0a\0\0\0"
+                      "aa\x01\0\0\0\0\0\0\x80"),
+                 PROBLEM_MALFORMED},
+                {TEXT("\x0a\0\0\0"
+                      "aa\x01\0\0\0\0\0\0\x40"),
+                 PROBLEM_MALFORMED},
+                {TEXT("\x0a\0\0\0"
+                      "\x0b\0\x01\0\0\0\0\0\0\0"),
+                 PROBLEM_FORBIDDEN},
                 {TEXT("\x0a\0\0"), PROBLEM_MALFORMED},
                 {BYTES_NONE, 0},
         };

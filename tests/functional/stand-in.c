@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stands in for any child, so that supervision is tested alone: it says as its state to whom it is connected, greets its peers,
- * and answers every request on any connection with its name. Its role is its program's name.
+ * Stands in for any child, so that supervision is tested alone: it says as its state to whom it is connected, greets
+ * its peers, and answers every request on any connection with its name. Its role is its program's name.
  *
- * In the folder that the configuration names as [server] run: a file hang-ROLE makes it stop turning its loop, crash-ROLE makes it exit at
- * its start, ignore-stop-ROLE makes it deaf to `stop`, seal-ROLE makes it say that it was unsealed and is sealed; and it leaves there
- * the last configuration as seen-ROLE-INDEX.
+ * In the folder that the configuration names as [server] run: a file hang-ROLE makes it stop turning its loop,
+ * crash-ROLE makes it exit at its start, ignore-stop-ROLE makes it deaf to `stop`, seal-ROLE makes it say that it was
+ * unsealed and is sealed; and it leaves there the last configuration as seen-ROLE-INDEX.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -77,7 +77,8 @@ static int on_peer(void *context, const struct msg_peer *peer, int fd)
         if (strcmp(peer->role, "local") == 0) {
                 struct channel *local;
 
-                return PASS(channel_new(&self->loop, fd, &peer_handler, self, &local)); /* left to the end of the process */
+                /* Left to the end of the process. */
+                return PASS(channel_new(&self->loop, fd, &peer_handler, self, &local));
         }
         while (place < PEERS && self->peers[place].name && strcmp(self->peers[place].name, name) != 0)
                 place++;
@@ -114,8 +115,8 @@ static int on_configure(void *context, struct msg_configure *configure)
                 _exit(9);
         while (told(self, "hang"))
                 usleep(100000);
-        buf_add_format(&seen, "level=%s secret=%zu key=%zu chain=%zu\n", self->config.log.level, configure->startup_secret.len,
-                       configure->tls_key.len, configure->tls_chain.len);
+        buf_add_format(&seen, "level=%s secret=%zu key=%zu chain=%zu\n", self->config.log.level,
+                       configure->startup_secret.len, configure->tls_key.len, configure->tls_chain.len);
         for (char **variable = environ; *variable; variable++)
                 buf_add_format(&seen, "%s\n", *variable);
         for (int fd = 0; fd < 64; fd++)
