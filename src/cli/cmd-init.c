@@ -264,6 +264,27 @@ static int set_up(const struct arguments *arguments, struct setup *setup)
         return PASS(setup_commit(setup));
 }
 
+/* An object is for programs, which keep what they read: secrets that are shown once are not for them. */
+static int check_json(const struct arguments *arguments)
+{
+        if (!argument_json(arguments) ||
+            (argument_text(arguments, "startup-secret-file") && argument_text(arguments, "codes-dir")))
+                return 0;
+        return refuse(PROBLEM_USAGE, "With --json secrets are not shown; say with --startup-secret-file FILE and "
+                                     "--codes-dir DIR where they go.");
+}
+
+static void show_result(const struct setup *setup)
+{
+        fputs("{\"config\":", stdout);
+        json_text_out(stdout, setup->config_path);
+        fputs(",\"root\":", stdout);
+        json_text_out(stdout, setup->root_out);
+        fputs(",\"server_id\":", stdout);
+        json_text_out(stdout, msg_text(setup->done.server_id)); /* empty when a set-up was only completed */
+        fputs("}\n", stdout);
+}
+
 static int init(struct arguments *arguments)
 {
         CLEANUP(setup_done) struct setup setup = {0};
@@ -271,6 +292,7 @@ static int init(struct arguments *arguments)
         char *root_out CLEANUP(mem_freep) = NULL;
         bool completed = false;
 
+        TRY(check_json(arguments));
         TRY(find_config(arguments, &setup));
         root_out = argument_text(arguments, "root-out") ? text_copy(argument_text(arguments, "root-out"))
                                                         : config_data_path(&setup.config, "root.p12");
@@ -285,7 +307,7 @@ static int init(struct arguments *arguments)
         else
                 TRY(set_up(arguments, &setup));
         if (argument_json(arguments)) {
-                say("{\"config\":\"%s\",\"server_id\":\"%s\"}", setup.config_path, msg_text(setup.done.server_id));
+                show_result(&setup);
                 return 0;
         }
         show_next(&setup);

@@ -66,7 +66,7 @@ static int show_tokens(const struct msg_user_enroll_reply *all)
 static void show_others(const struct msg_user_enroll_reply *all)
 {
         CLEANUP(table_freep)
-        struct table *table = table_new((const char *const[]){"Outcome", "Address", "~Name", "~Detail", NULL});
+        struct table *table = table_new((const char *const[]){"Outcome", "Address", "~Name", "Detail", NULL});
 
         for (size_t i = 0; i < all->rows.count; i++) {
                 const struct msg_token_item *row = &all->rows.at[i];
@@ -128,8 +128,11 @@ static int enroll(struct arguments *arguments)
         TRY(fetch_tokens(&session, arguments, &all));
         if (out && !dry)
                 TRY(write_tokens(out, &all));
-        if (argument_json(arguments) && !out)
+        if (argument_json(arguments)) {
+                for (size_t i = 0; out && i < all.rows.count; i++)
+                        secret_done(&all.rows.at[i].token); /* it is in the file */
                 return PASS(show_json_of(user_enroll_reply, &all));
+        }
         if (!out)
                 TRY(show_tokens(&all));
         show_others(&all);

@@ -290,11 +290,21 @@ static int help_asked(int argc, char **argv)
         return 0;
 }
 
+/* Known before the words are understood: errors in them are to be JSON too. */
+static bool wants_json(int argc, char **argv)
+{
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+                if (strcmp(argv[i], "--json") == 0)
+                        return true;
+        return false;
+}
+
 static int run_words(int argc, char **argv, bool *ret_json)
 {
         struct arguments *arguments CLEANUP(mem_freep) = NEW(struct arguments);
         int words = 0;
 
+        *ret_json = wants_json(argc, argv);
         TRY(find_command(argc, argv, &arguments->command, &words));
         if (!arguments->command)
                 return 0;
@@ -304,7 +314,7 @@ static int run_words(int argc, char **argv, bool *ret_json)
                 help_command(stdout, arguments->command);
                 return 0;
         }
-        *ret_json = argument_json(arguments);
+        *ret_json = argument_json(arguments); /* also when abbreviated */
         TRY(check_operands(arguments));
         if (argument_text(arguments, "home"))
                 setenv("VOUCHSAFE_HOME", argument_text(arguments, "home"), 1);

@@ -13,6 +13,8 @@
 #include "base/file.h"
 #include "base/text.h"
 
+enum { PROMPT_TRIES = 3 };
+
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number)
@@ -112,19 +114,33 @@ static int check_new(const struct secret *password)
         return 0;
 }
 
-static int prompt_password(const struct password_source *source, struct secret *ret_password)
+static int prompt_new(const char *prompt, struct secret *ret_password)
 {
         CLEANUP(secret_done) struct secret first = SECRET_NONE, second = SECRET_NONE;
 
-        TRY(prompt_once(source->prompt, source->twice ? " (new)" : "", &first));
-        if (source->twice) {
-                TRY(check_new(&first));
-                TRY(prompt_once(source->prompt, " (again)", &second));
-                if (!bytes_equal_constant_time(secret_view(&first), secret_view(&second)))
-                        return refuse(PROBLEM_USAGE, "The two passwords differ; nothing was set.");
-        }
+        TRY(prompt_once(prompt, " (new)", &first));
+        TRY(check_new(&first));
+        TRY(prompt_once(prompt, " (again)", &second));
+        if (!bytes_equal_constant_time(secret_view(&first), secret_view(&second)))
+                return refuse(PROBLEM_USAGE, "The two passwords differ; nothing was set.");
         *ret_password = secret_take(&first);
         return 0;
+}
+
+/* A person at a terminal may try again: what was answered before would be lost otherwise. */
+static int prompt_password(const struct password_source *source, struct secret *ret_password)
+{
+        int r;
+
+        if (!source->twice)
+                return PASS(prompt_once(source->prompt, "", ret_password));
+        for (unsigned tries = 1; (r = prompt_new(source->prompt, ret_password)) == PROBLEM_USAGE; tries++) {
+                CLEANUP(fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+                if (tries == PROMPT_TRIES || tty < 0)
+                        break;
+                tell("%s Try again.", report_text());
+        }
+        return PASS(r);
 }
 
 static int from_descriptor(const char *text, struct secret *ret_password)

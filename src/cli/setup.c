@@ -166,12 +166,25 @@ static void list_add(struct setup *setup, const char *from, const char *to)
         setup->pending = longer;
 }
 
+/* The folder of a file that is to be new, such as /etc/vouchsafe: readable, since the server's user passes through. */
+static int make_parent(const char *path)
+{
+        char *folder CLEANUP(mem_freep) = text_copy(path);
+        char *slash = strrchr(folder, '/');
+
+        if (!slash || slash == folder)
+                return 0;
+        *slash = 0;
+        return access(folder, F_OK) == 0 ? 0 : PASS(folder_make(folder, 0755));
+}
+
 /* Written whole under "PATH.new", without passing through ordinary memory. */
 static int write_new(struct setup *setup, const char *path, struct bytes content, mode_t mode)
 {
         char *new CLEANUP(mem_freep) = text_format("%s.new", path);
         CLEANUP(fd_closep) int fd = -1;
 
+        TRY(make_parent(path));
         if (access(path, F_OK) == 0)
                 return refuse(PROBLEM_EXISTS,
                               "The file %s is there already and is not written over; move it away, or name another.",
@@ -274,7 +287,6 @@ int setup_write(struct setup *setup)
                 TRY(give_to_server(setup, new));
         }
         if (setup->config_text) {
-                TRY(home_make_parent(setup->config_path));
                 TRY(write_new(setup, setup->config_path, bytes_text(setup->config_text), 0644));
         }
         return PASS(file_write(list, secret_view(&setup->pending), 0600));

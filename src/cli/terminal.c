@@ -94,7 +94,7 @@ void say_pair(const char *label, const char *format, ...)
         va_end(arguments);
 }
 
-static void json_text(FILE *out, const char *text)
+void json_text_out(FILE *out, const char *text)
 {
         CLEANUP(buf_done) struct buf clean = BUF_NONE;
 
@@ -122,11 +122,11 @@ void terminal_report(int result, bool json)
                 return;
         if (json) {
                 fputs("{\"code\":", stderr);
-                json_text(stderr, info->code);
+                json_text_out(stderr, info->code);
                 fputs(",\"title\":", stderr);
-                json_text(stderr, info->title);
+                json_text_out(stderr, info->title);
                 fputs(",\"detail\":", stderr);
-                json_text(stderr, text);
+                json_text_out(stderr, text);
                 fprintf(stderr, ",\"exit\":%d}\n", info->exit_code);
                 return;
         }

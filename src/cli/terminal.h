@@ -28,6 +28,9 @@ void say_pair(const char *label, const char *format, ...) __attribute__((format(
 
 /* What became of the command, on standard error: one sentence; with `json` an object like an RFC 9457 problem. */
 void terminal_report(int result, bool json);
+
+/* A JSON string: quoted, without control characters. */
+void json_text_out(FILE *out, const char *text);
 /* The command has said it all itself: terminal_report() says nothing of a problem. */
 void terminal_reported(void);
 
