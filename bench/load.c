@@ -159,6 +159,9 @@ static void connection_init(struct connection *connection, struct curl_slist *he
         /* Trust does not come from TLS here: request and answer are authenticated by the token. */
         curl_easy_setopt(connection->curl, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(connection->curl, CURLOPT_SSL_VERIFYHOST, 0L);
+        /* Else every new connection reads all the CAs of the system, for nothing. */
+        curl_easy_setopt(connection->curl, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(connection->curl, CURLOPT_CAPATH, NULL);
         curl_easy_setopt(connection->curl, CURLOPT_WRITEFUNCTION, reply_add);
         curl_easy_setopt(connection->curl, CURLOPT_WRITEDATA, &connection->reply);
         curl_easy_setopt(connection->curl, CURLOPT_ERRORBUFFER, connection->error);

@@ -88,6 +88,7 @@ struct http {
         struct loop_source source;
         struct loop_timer timer;
         struct loop_once again;
+        bool moved; /* libmicrohttpd has told us of something in this round */
 };
 
 int http_start(struct http *http, struct front *front, bool tls) must_check;

@@ -10,6 +10,8 @@
 enum {
         CONNECTION_MEMORY = 16 << 10, /* for the headers of a request, and pieces of its body */
         ROUNDS = 8,                   /* of MHD_run() before others have their turn */
+        STILL_ROUNDS = 2,             /* that moved nothing, and it waits */
+        STILL_MS = 5,
 };
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -27,6 +29,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         struct http *http = context;
         const union MHD_ConnectionInfo *info;
 
+        http->moved = true;
         if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
                 if (*socket_context)
                         connection_ended(TAKE(*socket_context));
@@ -42,12 +45,14 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 {
         struct connection *connection = connection_of(mhd);
 
+        ((struct http *)context)->moved = true;
         return connection ? request_begin(connection, mhd, target) : NULL;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, const char *url, const char *method,
                                   const char *version, const char *data, size_t *len, void **request)
 {
+        ((struct http *)context)->moved = true;
         return *request ? request_continue(*request, method, version, data, len) : MHD_NO;
 }
 
@@ -56,6 +61,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
 {
         struct connection *connection = connection_of(mhd);
 
+        ((struct http *)context)->moved = true;
         if (connection && *request && connection->request == *request)
                 request_end(*request);
         *request = NULL;
@@ -81,21 +87,28 @@ static size_t on_unescape(void *context, struct MHD_Connection *mhd, char *text)
 
 /* ---- running ---- */
 
+/*
+ * libmicrohttpd says that there is more to do as long as a TLS handshake waits for its client, and tries it again each
+ * time. Whoever sent half a greeting would keep us running; so it is left alone until a descriptor or some time tells.
+ */
 static int http_run(struct http *http)
 {
         MHD_UNSIGNED_LONG_LONG wait = 0;
+        int still = 0;
 
         if (!http->daemon)
                 return 0;
-        for (int i = 0; i < ROUNDS; i++) {
+        for (int i = 0; i < ROUNDS && still < STILL_ROUNDS; i++) {
+                http->moved = false;
                 if (MHD_run(http->daemon) != MHD_YES)
                         return fault(EIO, "the HTTP library failed");
                 if (MHD_get_timeout(http->daemon, &wait) != MHD_YES)
                         return 0;
                 if (wait)
                         break;
+                still = http->moved ? 0 : still + 1;
         }
-        loop_timer_arm(&http->timer, wait);
+        loop_timer_arm(&http->timer, still == STILL_ROUNDS ? MAX(wait, STILL_MS) : wait);
         return 0;
 }
 

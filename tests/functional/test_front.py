@@ -2,6 +2,8 @@
 """The front by itself: what it makes of HTTP, and that nobody can hold it up."""
 import base64
 import json
+import os
+import pathlib
 import re
 import socket
 import ssl
@@ -504,6 +506,19 @@ def test_slow_clients_are_cut_and_others_are_served():
         for thread in threads:
             thread.join()
         assert len(took) == len(threads) and max(took.values()) < 15, took
+
+
+def test_half_a_greeting_costs_nothing(front):
+    def cpu() -> float:
+        fields = pathlib.Path(f"/proc/{front.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    with socket.create_connection(("127.0.0.1", front.ports["https"])) as sock:
+        sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+        time.sleep(0.2)
+        before = cpu()
+        time.sleep(1)
+        assert cpu() - before < 0.05
 
 
 def test_a_client_that_does_not_read_is_cut():
