@@ -2,6 +2,7 @@
 """The main job with real processes: directory, tokens, enrollment, recovery by two of three officers, revocation, audit, verify."""
 import json
 import pathlib
+import sqlite3
 import sys
 import time
 import urllib.request
@@ -110,6 +111,25 @@ def test_restart_keeps_everything(server):
     server.start()
     assert server.json("user", "list", home="rita") == before
     assert crl(server)
+
+
+def test_verify_names_what_was_altered(server):
+    """While the server is stopped, somebody edits its database: verify names the rows."""
+    server.stop()
+    database = sqlite3.connect(server.data / "vouchsafe.db")
+    database.execute("CREATE TABLE kept AS SELECT * FROM users WHERE address = ?", (BOB,))
+    database.execute("UPDATE users SET cn = 'Mallory' WHERE address = ?", (BOB,))
+    database.commit()
+    server.start()
+    done = server.result("verify", home="olga", status=28)
+    assert "users" in done.stdout + done.stderr
+    server.stop()
+    database.execute("UPDATE users SET cn = (SELECT cn FROM kept) WHERE address = ?", (BOB,))
+    database.execute("DROP TABLE kept")
+    database.commit()
+    database.close()
+    server.start()
+    assert not json.loads(server.run("verify", "--json", home="olga")).get("findings")
 
 
 def test_officers_replace_a_lost_startup_secret(server):
