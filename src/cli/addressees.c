@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/terminal.h"
+#include "crypto/crl.h"
 
 void addressees_done(struct addressees *addressees)
 {
@@ -63,14 +64,14 @@ static int take_found(struct addressees *addressees, const struct found_certific
         return 0;
 }
 
-static int look_up(const struct arguments *arguments, struct session *session, struct addressees *addressees)
+static int look_up(struct session *session, bool refresh, struct addressees *addressees)
 {
         struct found_certificates *found CLEANUP(mem_freep) =
             mem_array(addressees->addresses.count + 1, sizeof(*found));
         CLEANUP(buf_done) struct buf missing = BUF_NONE;
         int r;
 
-        TRY(directory_find(session, &addressees->addresses, argument_flag(arguments, "refresh"), found));
+        TRY(directory_find(session, &addressees->addresses, refresh, found));
         r = take_found(addressees, found, &missing);
         for (size_t i = 0; i < addressees->addresses.count; i++)
                 found_certificates_done(&found[i]);
@@ -105,7 +106,8 @@ static void make_recipients(struct addressees *addressees)
                 };
 }
 
-int addressees_collect(const struct arguments *arguments, struct session *session, struct addressees *ret_addressees)
+int addressees_collect(const struct arguments *arguments, struct session *session, bool refresh,
+                       struct addressees *ret_addressees)
 {
         CLEANUP(addressees_done) struct addressees addressees = {0};
 
@@ -115,7 +117,7 @@ int addressees_collect(const struct arguments *arguments, struct session *sessio
                 return refuse(PROBLEM_USAGE, "For whom? The command needs --to ADDRESS or --certificate FILE.");
         if (!argument_flag(arguments, "not-to-self") && session->config.addresses.count)
                 TRY(add_address(&addressees.addresses, session->config.addresses.at[0]));
-        TRY(look_up(arguments, session, &addressees));
+        TRY(look_up(session, refresh, &addressees));
         for (size_t i = 0; argument_text_at(arguments, "certificate", i); i++)
                 TRY(add_file(&addressees.certificates, argument_text_at(arguments, "certificate", i)));
         make_recipients(&addressees);
@@ -124,32 +126,57 @@ int addressees_collect(const struct arguments *arguments, struct session *sessio
         return 0;
 }
 
-int addressees_check(const struct addressees *addressees, const struct cert_list *roots,
-                     const struct cert_list *intermediates)
+static int refuse_certificate(const char *address)
 {
-        for (size_t i = 0; i < addressees->addresses.count; i++) {
-                const char *address = addressees->addresses.at[i];
-                const struct certificate *certificate = &addressees->certificates.items[i];
-                int r = chain_verify(&(struct chain_query){.leaf = certificate,
-                                                           .intermediates = intermediates,
-                                                           .roots = roots,
-                                                           .at = clock_now(),
-                                                           .purpose = CHAIN_MAIL_RECIPIENT},
-                                     NULL);
-                if (r < 0)
-                        return PASS(r);
-                if (r > 0) {
-                        char why[512];
-                        snprintf(why, sizeof(why), "%s", report_text());
-                        return refuse(PROBLEM_MAIL_NO_RECIPIENT,
-                                      "Nothing was encrypted: the certificate of %s cannot be used: %s", address,
-                                      why);
-                }
-                if (!certificate_has_address(certificate, address))
-                        return refuse(PROBLEM_MAIL_NO_RECIPIENT,
-                                      "Nothing was encrypted: the certificate that the server gives for %s is for "
-                                      "somebody else.",
-                                      address);
-        }
+        char why[512];
+
+        snprintf(why, sizeof(why), "%s", report_text());
+        return refuse(PROBLEM_MAIL_NO_RECIPIENT, "Nothing was encrypted: the certificate of %s cannot be used: %s", address, why);
+}
+
+/* Without a list that can be had and is the issuer's own nothing is said against a certificate: mail works while the server is down. */
+static int check_revocation(const struct addressees_trust *trust, const struct certificate *certificate,
+                            const struct certificate *issuer)
+{
+        CLEANUP(buf_done) struct buf der = BUF_NONE;
+        struct crl_entry entry;
+        struct crl crl;
+        int64_t checked;
+        int r;
+
+        if (!certificate->crl_url || !issuer)
+                return 0;
+        r = directory_crl(&(struct crl_query){trust->http, certificate->crl_url, trust->offline}, &der, &checked);
+        if (r)
+                return r < 0 ? PASS(r) : 0;
+        if (crl_parse(buf_view(&der), &crl) != 0 || crl_verify(&crl, issuer) != 0)
+                return 0;
+        if (crl_find(&crl, certificate->serial, &entry) != 0)
+                return 0;
+        return refuse(PROBLEM_MAIL_REVOKED, "it is revoked.");
+}
+
+static int check_one(const struct addressees_trust *trust, const char *address, const struct certificate *certificate)
+{
+        const struct certificate *issuer = NULL;
+        struct chain_query query = {.leaf = certificate, .intermediates = trust->intermediates, .roots = trust->roots,
+                                    .at = clock_now(), .purpose = CHAIN_MAIL_RECIPIENT};
+        int r = chain_verify(&query, &issuer);
+
+        if (!r)
+                r = check_revocation(trust, certificate, issuer);
+        if (r)
+                return r < 0 ? PASS(r) : refuse_certificate(address);
+        if (!certificate_has_address(certificate, address))
+                return refuse(PROBLEM_MAIL_NO_RECIPIENT,
+                              "Nothing was encrypted: the certificate that the server gives for %s is for somebody else.",
+                              address);
+        return 0;
+}
+
+int addressees_check(const struct addressees *addressees, const struct addressees_trust *trust)
+{
+        for (size_t i = 0; i < addressees->addresses.count; i++)
+                TRY(check_one(trust, addressees->addresses.at[i], &addressees->certificates.items[i]));
         return 0;
 }

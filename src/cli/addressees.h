@@ -16,11 +16,15 @@ struct addressees {
 };
 void addressees_done(struct addressees *addressees);
 
-/* Of --to, --certificate and the user himself. PROBLEM_USAGE when there is nobody, PROBLEM_MAIL_NO_RECIPIENT names
- * those without a certificate. */
-int addressees_collect(const struct arguments *arguments, struct session *session,
+/* Of --to, --certificate and the user himself; `refresh` asks the server even for what the cache has. PROBLEM_USAGE when there is nobody,
+ * PROBLEM_MAIL_NO_RECIPIENT names those without a certificate. */
+int addressees_collect(const struct arguments *arguments, struct session *session, bool refresh,
                        struct addressees *ret_addressees) must_check;
-/* Do all lead to a trusted root, now? PROBLEM_MAIL_NO_RECIPIENT names the first that does not and why. Files given by
- * hand are taken as they are. */
-int addressees_check(const struct addressees *addressees, const struct cert_list *roots,
-                     const struct cert_list *intermediates) must_check;
+/* Do all lead to a trusted root, now, and is none revoked as far as can be told? PROBLEM_MAIL_NO_RECIPIENT names the first that is not right and why.
+ * Files given by hand are taken as they are. */
+struct addressees_trust {
+        const struct cert_list *roots, *intermediates;
+        struct http *http;
+        bool offline;
+};
+int addressees_check(const struct addressees *addressees, const struct addressees_trust *trust) must_check;

@@ -270,14 +270,36 @@ static int sign(struct arguments *arguments)
         return PASS(conclude(&work, mail_sign(work.input, work.output, &work.keys, &work.options, &work.report)));
 }
 
+/* What the cache has may be revoked by now; then the server is asked before anybody is refused. */
+static int find_addressees(struct work *work, struct addressees *ret_addressees)
+{
+        struct addressees_trust trust = {&work->roots, &work->intermediates, work->session.server.http,
+                                         argument_flag(work->arguments, "offline")};
+        bool refresh = argument_flag(work->arguments, "refresh");
+        int r;
+
+        for (;;) {
+                CLEANUP(addressees_done) struct addressees addressees = {0};
+                TRY(addressees_collect(work->arguments, &work->session, refresh, &addressees));
+                r = addressees_check(&addressees, &trust);
+                if (r == 0) {
+                        *ret_addressees = addressees;
+                        addressees = (struct addressees){0};
+                        return 0;
+                }
+                if (r != PROBLEM_MAIL_NO_RECIPIENT || refresh)
+                        return PASS(r);
+                refresh = true;
+        }
+}
+
 static int encrypt(struct arguments *arguments)
 {
         CLEANUP(work_done) struct work work = {.arguments = arguments};
         CLEANUP(addressees_done) struct addressees addressees = {0};
 
         TRY(open_trust(&work));
-        TRY(addressees_collect(arguments, &work.session, &addressees));
-        TRY(addressees_check(&addressees, &work.roots, &work.intermediates));
+        TRY(find_addressees(&work, &addressees));
         TRY(open_files(&work));
         return PASS(conclude(&work, mail_encrypt(work.input, work.output, addressees.recipients, addressees.count,
                                                  &work.options, &work.report)));
@@ -332,6 +354,7 @@ static const struct command_option encrypt_options[] = {
     {"certificate", "FILE", "a recipient's certificate, PEM or DER; may be repeated", 0, true},
     {"not-to-self", NULL, "do not also encrypt for yourself", 0, false},
     {"refresh", NULL, "ask the server even for certificates that the cache has", 0, false},
+    OPTION_OFFLINE,
     OPTION_TRUST,
     OPTIONS_FILTER,
     OPTIONS_END,

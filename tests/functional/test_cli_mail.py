@@ -90,6 +90,7 @@ def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
     one = person("Eve").enroll()
     text = letter(one.address, ben.address)
     before = one.result("mail", "sign", stdin=text, status=0).stdout
+    assert ben.result("mail", "encrypt", "--to", one.address, stdin=text, password=False).returncode == 0
     assert ben.result("mail", "verify", "--check", stdin=before, password=False).returncode == 0
     server.run("user", "revoke", one.address, "--reason", "keyCompromise", home="rita")
     revoked = time.monotonic()
@@ -101,7 +102,7 @@ def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
         assert time.monotonic() - revoked < 6, done.stderr
         time.sleep(0.2)
     assert "revoked" in done.stderr.decode()
-    assert ben.result("mail", "encrypt", "--to", one.address, "--refresh", stdin=text, password=False).returncode == 43
+    assert ben.result("mail", "encrypt", "--to", one.address, stdin=text, password=False).returncode == 43
 
 
 def test_mail_works_while_the_server_is_down(own_server):
