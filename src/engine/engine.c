@@ -155,6 +155,7 @@ void engine_done(struct engine *engine)
         loop_timer_done(&engine->second);
         limits_done(&engine->limits);
         pool_reset(engine);
+        free(TAKE(engine->pool.name));
         decoy_done(engine);
         msg_done(engine_keys, &engine->keys);
         msg_done(trust_public, &engine->trust);
@@ -216,6 +217,7 @@ int engine_unsealed(struct engine *engine, const struct msg_keeper_state *state)
         if (!state->keys.count)
                 return refuse(PROBLEM_MALFORMED, "A keeper is unsealed but gave no keys.");
         TRY(engine_trust_set(engine, buf_view(&state->trust)));
+        pool_key_named(engine, msg_text(state->pool));
         if (engine->state == ENGINE_UNSEALED)
                 return 0;
         TRY(round_commit(engine));

@@ -74,6 +74,7 @@ struct pool_state {
         struct list stock;    /* keys at hand */
         struct list reserved; /* keys in use by requests that wait */
         struct id loaded;     /* the last one that came into the stock */
+        char *name;           /* of the key that seals it, as keepers tell */
         struct keeper_call call;
 };
 
@@ -218,6 +219,9 @@ int pool_consume(struct pool_key *key) must_check; /* in the transaction that ar
 void pool_key_free(struct pool_key *key);          /* it stays in the pool unless consumed */
 void pool_reset(struct engine *engine);            /* forget what is at hand: sealed, or a commit failed */
 void pool_pump(struct engine *engine);
+/* A keeper tells which key seals the pool; what another one sealed is of no use any more. */
+void pool_key_named(struct engine *engine, const char *name);
+int pool_purge(struct engine *engine, size_t most, size_t *ret_count) must_check;
 
 /* peers.c */
 int front_add(struct engine *engine, int fd) must_check;

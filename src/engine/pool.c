@@ -4,15 +4,25 @@
  * transaction that archives it, so an enrollment that is cut off loses nothing; while a request is at a keeper its
  * key is reserved in memory. New ones are made one at a time, when nobody has asked anything for a while: making one
  * takes a processor for a fifth of a second, which those who ask would miss. Only an empty pool does not wait for that.
+ *
+ * What seals them lives in keepers' memory and is gone when all keepers were sealed or restarted. The pool that is left
+ * then opens no more, so that no copy of the database opens keys that came from it; it is deleted, and made anew. Rows
+ * are stored under "profile name-of-the-key". One server's engine fills the pool of a database.
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "engine/engine.h"
 
 enum { POOL_RETRY_MS = 5000, POOL_QUIET_MS = 2000, POOL_PAGE = 64 };
+
+static char *pool_label(const char *profile, const char *name)
+{
+        return text_format("%s %s", profile, msg_text(name));
+}
 
 static bool is_reserved(const struct engine *engine, const struct id *id)
 {
@@ -42,8 +52,9 @@ static int stock_add(void *context, struct pool_row *row)
 static int stock_load(struct engine *engine, const char *profile)
 {
         struct id after = engine->pool.loaded;
+        CLEANUP(mem_freep) char *label = pool_label(profile, engine->pool.name);
 
-        return PASS(store_pool_list(engine->store, profile, id_is_none(&after) ? NULL : &after, POOL_PAGE, engine,
+        return PASS(store_pool_list(engine->store, label, id_is_none(&after) ? NULL : &after, POOL_PAGE, engine,
                                     stock_add));
 }
 
@@ -58,6 +69,34 @@ void pool_reset(struct engine *engine)
         }
         engine->pool.loaded = ID_NONE;
         engine->pool.full = false;
+}
+
+void pool_key_named(struct engine *engine, const char *name)
+{
+        if (strcmp(msg_text(engine->pool.name), name) == 0)
+                return;
+        pool_reset(engine);
+        free(engine->pool.name);
+        engine->pool.name = text_copy(name);
+}
+
+int pool_purge(struct engine *engine, size_t most, size_t *ret_count)
+{
+        CLEANUP(mem_freep) char *label = pool_label(engine->config.encryption_profile, engine->pool.name);
+
+        *ret_count = 0;
+        /* One that is with a keeper still is to be removed by who asked for it. */
+        if (!list_empty(&engine->pool.reserved))
+                return 0;
+        return PASS(store_pool_purge(engine->store, label, most, ret_count));
+}
+
+static bool is_current(const struct pool_key *key)
+{
+        const char *name = msg_text(key->engine->pool.name), *profile = msg_text(key->row.profile);
+        size_t all = strlen(profile), length = strlen(name);
+
+        return all >= length && strcmp(profile + all - length, name) == 0;
 }
 
 int pool_reserve(struct engine *engine, const char *profile, struct pool_key **ret_key)
@@ -85,7 +124,7 @@ int pool_consume(struct pool_key *key)
 void pool_key_free(struct pool_key *key)
 {
         list_remove(&key->link);
-        if (!key->consumed) {
+        if (!key->consumed && is_current(key)) {
                 list_append(&key->engine->pool.stock, &key->link);
                 return;
         }
@@ -100,7 +139,7 @@ static int pooled_store(struct engine *engine, const struct msg_keeper_pooled *m
         CLEANUP(pool_row_done) struct pool_row row = {0};
 
         row.id = id_new();
-        row.profile = text_copy(engine->config.encryption_profile);
+        row.profile = pool_label(engine->config.encryption_profile, made->pool);
         row.created = engine_now(engine);
         row.public_key = buf_copy_of(buf_view(&made->spki_hash));
         row.wrapped = buf_copy_of(buf_view(&made->pool_key));
@@ -141,6 +180,7 @@ void pool_pump(struct engine *engine)
 {
         MSG_OWN(keeper_pool) ask = {0};
         bool quiet = clock_monotonic_ms() - engine->asked_ms >= POOL_QUIET_MS;
+        CLEANUP(mem_freep) char *label = NULL;
         int64_t count = 0;
         int r;
 
@@ -149,7 +189,8 @@ void pool_pump(struct engine *engine)
         if (engine->state != ENGINE_UNSEALED || engine->pool.asked || engine->pool.full || engine->stopping ||
             strncmp(engine->config.encryption_profile, "rsa", 3) != 0 || clock_monotonic_ms() < engine->pool.retry_ms)
                 return;
-        r = store_pool_count(engine->store, engine->config.encryption_profile, &count);
+        label = pool_label(engine->config.encryption_profile, engine->pool.name);
+        r = store_pool_count(engine->store, label, &count);
         engine->pool.full = !r && (uint64_t)count >= engine->config.pool_size;
         if (engine->pool.full || (!r && count && !quiet))
                 return;

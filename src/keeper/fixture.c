@@ -129,6 +129,14 @@ void fixture_init(struct fixture *fixture)
         fixture_load(fixture);
 }
 
+void fixture_restart(struct fixture *fixture)
+{
+        keeper_done(&fixture->keeper);
+        must(keeper_init(&fixture->keeper));
+        fixture->keeper.cost = PASSWORD_COST_TESTS;
+        fixture_load(fixture);
+}
+
 void fixture_done(struct fixture *fixture)
 {
         keeper_done(&fixture->keeper);

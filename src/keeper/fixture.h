@@ -22,6 +22,8 @@ struct fixture {
 /* Set up; the keeper has loaded its records and is sealed. */
 void fixture_init(struct fixture *fixture);
 void fixture_done(struct fixture *fixture);
+/* Another keeper, which knows only the records: the same server later, or a thief's. It is sealed. */
+void fixture_restart(struct fixture *fixture);
 /* Unseal with the startup secret of the set-up. */
 void fixture_unseal(struct fixture *fixture);
 /* Every officer accepts and is admitted, and the new trust records are loaded. */

@@ -42,6 +42,8 @@ int wrap_make(const struct keeper *keeper, struct bytes server_id, const struct 
 /* PROBLEM_TOKEN_TYPO, PROBLEM_PASSWORD */
 int wrap_open(struct bytes server_id, struct bytes wrap, const struct secret *startup,
               struct secret *ret_database) must_check;
+/* Appends the name of the key that seals the pool: 16 hexadecimal digits of its digest. */
+void pool_name(const struct keeper *keeper, struct buf *out);
 /* How the database key is bound in its archive record. */
 struct archive_subject;
 void database_subject(const char *server_id, struct archive_subject *ret_subject);

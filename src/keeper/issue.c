@@ -112,6 +112,13 @@ static int encryption_type(const char *profile, enum pkey_type *ret_type)
         }
 }
 
+void pool_name(const struct keeper *keeper, struct buf *out)
+{
+        struct digest digest = hmac_sha256(&keeper->pool, bytes_text("vouchsafe pool name 1"));
+
+        hex_add(out, bytes_of(digest.data, 8));
+}
+
 static void pool_context(const char *profile, struct buf *out)
 {
         buf_add_format(out, "vouchsafe pool 1 %s", profile);
@@ -123,7 +130,7 @@ static int pool_open(const struct keeper *keeper, const char *profile, struct by
         CLEANUP(buf_done) struct buf context = BUF_NONE;
 
         pool_context(profile, &context);
-        TRY(seal_open(&keeper->keys.pool, buf_view(&context), sealed, &pkcs8));
+        TRY(seal_open(&keeper->pool, buf_view(&context), sealed, &pkcs8));
         return PASS(pkey_from_pkcs8(secret_view(&pkcs8), ret_key));
 }
 
@@ -133,7 +140,7 @@ int handle_pool(struct keeper *keeper, struct bytes payload, struct keeper_reply
         MSG_OWN(keeper_pooled) answer = {0};
         CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
         CLEANUP(secret_done) struct secret pkcs8 = SECRET_NONE;
-        CLEANUP(buf_done) struct buf context = BUF_NONE, spki = BUF_NONE;
+        CLEANUP(buf_done) struct buf context = BUF_NONE, spki = BUF_NONE, name = BUF_NONE;
         enum pkey_type type = PKEY_NONE;
         struct digest hash;
 
@@ -143,10 +150,23 @@ int handle_pool(struct keeper *keeper, struct bytes payload, struct keeper_reply
         TRY(pkey_to_pkcs8(key, &pkcs8));
         TRY(pkey_to_spki(key, &spki));
         pool_context(request.profile, &context);
-        TRY(seal(&keeper->keys.pool, buf_view(&context), secret_view(&pkcs8), &answer.pool_key));
+        TRY(seal(&keeper->pool, buf_view(&context), secret_view(&pkcs8), &answer.pool_key));
         hash = spki_hash(buf_view(&spki));
         buf_add_bytes(&answer.spki_hash, digest_view(&hash));
+        pool_name(keeper, &name);
+        answer.pool = text_copy(buf_text(&name));
         return PASS(reply_with(reply, keeper_pooled, &answer));
+}
+
+/* From the pool; or new, when there is none, or only one that keepers sealed who are gone. */
+static int encryption_pair(const struct keeper *keeper, const struct msg_keeper_enroll *request, enum pkey_type type,
+                           EVP_PKEY **ret_key)
+{
+        int r = PROBLEM_TAMPERED;
+
+        if (request->pool_key.len)
+                r = pool_open(keeper, request->encryption_profile, buf_view(&request->pool_key), ret_key);
+        return r == PROBLEM_TAMPERED ? PASS(pkey_generate(type, ret_key)) : PASS(r);
 }
 
 /* The pair from the pool or new, certified, archived, enveloped. */
@@ -165,10 +185,7 @@ static int encryption_issue(const struct keeper *keeper, const struct msg_keeper
         struct point recipient;
 
         TRY(point_parse(buf_view(&request->recipient), &recipient));
-        if (request->pool_key.len)
-                TRY(pool_open(keeper, request->encryption_profile, buf_view(&request->pool_key), &key));
-        else
-                TRY(pkey_generate(type, &key));
+        TRY(encryption_pair(keeper, request, type, &key));
         TRY(pkey_to_pkcs8(key, &pkcs8));
         TRY(pkey_to_spki(key, &spki));
         template.spki = buf_view(&spki);

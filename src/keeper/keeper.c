@@ -42,6 +42,7 @@ void keeper_done(struct keeper *keeper)
         secret_done(&keeper->startup_secret);
         secret_done(&keeper->adopted);
         secret_done(&keeper->transport);
+        secret_done(&keeper->pool);
         msg_done(keeper_records, &keeper->records);
         free(keeper->url);
         *keeper = (struct keeper){0};

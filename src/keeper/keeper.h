@@ -30,7 +30,7 @@ enum keeper_change { CHANGE_STATE = 1 /* to the engine and the supervisor */, CH
 
 /* Keys derived from the database key; those of the engine are in `engine`. */
 struct keeper_keys {
-        struct secret database, archive, pool, ca, trust, transport;
+        struct secret database, archive, ca, trust, transport;
         struct point transport_public;
         struct msg_engine_keys engine;
 };
@@ -52,6 +52,13 @@ struct keeper {
         struct secret transport;           /* of startup requests, while not unsealed */
         struct point transport_public;
         uint64_t transport_since;
+        /*
+         * What seals the pool. It is in keepers' memory only, the same in all siblings, and not derived from the database
+         * key: a pair of the pool becomes a user's, and then a copy of the database from before must open it no more than
+         * an archive record, whoever has the startup secret.
+         */
+        struct secret pool;
+        uint64_t pool_since;
         char detail[512];                  /* why unsealing by itself failed; "" if it did not */
         char *url;                         /* base of CDP and AIA; NULL leaves them out */
         struct password_cost cost;         /* of wrap records to be made */

@@ -23,7 +23,6 @@ int keeper_keys_derive(const struct secret *database, struct keeper_keys *ret_ke
         keys.transport = secret_take(&transport);
         keys.database = secret_copy(secret_view(database));
         keys.archive = key_derive(database, "archive");
-        keys.pool = key_derive(database, "pool");
         keys.ca = key_derive(database, "ca");
         keys.trust = key_derive(database, "trust");
         keys.engine.row = key_derive(database, "row");
@@ -38,7 +37,6 @@ void keeper_keys_done(struct keeper_keys *keys)
 {
         secret_done(&keys->database);
         secret_done(&keys->archive);
-        secret_done(&keys->pool);
         secret_done(&keys->ca);
         secret_done(&keys->trust);
         secret_done(&keys->transport);

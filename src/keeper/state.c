@@ -74,7 +74,9 @@ int keeper_seal_now(struct keeper *keeper)
         TRY(point_of_scalar(&transport, &keeper->transport_public));
         secret_done(&keeper->transport);
         keeper->transport = secret_take(&transport);
-        keeper->transport_since = clock_monotonic_ms();
+        keeper->transport_since = keeper->pool_since = clock_monotonic_ms();
+        secret_done(&keeper->pool);
+        keeper->pool = secret_random(KEY_SIZE);
         keeper_forget(keeper);
         secret_done(&keeper->startup_secret);
         secret_done(&keeper->adopted);
@@ -91,7 +93,7 @@ int keeper_describe(const struct keeper *keeper, struct keeper_reply *ret_reply)
 {
         bool unsealed = keeper->state == KEEPER_UNSEALED;
         const struct point *transport = unsealed ? &keeper->keys.transport_public : &keeper->transport_public;
-        CLEANUP(buf_done) struct buf public = BUF_NONE;
+        CLEANUP(buf_done) struct buf public = BUF_NONE, pool = BUF_NONE;
         struct msg_engine_keys keys = keeper->keys.engine;
         struct msg_keeper_state state = {
                 .state = (char *)(uintptr_t)keeper_state_name(keeper),
@@ -102,6 +104,8 @@ int keeper_describe(const struct keeper *keeper, struct keeper_reply *ret_reply)
         if (unsealed) {
                 TRY(msg_encode(trust_public, &keeper->trust.public, &public));
                 state.trust = public;
+                pool_name(keeper, &pool);
+                state.pool = (char *)(uintptr_t)buf_text(&pool);
                 state.keys.at = &keys;
                 state.keys.count = 1;
         }
@@ -112,6 +116,10 @@ int keeper_describe_to_sibling(const struct keeper *keeper, struct keeper_reply 
 {
         struct msg_adopt adopt = {.trust_number = keeper->trust_seen, .seal = keeper->sealing};
 
+        if (!keeper->sealing) {
+                adopt.pool = keeper->pool;
+                adopt.pool_since = keeper->pool_since;
+        }
         if (keeper->state == KEEPER_UNSEALED) {
                 adopt.database_key = keeper->keys.database;
         } else {
@@ -185,6 +193,21 @@ static int transport_adopt(struct keeper *keeper, const struct msg_adopt *adopt)
         return 0;
 }
 
+/* Likewise: what is in the database was sealed with the older one. */
+static int pool_adopt(struct keeper *keeper, struct msg_adopt *adopt)
+{
+        if (adopt->pool.len != KEY_SIZE)
+                return refuse(PROBLEM_MALFORMED, "A sibling gave a key of the pool of %zu bytes.", adopt->pool.len);
+        if (adopt->pool_since > keeper->pool_since ||
+            (adopt->pool_since == keeper->pool_since && memcmp(adopt->pool.data, keeper->pool.data, KEY_SIZE) >= 0))
+                return 0;
+        secret_done(&keeper->pool);
+        keeper->pool = secret_take(&adopt->pool);
+        keeper->pool_since = adopt->pool_since;
+        keeper->changed |= CHANGE_STATE;
+        return 0;
+}
+
 int handle_adopt(struct keeper *keeper, struct bytes payload, struct keeper_reply *reply)
 {
         MSG_OWN(adopt) adopt = {0};
@@ -196,6 +219,8 @@ int handle_adopt(struct keeper *keeper, struct bytes payload, struct keeper_repl
                 TRY(keeper_seal_now(keeper));
         if (adopt.transport.len && keeper->state != KEEPER_UNSEALED)
                 TRY(transport_adopt(keeper, &adopt));
+        if (adopt.pool.len)
+                TRY(pool_adopt(keeper, &adopt));
         if (adopt.database_key.len && keeper->state == KEEPER_SEALED)
                 TRY(keeper_unseal_with(keeper, &adopt.database_key));
         if (adopt.database_key.len && keeper->state == KEEPER_UNSET) {

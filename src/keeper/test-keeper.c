@@ -443,6 +443,37 @@ static void enrollment_gives_both_certificates_and_the_key(void **state)
         assert_int_equal(e.answer.envelope.len, 0);
 }
 
+static bool enrolled_key_is(const struct enrollment *e, struct bytes hash)
+{
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        struct digest found;
+
+        assert_int_equal(certificate_parse(buf_view(&e->answer.encryption_certificate), &certificate), 0);
+        found = spki_hash(certificate.spki);
+        return bytes_equal(digest_view(&found), hash);
+}
+
+/* Whoever has an old copy of the database, with keys of the pool that are users' since, and the startup secret: his
+ * keeper opens the database key, but not the pool. */
+static void a_stolen_pool_opens_nothing(void **state)
+{
+        CLEANUP(enrollment_done) struct enrollment e;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_pooled) pooled = {0};
+        MSG_OWN(keeper_pool) request = {.profile = text_copy("p256")};
+
+        enrollment_init(&e);
+        assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), &pooled), 0);
+        buf_add_bytes(&e.request.pool_key, buf_view(&pooled.pool_key));
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_true(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+        fixture_restart(&e.f);
+        fixture_unseal(&e.f);
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+}
+
 static void pool_keys_serve_their_profile_only(void **state)
 {
         CLEANUP(enrollment_done) struct enrollment e;
@@ -455,13 +486,17 @@ static void pool_keys_serve_their_profile_only(void **state)
         assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), &pooled), 0);
         assert_int_equal(pooled.spki_hash.len, DIGEST_SIZE);
         buf_add_bytes(&e.request.pool_key, buf_view(&pooled.pool_key));
-        assert_int_equal(enrollment_try(&e), PROBLEM_TAMPERED); /* as p256 */
+        assert_int_equal(enrollment_try(&e), 0); /* as p256: a new one was made */
+        assert_enrolled(&e);
+        assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
         free(e.request.encryption_profile);
         e.request.encryption_profile = text_copy("p384");
         assert_int_equal(enrollment_try(&e), 0);
         assert_enrolled(&e);
+        assert_true(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
         e.request.pool_key.data[50] ^= 1;
-        assert_int_equal(enrollment_try(&e), PROBLEM_TAMPERED);
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
         free(request.profile);
         request.profile = text_copy("ed25519");
         assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), PROBLEM_UNSUPPORTED);
@@ -586,6 +621,7 @@ int main(void)
                 cmocka_unit_test(the_cas_keys_are_those_of_the_trust_record),
                 cmocka_unit_test(enrollment_gives_both_certificates_and_the_key),
                 cmocka_unit_test(pool_keys_serve_their_profile_only),
+                cmocka_unit_test(a_stolen_pool_opens_nothing),
                 cmocka_unit_test(enrollments_are_checked_again),
                 cmocka_unit_test(revocation_lists_are_signed_as_given),
                 cmocka_unit_test(audit_heads_verify_with_the_certificate),

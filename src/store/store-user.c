@@ -115,6 +115,12 @@ int store_pool_remove(struct store *store, const struct pool_row *row)
         return PASS(row_remove(store, &table_pool, row));
 }
 
+int store_pool_purge(struct store *store, const char *profile, size_t most, size_t *ret_count)
+{
+        return PASS(rows_purge(store, &table_pool, "WHERE profile <> $1 ORDER BY id LIMIT $2",
+                               VALUES(TEXT(profile), NUMBER((int64_t)most)), ret_count));
+}
+
 int store_pool_count(struct store *store, const char *profile, int64_t *ret_count)
 {
         return PASS(db_number(&store->db, "SELECT count(*) FROM pool WHERE profile = $1",

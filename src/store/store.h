@@ -209,6 +209,8 @@ int store_pool_list(struct store *store, const char *profile, const struct id *a
                     int (*each)(void *context, struct pool_row *row)) must_check;
 /* Remove it with the transaction that uses its key. PROBLEM_STALE when somebody else took it. */
 int store_pool_remove(struct store *store, const struct pool_row *row) must_check;
+/* Those of every other profile go, at most so many at once. */
+int store_pool_purge(struct store *store, const char *profile, size_t most, size_t *ret_count) must_check;
 int store_pool_count(struct store *store, const char *profile, int64_t *ret_count) must_check;
 
 /* ---- operators, requests, approvals ---- */
