@@ -199,6 +199,20 @@ static void waiters_continue(struct engine *engine, const struct id *id, int res
         }
 }
 
+int approvals_forget(struct engine *engine, const struct id *id)
+{
+        CLEANUP(approval_rows_done) struct approval_rows rows = {0};
+
+        TRY(approvals_of(engine, id, &rows));
+        for (size_t i = 0; i < rows.count; i++) {
+                if (!rows.items[i].partials.len)
+                        continue;
+                buf_done(&rows.items[i].partials);
+                TRY(store_approval_put(engine->store, &rows.items[i]));
+        }
+        return 0;
+}
+
 /* Their partials are used up. When the round in which the last one came was lost, the approvals are not there: then
  * this is not done. */
 static int approvals_clear(struct engine *engine, const struct id *id)
@@ -208,11 +222,7 @@ static int approvals_clear(struct engine *engine, const struct id *id)
         TRY(approvals_of(engine, id, &rows));
         if (rows.given < engine->trust.quorum)
                 return refuse(PROBLEM_QUORUM, "The approvals could not be stored; approve again.");
-        for (size_t i = 0; i < rows.count; i++) {
-                buf_done(&rows.items[i].partials);
-                TRY(store_approval_put(engine->store, &rows.items[i]));
-        }
-        return 0;
+        return PASS(approvals_forget(engine, id));
 }
 
 static int opened_token(struct engine *engine, const struct request_row *row)

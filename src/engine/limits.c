@@ -93,7 +93,10 @@ void limits_charge(struct limits *limits, const char *address, uint64_t now_ms)
 {
         struct limit_entry *entry = entry_find(limits, address, now_ms);
 
+        /* Who is beyond his own limit is not heard any more, and takes nothing from what all others share: one address
+         * cannot lock everybody out. */
+        if (entry->bucket.level >= 1)
+                limits->total.level = MAX(0, limits->total.level - 1);
         entry->bucket.level = MAX(0, entry->bucket.level - 1);
         entry->bucket.changed_ms = now_ms;
-        limits->total.level = MAX(0, limits->total.level - 1);
 }

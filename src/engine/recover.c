@@ -11,8 +11,13 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/archive.h"
+#include "crypto/certificate.h"
+#include "crypto/name.h"
 #include "crypto/statement.h"
 #include "crypto/token.h"
+
+/* As messages.def permits. */
+enum { TERMS_ADDRESSES = 32, TERMS_NAME = 1024 };
 
 /* ---- rows as others see them */
 
@@ -87,6 +92,23 @@ int request_item_fill(struct engine *engine, const struct request_row *row, stru
 
 /* ---- request_create */
 
+/* Whose keys they are is what their certificates say; the directory, which a registrar may change, only adds to it. */
+static int terms_certified(const struct certificate_row *row, struct msg_terms *terms)
+{
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        CLEANUP(buf_done) struct buf name = BUF_NONE;
+
+        TRY(certificate_parse(buf_view(&row->der), &certificate));
+        for (size_t i = 0; i < certificate.address_count && terms->addresses.count < TERMS_ADDRESSES; i++)
+                if (!msg_texts_have(&terms->addresses, certificate_address(&certificate, i)))
+                        msg_texts_add(&terms->addresses, certificate_address(&certificate, i));
+        if (terms->name)
+                return 0;
+        TRY(name_common_name(certificate.subject, &name));
+        terms->name = text_copy(buf_text(&name));
+        return 0;
+}
+
 static int terms_item(struct engine *engine, const struct archive_row *row, struct msg_terms *terms)
 {
         struct msg_recovery_item *item = MSG_LIST_ADD(terms->items);
@@ -98,6 +120,7 @@ static int terms_item(struct engine *engine, const struct archive_row *row, stru
         TRY(archive_parse(buf_view(&row->record), &record));
         TRY(store_certificate_find(engine->store, row->serial, &certificate));
         hex_add(&serial, bytes_of(row->serial, SERIAL_SIZE));
+        TRY(terms_certified(&certificate, terms));
         item->record_id = record_id_wire(&row->id);
         item->serial = text_copy(buf_text(&serial));
         item->not_before = certificate.not_before;
@@ -123,6 +146,23 @@ static int terms_items(struct engine *engine, const struct user_row *user, struc
         return 0;
 }
 
+/* What the directory says now, where it differs. */
+static void terms_directory(const char *name, const struct msg_texts *addresses, struct msg_terms *terms)
+{
+        for (size_t i = 0; i < addresses->count && terms->addresses.count < TERMS_ADDRESSES; i++)
+                if (!msg_texts_have(&terms->addresses, addresses->at[i]))
+                        msg_texts_add(&terms->addresses, addresses->at[i]);
+        if (strcmp(msg_text(terms->name), name) != 0) {
+                char *both = text_format("%s, in the directory now: %s", msg_text(terms->name), name);
+
+                if (strlen(both) <= TERMS_NAME) {
+                        free(terms->name);
+                        terms->name = TAKE(both);
+                }
+                free(both);
+        }
+}
+
 static int terms_build(struct request *request, const struct user_row *user, struct request_row *row)
 {
         struct engine *engine = request->engine;
@@ -139,18 +179,14 @@ static int terms_build(struct request *request, const struct user_row *user, str
         terms.request = text_copy(id_text(&row->id, text));
         terms.kind = text_copy("recover");
         terms.user = text_copy(id_text(&user->id, text));
-        terms.name = text_copy(r ? msg_text(user->cn) : msg_text(subject.name));
-        if (r)
-                msg_texts_add(&terms.addresses, msg_text(user->address));
-        else
-                msg_texts_copy(&terms.addresses, &subject.addresses);
+        TRY(terms_items(engine, user, &terms));
+        terms_directory(r ? msg_text(user->cn) : msg_text(subject.name), &subject.addresses, &terms);
         terms.reason = text_copy(msg_text(row->reason));
         terms.requester = text_copy(msg_text(row->requester));
         buf_add_bytes(&terms.recipient, buf_view(&row->recipient));
         terms.created = row->created;
         terms.expires = row->expires;
         buf_add_bytes(&terms.transport, buf_view(&engine->trust.transport_key));
-        TRY(terms_items(engine, user, &terms));
         TRY(msg_encode(terms, &terms, &row->records));
         digest = terms_digest(buf_view(&row->records));
         memcpy(row->digest, digest.data, sizeof(row->digest));
@@ -382,6 +418,7 @@ int request_refuse_handle(struct request *request)
         TRY(row_advance(&request_states, &row.state, own ? REQUEST_CANCEL : REQUEST_REFUSE));
         if (!own)
                 TRY(refusal_add(request, &row, msg_text(ask->note)));
+        TRY(approvals_forget(request->engine, &row.id));
         row.decided = engine_now(request->engine);
         TRY(store_request_put(request->engine->store, &row));
         TRY(token_cancel(request->engine, &row.user, TOKEN_RECOVER));

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/people.h"
+#include "engine/recover.h"
 
 enum { SWEEP_MOST = 50 };
 
@@ -64,16 +65,20 @@ static int request_expire(struct engine *engine, struct request_row *row)
         TRY(row_advance(&request_states, &row->state, REQUEST_EXPIRE));
         row->decided = engine_now(engine);
         TRY(store_request_put(engine->store, row));
+        TRY(approvals_forget(engine, &row->id));
         return PASS(engine_audit_server(engine, "request.expire", id_text(&row->id, text), "done", ""));
 }
 
 static int answers_forget(struct engine *engine)
 {
         int64_t before = engine_now(engine) - engine->config.answer_lifetime;
-        size_t replies = 0, operations = 0;
+        size_t replies = 0, operations = 0, pool = 0;
 
         TRY(store_reply_purge(engine->store, before, SWEEP_MOST, &replies));
         TRY(store_operation_purge(engine->store, before, SWEEP_MOST, &operations));
+        TRY(pool_purge(engine, SWEEP_MOST, &pool));
+        if (pool)
+                TRY(engine_audit_server(engine, "server.pool", "", "done", "removed what no keeper opens any more"));
         if (!replies && !operations)
                 return 0;
         return PASS(

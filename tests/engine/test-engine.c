@@ -172,6 +172,20 @@ static void test_limit_of_address(void **state)
         must(client_use(WORLD, &right));
 }
 
+/* One address asks and asks: it takes nothing from the limit that all others share. */
+static void test_one_address_locks_nobody_out(void **state)
+{
+        CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org"), unknown = token_new();
+        CLEANUP(client_done) struct client wrong = {0}, right = {0};
+
+        client_init(&wrong, &unknown, "enroll");
+        client_init(&right, &token, "enroll");
+        for (unsigned i = 0; i < 3 * WORLD->engine.config.total_attempts; i++)
+                assert_int_not_equal(client_use(WORLD, &wrong), 0);
+        WORLD->address = "192.0.2.2";
+        must(client_use(WORLD, &right));
+}
+
 static void test_newer_token(void **state)
 {
         CLEANUP(token_done)
@@ -675,6 +689,66 @@ static void test_recover_refusals(void **state)
         assert_int_equal(approve(WORLD, ADA, &recovery, false, &reply), PROBLEM_STATE);
 }
 
+static int piece_count(void *context, struct approval_row *row)
+{
+        size_t *pieces = context;
+
+        *pieces += row->partials.len > 0;
+        return 0;
+}
+
+static size_t pieces_of(struct world *world, const char *request)
+{
+        size_t pieces = 0;
+        struct id id;
+
+        must(id_parse(bytes_text(request), &id));
+        must(store_approval_list(world->engine.store, &id, &pieces, piece_count));
+        return pieces;
+}
+
+/* Of a request that ended without being opened no piece of an officer stays behind: it would count for M−1 others. */
+static void test_pieces_do_not_stay(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(recovery_done) struct recovery refused = {0}, expired = {0};
+        MSG_OWN(request_approved) reply = {0};
+        MSG_OWN(request_refused) answer = {0};
+        struct msg_request_refuse refusal = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        must(recovery_ask(WORLD, "bob@example.org", &refused));
+        must(approve(WORLD, ADA, &refused, false, &reply));
+        assert_int_equal(pieces_of(WORLD, refused.request), 1);
+        refusal.request = refused.request;
+        must(world_ask(WORLD, BEN, MSG_request_refuse, &refusal, &answer));
+        assert_int_equal(pieces_of(WORLD, refused.request), 0);
+        must(recovery_ask(WORLD, "bob@example.org", &expired));
+        msg_done(request_approved, &reply);
+        must(approve(WORLD, ADA, &expired, false, &reply));
+        WORLD->engine.clock_offset = 31 * 86400;
+        must(second_tick(&WORLD->engine));
+        assert_int_equal(pieces_of(WORLD, expired.request), 0);
+}
+
+/* A registrar gives Bob's entry the name and address of somebody whose keys the officers would release: they are shown
+ * whose keys they really are. */
+static void test_renamed_user_is_shown_as_certified(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        MSG_OWN(terms) terms = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        world_import(WORLD, "22222222222222222222222222222222", "Mallory", "mallory@example.org");
+        must(recovery_ask(WORLD, "mallory@example.org", &recovery));
+        must(msg_decode(terms, buf_view(&recovery.terms), &terms));
+        assert_string_equal(terms.name, "Bob, in the directory now: Mallory");
+        assert_int_equal(terms.addresses.count, 2);
+        assert_string_equal(terms.addresses.at[0], "bob@example.org");
+        assert_string_equal(terms.addresses.at[1], "mallory@example.org");
+}
+
 /* The second approval is stored, the engine dies before the keeper has answered: it is opened after the restart. */
 static void test_recover_crash(void **state)
 {
@@ -835,6 +909,7 @@ int main(void)
             TEST(test_refusals_alike),
             TEST(test_attempts),
             TEST(test_limit_of_address),
+            TEST(test_one_address_locks_nobody_out),
             TEST(test_newer_token),
             TEST(test_crash_before_commit),
             TEST(test_keeper_lost),
@@ -856,6 +931,8 @@ int main(void)
             TEST(test_recover),
             TEST(test_recover_false_partial),
             TEST(test_recover_refusals),
+            TEST(test_pieces_do_not_stay),
+            TEST(test_renamed_user_is_shown_as_certified),
             TEST(test_recover_crash),
             TEST(test_recover_expired),
             cmocka_unit_test_setup_teardown(test_sealed, set_up_sealed, tear_down),
