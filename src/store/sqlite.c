@@ -137,6 +137,8 @@ static int sqlite_open(struct db *db, const char *path, bool create, bool read_o
         TRY(sqlite_run(db,
                        "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;"
                        "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;"
+                       /* What is deleted is gone from the file too: pieces of officers, keys of the pool. */
+                       "PRAGMA secure_delete = ON;"
                        /* Beyond the cache pages are read in place, not copied: looking up stays as fast with
                         * a database of gigabytes. Writing goes through the log and is not mapped. */
                        "PRAGMA mmap_size = 2147418112"));

@@ -169,6 +169,7 @@ static void sqlite_is_set_as_it_must_be(void **state)
             {"PRAGMA synchronous", 2},
             {"PRAGMA trusted_schema", 0},
             {"PRAGMA foreign_keys", 1},
+            {"PRAGMA secure_delete", 1},
             {"SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1},
             {"PRAGMA application_id", 0x56436846},
         };
