@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 
 enum { DESCRIPTORS_MOST = 524288 }; /* a hard limit of a thousand million, as containers have, helps nobody */
 
@@ -38,7 +39,8 @@ int process_limits(void)
 {
         struct rlimit none = {0, 0};
 
-        if (setrlimit(RLIMIT_CORE, &none) < 0)
+        /* The startup secret and the TLS key come through here; the other processes run as the same user. */
+        if ((!SANITIZED && prctl(PR_SET_DUMPABLE, 0) < 0) || setrlimit(RLIMIT_CORE, &none) < 0)
                 return fault(errno, "cannot forbid core dumps");
         TRY(limit_raise(RLIMIT_NOFILE, DESCRIPTORS_MOST));
         TRY(limit_raise(RLIMIT_MEMLOCK, RLIM_INFINITY));
