@@ -72,10 +72,7 @@ class Gpgsm:
         self.base = ["sh", "-c", f'exec gpgsm --batch --pinentry-mode loopback --passphrase-fd 3 "$@" 3<{self.home}/passphrase', "gpgsm"]
         self.run("--import", pki.cert("ca"))
         for name in ("alice", "bob"):
-            p12 = pki.folder / f"{name}.p12"
-            subprocess.run(["openssl", "pkcs12", "-export", "-legacy", "-inkey", pki.key(name), "-in", pki.cert(name), "-out", p12, "-passout", "pass:x"],
-                           check=True)
-            self.run("--import", p12)
+            self.run("--import", pki.pkcs12(name))
 
     def run(self, *args):
         subprocess.run([*self.base, *map(str, args)], env=self.environment, check=True, capture_output=True)

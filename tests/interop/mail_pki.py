@@ -67,6 +67,16 @@ class Pki:
             "-out", self.cert(name), *dates, "-extfile", config, "-extensions", section)
         return self
 
+    def pkcs12(self, name):
+        """For gpgsm, password "x": 2.2 needs the old algorithms, which openssl 3.5 may be installed without; 2.4 reads the new ones."""
+        out = self.folder / f"{name}.p12"
+        base = ["openssl", "pkcs12", "-export", "-inkey", self.key(name), "-in", self.cert(name), "-out", out, "-passout", "pass:x"]
+        try:
+            run(*base, "-legacy")
+        except subprocess.CalledProcessError:
+            run(*base)
+        return out
+
     def crl(self, *revoked, days=30):
         out = self.folder / ("crl-" + "-".join(revoked) + f"-{days}.pem")
         for name in revoked:

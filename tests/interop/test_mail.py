@@ -207,9 +207,7 @@ def gpgsm(pki):
 
     call("--import", pki.cert("ca"))
     for name in ("alice", "bob"):
-        p12 = pki.folder / f"{name}.p12"
-        run("openssl", "pkcs12", "-export", "-legacy", "-inkey", pki.key(name), "-in", pki.cert(name), "-out", p12, "-passout", "pass:x")
-        call("--import", p12)
+        call("--import", pki.pkcs12(name))
     yield call
     subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=False)
 
