@@ -6,8 +6,10 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
@@ -55,12 +57,45 @@ def pool_fill(server, wanted: int, seconds: float):
         time.sleep(1)
 
 
+def cfssl_rate(count: int) -> float | None:
+    """Certificates a second of `cfssl serve` on kept connections: one for each request, over plain HTTP, nothing stored."""
+    if not shutil.which("cfssl"):
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = pathlib.Path(name), harness.free_ports(1)[0]
+        subject = json.dumps({"CN": "Peer", "key": {"algo": "ecdsa", "size": 256}})
+        made = json.loads(subprocess.run(["cfssl", "gencert", "-initca", "-"], input=subject, capture_output=True, text=True,
+                                         check=True).stdout)
+        (folder / "ca.pem").write_text(made["cert"])
+        (folder / "ca.key").write_text(made["key"])
+        (folder / "body").write_text(json.dumps({"certificate_request": made["csr"], "hosts": ["localhost"]}))
+        one = (f'url = "http://127.0.0.1:{port}/api/v1/cfssl/sign"\ndata-binary = "@{folder}/body"\n'
+               'output = "/dev/null"\nfail\nsilent\n')
+        (folder / "requests").write_text("next\n".join([one] * count))
+        server = subprocess.Popen(["cfssl", "serve", "-address", "127.0.0.1", "-port", str(port), "-ca", "ca.pem", "-ca-key", "ca.key",
+                                   "-loglevel", "5"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            (folder / "first").write_text(one)
+            for _ in range(100):
+                if subprocess.run(["curl", "-K", folder / "first"]).returncode == 0:
+                    break
+                time.sleep(0.1)
+            begin = time.monotonic()
+            subprocess.run(["curl", "-Z", "--parallel-max", "16", "-K", folder / "requests"], check=True, stderr=subprocess.DEVNULL)
+            return count / (time.monotonic() - begin)
+        finally:
+            server.terminate()
+            server.wait()
+
+
 def measure_p256(count: int, users: int):
     with harness.Server(options={"enroll": {"encryption-profile": "p256", "pool-size": 0}}) as server:
         load = Load(server)
         load.run(count // 4)
         rate, cpu = load.run(count)
-        emit("enroll, P-256, durable, connections kept", rate, "1/s")
+        peer = cfssl_rate(count)
+        emit("enroll, P-256, durable, connections kept", rate, "1/s", peer and "certificates of cfssl, not stored, no TLS",
+             peer and rate / peer)
         emit("enroll, P-256: server CPU", cpu, "ms each")
         emit("enroll, P-256, a new connection each", load.run(count, "--fresh")[0], "1/s")
         while load.first < users:

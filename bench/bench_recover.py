@@ -29,17 +29,14 @@ def recover(server, keys: int):
     request = made["request"][0]["request"]
     first = timed(lambda: server.run("request", "approve", request, "--yes", home="olga", timeout=600))
     before = bench_enroll.cpu_seconds(server)
-    begin = time.monotonic()
-    server.run("request", "approve", request, "--yes", home="omar", timeout=600)
-    while state(server, request) != "done":
-        time.sleep(0.05)
-    opened = time.monotonic() - begin
+    # The last approval is answered when everything is opened; all else in it is as in the first.
+    last = timed(lambda: server.run("request", "approve", request, "--yes", home="omar", timeout=600))
     cpu = bench_enroll.cpu_seconds(server) - before
+    assert state(server, request) == "done"
     redeemed = timed(lambda: server.run("recover", "--server", server.url, "--token-file", token, home="again", timeout=600))
     emit(f"recover {keys} keys: an officer's approval", first, "s")
-    emit(f"recover {keys} keys: second approval until opened", opened, "s")
-    emit("recover: keys a second, from the second officer's command on", keys / opened, "1/s")
-    emit("recover: keys a second of server CPU, once approved", keys / cpu, "1/s")
+    emit("recover: keys opened a second, once approved", keys / max(last - first, 0.001), "1/s")
+    emit("recover: keys opened for a second of server CPU", keys / cpu, "1/s")
     emit(f"recover {keys} keys: the user redeems his token", redeemed, "s")
     kept = json.loads(server.run("keys", "list", "--json", home="again"))["certificates"]
     assert sum(item["kind"] == "encryption" for item in kept) == keys
