@@ -144,7 +144,7 @@ static int refuse_option(const struct arguments *arguments, const char *word, bo
         snprintf(given, sizeof(given), "%.*s", (int)strcspn(word, "="), word);
         near = strncmp(given, "--", 2) == 0 ? help_nearest(given + 2, names, count) : NULL;
         return refuse(PROBLEM_USAGE, "There is no option %s here%s%s%s; see \"vouchsafe %s%s%s --help\".", given,
-                      near ? ". Did you mean --" : "", near ? near : "", near ? "?" : "", command->noun,
+                      near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "", command->noun,
                       command->verb ? " " : "", command->verb ? command->verb : "");
 }
 

@@ -112,8 +112,7 @@ static void what_is_no_ldif_is_refused_with_its_line(void **state)
                                             "dn: cn=a\ndn: cn=b\n",
                                             "version: 2\ndn: cn=a\n",
                                             "dn: cn=a\nchangetype: delete\n",
-                                            "\xff\xfe"
-                                            "d"};
+                                            "\377\376d"};
         struct people people;
 
         for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {

