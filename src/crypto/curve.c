@@ -41,13 +41,45 @@ int number_write(const BIGNUM *number, uint8_t *ret_bytes)
         return 0;
 }
 
+/*
+ * The square root in a compressed point takes as long as a signature, and enrollment needs the same few points again and
+ * again: the archive key, the one-time keys. Only what is a public key by nature is kept, never what officers contribute.
+ */
+static _Thread_local struct {
+        struct point point;
+        EC_POINT *read;
+} known[64];
+
+static size_t known_slot(const struct point *point)
+{
+        return point->data[POINT_SIZE - 1] % ARRAY_LEN(known);
+}
+
+static void known_add(const struct point *point, const EC_POINT *read)
+{
+        size_t slot = known_slot(point);
+
+        if (!known[slot].read && !(known[slot].read = EC_POINT_new(curve()->group)))
+                abort();
+        if (EC_POINT_copy(known[slot].read, read) != 1)
+                abort();
+        known[slot].point = *point;
+}
+
 int point_read(const struct point *point, EC_POINT **ret_point)
 {
         struct curve *c = curve();
         CLEANUP(EC_POINT_clear_freep) EC_POINT *new = EC_POINT_new(c->group);
+        size_t slot = known_slot(point);
 
         if (!new)
                 return crypto_fault("make a point");
+        if (known[slot].read && bytes_equal(point_view(point), point_view(&known[slot].point))) {
+                if (EC_POINT_copy(new, known[slot].read) != 1)
+                        return crypto_fault("copy a point");
+                *ret_point = TAKE(new);
+                return 0;
+        }
         if (EC_POINT_oct2point(c->group, new, point->data, POINT_SIZE, c->scratch) != 1) {
                 crypto_errors_clear();
                 return refuse(PROBLEM_MALFORMED, "A point is not on the curve P-256.");
@@ -173,7 +205,9 @@ int point_of_scalar(const struct secret *scalar, struct point *ret_point)
         TRY(number_read(scalar->data, &number));
         if (EC_POINT_mul(c->group, point, number, NULL, NULL, c->scratch) != 1)
                 return crypto_fault("multiply");
-        return PASS(point_write(point, ret_point));
+        TRY(point_write(point, ret_point));
+        known_add(ret_point, point);
+        return 0;
 }
 
 int point_x(const EC_POINT *point, struct secret *ret_x)
@@ -204,6 +238,7 @@ int point_agree(const struct secret *scalar, const struct point *point, struct s
                 return crypto_fault("make a point");
         TRY(number_read(scalar->data, &number));
         TRY(point_read(point, &base));
+        known_add(point, base);
         if (EC_POINT_mul(c->group, shared, NULL, base, number, c->scratch) != 1)
                 return crypto_fault("multiply");
         return PASS(point_x(shared, ret_x));
