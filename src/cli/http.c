@@ -2,15 +2,20 @@
 #include "cli/http.h"
 
 #include <curl/curl.h>
+#include <openssl/x509_vfy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/text.h"
+#include "cli/terminal.h"
 
-enum { ANSWER_MOST = 64 << 20, TRIES = 4, FIRST_WAIT_US = 250000, CONNECT_SECONDS = 10, TOTAL_SECONDS = 60 };
+enum { ANSWER_MOST = 64 << 20, CA_MOST = 1 << 20, TRIES = 4, FIRST_WAIT_US = 250000, CONNECT_SECONDS = 10, TOTAL_SECONDS = 60 };
 
 struct http {
         CURL *curl;
@@ -60,10 +65,31 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
         return size * count;
 }
 
-static void set_trust(CURL *curl, struct bytes ca)
+/* The pinned CA, and those that whoever uses this machine names; for a server whose certificate another CA made. */
+static void collect_trust(struct bytes ca, struct buf *out)
 {
-        struct curl_blob blob = {.data = (void *)ca.data, .len = ca.len, .flags = CURL_BLOB_COPY};
+        const char *path = getenv("VOUCHSAFE_CA_FILE");
+        CLEANUP(buf_done) struct buf more = BUF_NONE;
 
+        buf_add_bytes(out, ca);
+        if (!ca.len || !path || !*path)
+                return;
+        if (file_read(path, CA_MOST, &more) != 0) {
+                tell("The file %s, which VOUCHSAFE_CA_FILE names, cannot be read.", path);
+                return;
+        }
+        buf_add_text(out, "\n");
+        buf_add_bytes(out, buf_view(&more));
+}
+
+static void set_trust(CURL *curl, struct bytes pinned)
+{
+        CLEANUP(buf_done) struct buf ca = BUF_NONE;
+        struct curl_blob blob = {.flags = CURL_BLOB_COPY};
+
+        collect_trust(pinned, &ca);
+        blob.data = ca.data;
+        blob.len = ca.len;
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, ca.len ? 1L : 0L);
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, ca.len ? 2L : 0L);
         if (ca.len)
@@ -117,17 +143,33 @@ static void set_options(CURL *curl, const struct http_request *request, struct r
         set_trust(curl, request->ca);
 }
 
-static int refuse_curl(CURLcode code, const char *url, const char *error)
+/* Who answers could not be verified; most often it is a clock. */
+static int refuse_peer(CURL *curl, const char *url, const char *why)
+{
+        char time[TIME_TEXT_SIZE];
+        long result = 0;
+
+        curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
+        time_text(clock_now(), time);
+        if (result == X509_V_ERR_CERT_NOT_YET_VALID || result == X509_V_ERR_CERT_HAS_EXPIRED)
+                return refuse(PROBLEM_CLOCK,
+                              "The certificate of the server at %s is not valid now (%s). The clock of this machine "
+                              "says %s: set it if it is wrong, otherwise tell the server's administrator.",
+                              url, why, time);
+        return refuse(PROBLEM_UNAUTHENTICATED,
+                      "The server at %s is not the one that was met before (%s). If it was set up anew, enroll again; "
+                      "if it got a certificate of another CA, name that CA's PEM file in VOUCHSAFE_CA_FILE.",
+                      url, why);
+}
+
+static int refuse_curl(CURL *curl, CURLcode code, const char *url, const char *error)
 {
         const char *why = *error ? error : curl_easy_strerror(code);
 
         switch (code) {
         case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CACERT_BADFILE:
-                return refuse(
-                    PROBLEM_UNAUTHENTICATED,
-                    "The server at %s is not the one that was met before (%s); if it was set up anew, enroll again.",
-                    url, why);
+                return PASS(refuse_peer(curl, url, why));
         case CURLE_URL_MALFORMAT:
         case CURLE_UNSUPPORTED_PROTOCOL:
                 return refuse(PROBLEM_USAGE,
@@ -176,7 +218,7 @@ static int call_once(struct http *http, const struct http_request *request, stru
                 if (receiving.too_large)
                         return refuse(PROBLEM_TOO_LARGE, "The answer of %s is larger than %zu bytes.", request->url,
                                       receiving.limit);
-                return refuse_curl(*ret_code, request->url, error);
+                return refuse_curl(http->curl, *ret_code, request->url, error);
         }
         *ret_answer = (struct http_answer){.body = receiving.body, .media_type = media_type_of(http->curl)};
         curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/server.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -104,6 +105,17 @@ static int raise_problem(const struct server *server, const struct http_answer *
             server->url, answer->status);
 }
 
+/* The limits of messages are far beyond what anybody means to type. */
+static int check_size(int result)
+{
+        char *what CLEANUP(mem_freep) = NULL;
+
+        if (result != -EMSGSIZE)
+                return PASS(result);
+        what = text_copy(report_text());
+        return refuse(PROBLEM_TOO_LARGE, "Something that was given is too long, and nothing was sent: %s.", what);
+}
+
 int server_call_message(struct server *server, unsigned kind, const void *request, void *ret_reply)
 {
         const struct route *route = route_of_kind(kind);
@@ -114,8 +126,8 @@ int server_call_message(struct server *server, unsigned kind, const void *reques
 
         if (!route)
                 return fault(0, "the API has no message of kind %u", kind);
-        TRY(route_encode(route, request, &target, &body));
-        TRY(authorize(server, route, request, &authorization));
+        TRY(check_size(route_encode(route, request, &target, &body)));
+        TRY(check_size(authorize(server, route, request, &authorization)));
         buf_add_text(&url, server->url);
         buf_add_bytes(&url, buf_view(&target));
         TRY(http_call(server->http,

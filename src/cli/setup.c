@@ -78,18 +78,37 @@ static int give_names(struct bytes list)
         return 0;
 }
 
+/* An engine that is to fill a database with nothing does nothing: it says that there is a server, or that nothing came. */
+static int ask_whether_there(const char *location, bool *ret_there)
+{
+        CLEANUP(program_done) struct program engine = {0};
+        CLEANUP(secret_done) struct secret answer = SECRET_NONE;
+        const struct msg_engine_init nothing = {0};
+        int r;
+
+        TRY(program_start("engine", "vouchsafe-engine", (const char *const[]){"--init", location, NULL}, &engine));
+        r = program_call(&engine, MSG_engine_init, msg_record_engine_init(), &nothing, MSG_done, &answer);
+        if (r != PROBLEM_EXISTS && r != PROBLEM_MALFORMED)
+                return r ? PASS(r) : fault(0, "the engine filled a database with nothing");
+        *ret_there = r == PROBLEM_EXISTS;
+        return 0;
+}
+
 int setup_check(const struct setup *setup, bool *ret_completed)
 {
         const char *database = database_path(setup);
         char *list CLEANUP(mem_freep) = list_path(setup);
         CLEANUP(buf_done) struct buf content = BUF_NONE;
+        bool there = database && access(database, F_OK) == 0;
 
         *ret_completed = false;
-        if (!database || access(database, F_OK) < 0)
+        if (!database)
+                TRY(ask_whether_there(setup->config.store.url, &there));
+        if (!there)
                 return 0;
         if (file_read(list, LIST_MOST, &content) != 0)
                 return refuse(PROBLEM_EXISTS, "There is a server already, with the database %s; nothing was changed.",
-                              database);
+                              database ? database : "that [store] url names");
         TRY(give_names(buf_view(&content)));
         if (unlink(list) < 0)
                 return fault(errno, "cannot remove %s", list);

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an administrator meets who types commands as the documentation has them, or nearly so."""
 import json
+import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -18,7 +22,7 @@ def run(home, *arguments, **options):
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["user", "nonsense"], ["status", "--nonsense"], ["user", "enroll"],
-                                   ["user", "list", "--limit=x", "y"], ["user"]])
+                                   ["user", "list", "x", "y"], ["user"]])
 def test_every_refusal_is_json_when_asked(tmp_path, words):
     done = run(tmp_path, *words, "--json")
     assert done.returncode == 2
@@ -62,3 +66,48 @@ def test_readme_names_only_options_that_exist(tmp_path):
                 assert re.search(rf"{option}\b", help_text), f"{words}: {option}"
                 seen += 1
     assert seen > 10
+
+
+@pytest.fixture(scope="module")
+def server():
+    with harness.Server() as one:
+        yield one
+
+
+@pytest.mark.skipif(not shutil.which("faketime"), reason="faketime is not installed")
+@pytest.mark.parametrize("shift", ["-2h", "+400d"])
+def test_a_clock_that_is_off_is_said_to_be(server, shift):
+    environment = dict(os.environ, VOUCHSAFE_HOME=str(server.homes / "rita"))
+    done = subprocess.run(["faketime", "-f", shift, harness.CLI, "user", "list", "--password-file", server.folder / "password"],
+                          capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 30 and "clock" in done.stderr, done.stderr
+
+
+def test_what_is_too_long_is_refused(server):
+    done = server.result("request", "show", "x" * 5000, home="rita", status=11)
+    assert "too long" in done.stderr
+
+
+def test_certificate_of_another_ca(server):
+    key, certificate = server.folder / "tls-key.pem", server.folder / "tls.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                    "-out", certificate, "-days", "5", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+                   check=True, capture_output=True)
+    if os.geteuid() == 0:
+        shutil.chown(key, "nobody")
+    before = server.config.read_text()
+    try:
+        server.config.write_text(before + f"\n[tls]\ncertificate = {certificate}\nkey = {key}\n")
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(100):
+            done = server.result("operator", "list", home="rita", status=None)
+            if done.returncode:
+                break
+            time.sleep(0.1)
+        assert done.returncode == 13 and "VOUCHSAFE_CA_FILE" in done.stderr
+        os.environ["VOUCHSAFE_CA_FILE"] = str(certificate)
+        server.run("operator", "list", home="rita")
+    finally:
+        os.environ.pop("VOUCHSAFE_CA_FILE", None)
+        server.config.write_text(before)
+        server.process.send_signal(signal.SIGHUP)
