@@ -76,6 +76,11 @@ static int look_up(struct session *session, bool refresh, struct addressees *add
         for (size_t i = 0; i < addressees->addresses.count; i++)
                 found_certificates_done(&found[i]);
         TRY(r);
+        if (missing.len && session->away)
+                return refuse(PROBLEM_MAIL_NO_RECIPIENT,
+                              "Nothing was encrypted: no certificate for %s is kept here, and the server could not be "
+                              "asked. %s",
+                              buf_text(&missing), session->away);
         if (missing.len)
                 return refuse(PROBLEM_MAIL_NO_RECIPIENT,
                               "Nothing was encrypted: there is no valid certificate for %s.", buf_text(&missing));

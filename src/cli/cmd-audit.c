@@ -205,7 +205,9 @@ static int export(struct arguments *arguments)
         TRY(export_begin(&exporting));
         TRY(export_pages(&exporting));
         TRY(file_write(path, buf_view(&exporting.file), 0600));
-        if (!argument_json(arguments))
+        if (argument_json(arguments))
+                say("{\"records\":%llu}", (unsigned long long)exporting.records);
+        else
                 say("%llu audit records were written to %s; \"vouchsafe audit verify %s\" checks them anywhere.",
                     (unsigned long long)exporting.records, path, path);
         return 0;

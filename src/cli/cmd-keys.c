@@ -148,6 +148,7 @@ static int profile_of(const struct arguments *arguments, enum pkcs12_profile *re
 
 static int export(struct arguments *arguments)
 {
+        size_t count;
         struct password_source source = {"export-password-file", "export-password-fd", "Password for the file", true};
         CLEANUP(opened_done) struct opened opened = {0};
         CLEANUP(entries_done) struct entries entries = {0};
@@ -168,9 +169,11 @@ static int export(struct arguments *arguments)
         TRY(collect(&opened, &config, argument_flag(arguments, "current"), &entries));
         TRY(pkcs12_write(entries.at, entries.count, profile, &password, &der));
         TRY(file_write(out, buf_view(&der), 0600));
-        if (!argument_json(arguments))
-                say("%zu keys of %s were written to %s.",
-                    entries.count - (config.issuer.len > 0) - (config.root.len > 0), msg_text(config.name), out);
+        count = entries.count - (config.issuer.len > 0) - (config.root.len > 0);
+        if (argument_json(arguments))
+                say("{\"keys\":%zu}", count);
+        else
+                say("%zu keys of %s were written to %s.", count, msg_text(config.name), out);
         return 0;
 }
 
@@ -189,7 +192,9 @@ static int password(struct arguments *arguments)
         TRY(open_store(arguments, &opened));
         TRY(password_get(arguments, &source, &new));
         TRY(keystore_write(opened.path, &new, &opened.store));
-        if (!argument_json(arguments))
+        if (argument_json(arguments))
+                say("{}");
+        else
                 say("The key store has a new password.");
         return 0;
 }

@@ -141,7 +141,9 @@ static int open_startup_secret(const struct arguments *arguments, const struct s
         TRY(r);
         TRY(envelope_open(&pending.recipient, buf_view(&shown->startup_envelope), &secret));
         TRY(token_to_file(argument_text(arguments, "startup-secret-out"), &secret));
-        if (!argument_json(arguments))
+        if (argument_json(arguments))
+                say("{}");
+        else
                 say_pair("Startup secret", "written to %s", argument_text(arguments, "startup-secret-out"));
         return 0;
 }

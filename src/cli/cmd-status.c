@@ -54,8 +54,7 @@ static int unseal(struct arguments *arguments)
 
         TRY(password_get(arguments, &source, &request.startup_secret));
         TRY(local_call(arguments, MSG_unseal, msg_record_unseal(), &request));
-        if (!argument_json(arguments))
-                say("The server is unsealed.");
+        say(argument_json(arguments) ? "{}" : "The server is unsealed.");
         return 0;
 }
 
@@ -64,8 +63,7 @@ static int seal(struct arguments *arguments)
         MSG_OWN(seal) request = {0};
 
         TRY(local_call(arguments, MSG_seal, msg_record_seal(), &request));
-        if (!argument_json(arguments))
-                say("The server is sealed: it does nothing but status until it is unsealed.");
+        say(argument_json(arguments) ? "{}" : "The server is sealed: it does nothing but status until it is unsealed.");
         return 0;
 }
 

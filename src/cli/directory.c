@@ -114,7 +114,12 @@ int directory_find(struct session *session, const struct msg_texts *addresses, b
                         report_clear();
         }
         r = ask_server(session, addresses, refresh, ret_found);
-        if (r == 0 || r == PROBLEM_UNREACHABLE || r == PROBLEM_TIMEOUT || r == PROBLEM_SEALED || r == PROBLEM_BUSY)
+        if (r == PROBLEM_UNREACHABLE || r == PROBLEM_TIMEOUT || r == PROBLEM_SEALED || r == PROBLEM_BUSY) {
+                free(session->away);
+                session->away = text_copy(report_text());
+                r = 0;
+        }
+        if (r == 0)
                 return 0;
         for (size_t i = 0; i < addresses->count; i++)
                 found_certificates_done(&ret_found[i]);

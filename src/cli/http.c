@@ -2,7 +2,6 @@
 #include "cli/http.h"
 
 #include <curl/curl.h>
-#include <openssl/x509_vfy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,7 +14,10 @@
 #include "base/text.h"
 #include "cli/terminal.h"
 
-enum { ANSWER_MOST = 64 << 20, CA_MOST = 1 << 20, TRIES = 4, FIRST_WAIT_US = 250000, CONNECT_SECONDS = 10, TOTAL_SECONDS = 60 };
+enum { CA_MOST = 1 << 20 };
+enum { ANSWER_MOST = 64 << 20, TRIES = 4, FIRST_WAIT_US = 250000, CONNECT_SECONDS = 10, TOTAL_SECONDS = 60 };
+/* What OpenSSL finds about times, X509_V_ERR_…; numbers that it keeps. */
+enum { NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
 
 struct http {
         CURL *curl;
@@ -151,7 +153,7 @@ static int refuse_peer(CURL *curl, const char *url, const char *why)
 
         curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &result);
         time_text(clock_now(), time);
-        if (result == X509_V_ERR_CERT_NOT_YET_VALID || result == X509_V_ERR_CERT_HAS_EXPIRED)
+        if (result == NOT_YET_VALID || result == HAS_EXPIRED)
                 return refuse(PROBLEM_CLOCK,
                               "The certificate of the server at %s is not valid now (%s). The clock of this machine "
                               "says %s: set it if it is wrong, otherwise tell the server's administrator.",

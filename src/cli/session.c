@@ -18,6 +18,8 @@ void session_done(struct session *session)
         msg_done(operator_envelope, &session->envelope);
         msg_done(client_config, &session->config);
         secret_done(&session->password);
+        free(session->away);
+        session->away = NULL;
 }
 
 int operator_path(const char *url, const char *name, char **ret_path)

@@ -14,6 +14,7 @@ struct session {
         struct msg_operator_envelope envelope; /* of an operator: opened */
         struct secret password;                /* that opened it */
         struct msg_client_config config;       /* of a user */
+        char *away;                            /* why the server could not be asked for certificates; NULL: it was */
 };
 
 void session_done(struct session *session);

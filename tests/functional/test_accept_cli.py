@@ -111,3 +111,17 @@ def test_certificate_of_another_ca(server):
         os.environ.pop("VOUCHSAFE_CA_FILE", None)
         server.config.write_text(before)
         server.process.send_signal(signal.SIGHUP)
+
+
+def test_without_server_and_cache_nobody_is_said_to_be_missing(server):
+    (server.folder / "one.csv").write_text("guid,name,surname,address,unit\nsole,Solé,S,sole@example.org,S\n")
+    server.run("directory", "import", server.folder / "one.csv", home="rita")
+    server.enroll("sole@example.org")
+    exported = server.result("keys", "export", server.folder / "sole.p12", "--export-password-file", server.folder / "password",
+                             "--json", home="sole@example.org")
+    assert json.loads(exported.stdout) == {"keys": 2}
+    server.stop()
+    done = server.result("mail", "encrypt", "--to", "other@example.org", home="sole@example.org", stdin="Subject: x\n\nx\n",
+                         password=False, status=43)
+    assert "could not be asked" in done.stderr and not done.stdout
+    server.start()
