@@ -28,8 +28,8 @@ def operate(server, verb: str, *arguments) -> tuple[float, float]:
 
 
 def addresses(first: int, users: int, count: int) -> list[str]:
-    """So many of those users, far from each other."""
-    return [f"load{first + i * 7919 % users}@example.org" for i in range(count)]
+    """So many of the users from the first one on, far from each other."""
+    return [f"load{first + i * 7919 % (users - first)}@example.org" for i in range(count)]
 
 
 def start(server) -> float:
@@ -50,11 +50,13 @@ def measure(server, load) -> dict[str, float]:
     figures = {}
     rate, cpu = load.run(WORK)
     figures["enroll: wall clock, 16 at once"], figures["enroll: server CPU"] = 1000 / rate, cpu
-    figures["look up: wall clock"], figures["look up: server CPU"] = operate(server, "look-up", *addresses(0, users, WORK))
+    # The least of three: nothing is written, so whatever makes one slower comes from elsewhere.
+    runs = [operate(server, "look-up", *addresses(first, users, WORK)) for first in range(3)]
+    figures["look up: wall clock"], figures["look up: server CPU"] = (min(run[i] for run in runs) for i in range(2))
     # Each once: those that the first measurement has revoked are not among those of the second.
     first = users // FEW * FEW // 2 if users > FEW else 0
     figures["revoke: wall clock"], figures["revoke: server CPU"] = operate(server, "revoke",
-                                                                          *addresses(first, users - first, WORK // 4))
+                                                                          *addresses(first, users, WORK // 4))
     figures["start until unsealed"] = start(server)
     return figures
 
