@@ -116,6 +116,18 @@ static int check_out(const char *path)
         return 0;
 }
 
+/* Whoever waits for tokens that nobody gets is to know by the exit code too. */
+static int check_any(const struct msg_user_enroll_reply *all)
+{
+        for (size_t i = 0; i < all->rows.count; i++)
+                if (strcmp(msg_text(all->rows.at[i].outcome), "refused") != 0)
+                        return 0;
+        return all->rows.count
+                   ? refuse(PROBLEM_STATE, "Nobody gets a token; each line says why.")
+                   : refuse(PROBLEM_NOT_FOUND, "The selection names nobody; \"vouchsafe directory list\" shows who there "
+                                               "is.");
+}
+
 static int enroll(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
@@ -131,7 +143,8 @@ static int enroll(struct arguments *arguments)
         if (argument_json(arguments)) {
                 for (size_t i = 0; out && i < all.rows.count; i++)
                         secret_done(&all.rows.at[i].token); /* it is in the file */
-                return PASS(show_json_of(user_enroll_reply, &all));
+                TRY(show_json_of(user_enroll_reply, &all));
+                return PASS(check_any(&all));
         }
         if (!out)
                 TRY(show_tokens(&all));
@@ -139,7 +152,7 @@ static int enroll(struct arguments *arguments)
         tell("%zu selected, %zu with a token%s%s%s.", all.rows.count, count_tokens(&all),
              dry ? " (dry run: nothing was written)" : "", out && !dry ? ", written to " : "",
              out && !dry ? out : "");
-        return 0;
+        return PASS(check_any(&all));
 }
 
 /* ---- list, show ------------------------------------------------------------------------------------------- */

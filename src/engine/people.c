@@ -43,7 +43,10 @@ int user_named(struct engine *engine, const char *name, struct user_row *ret_use
                 TRY(address_parse(bytes_text(name), &address));
                 r = store_user_find_address(engine->store, buf_text(&address), ret_user);
         } else {
-                TRY(id_parse(bytes_text(name), &id));
+                if (id_parse(bytes_text(name), &id) != 0)
+                        return refuse(PROBLEM_MALFORMED,
+                                      "\"%s\" is neither a mail address nor an identifier of 32 hexadecimal digits.",
+                                      name);
                 r = store_user_find(engine->store, &id, ret_user);
                 if (r == PROBLEM_NOT_FOUND)
                         r = store_user_find_guid(engine->store, &id, ret_user);

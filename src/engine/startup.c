@@ -341,12 +341,10 @@ static int startup_opened(struct request *request, int result, struct bytes repl
         return 0;
 }
 
-static int startup_open(struct request *request, struct msg_startup_request *stored)
+/* Only the keeper whose key officers encrypt to can read what they contribute. */
+static int startup_keeper(struct request *request, const struct msg_startup_request *stored)
 {
-        MSG_OWN(keeper_open) ask = {0};
         MSG_OWN(terms) terms = {0};
-        struct msg_archive_item *item = MSG_LIST_ADD(ask.archive);
-        int r;
 
         TRY(msg_decode(terms, buf_view(&stored->terms), &terms));
         TRY(point_parse(buf_view(&terms.transport), &request->call.transport));
@@ -354,6 +352,16 @@ static int startup_open(struct request *request, struct msg_startup_request *sto
                 return refuse(PROBLEM_STATE, "The keeper that this request was made for was restarted since, so its "
                                              "approvals can be read by nobody; make a "
                                              "new request.");
+        return 0;
+}
+
+static int startup_open(struct request *request, struct msg_startup_request *stored)
+{
+        MSG_OWN(keeper_open) ask = {0};
+        struct msg_archive_item *item = MSG_LIST_ADD(ask.archive);
+        int r;
+
+        TRY(startup_keeper(request, stored));
         TRY(store_bootstrap_get(request->engine->store, "database-key", -1, &item->record));
         ask.terms = buf_copy_of(buf_view(&stored->terms));
         /* Lent for the encoding. */
@@ -396,6 +404,7 @@ int startup_approve(struct request *request)
         TRY(startup_expect_sealed(request));
         if (stored.request.at[0].expires <= engine_now(request->engine))
                 return refuse(PROBLEM_STATE, "The request has expired; a new one can be made.");
+        TRY(startup_keeper(request, &stored));
         approval_add(request, &ask->approval.at[0], &stored);
         TRY(startup_store(request->engine, number, &stored));
         if (stored.approvals.count < request->engine->trust.quorum)

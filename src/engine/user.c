@@ -79,7 +79,10 @@ static int shown_undefined(struct request *request, const char *name)
                 TRY(address_parse(bytes_text(name), &address));
                 r = store_entry_find_address(request->engine->store, buf_text(&address), &entry);
         } else {
-                TRY(id_parse(bytes_text(name), &guid));
+                if (id_parse(bytes_text(name), &guid) != 0)
+                        return refuse(PROBLEM_MALFORMED,
+                                      "\"%s\" is neither a mail address nor an identifier of 32 hexadecimal digits.",
+                                      name);
                 r = store_entry_find(request->engine->store, &guid, &entry);
         }
         if (r == PROBLEM_NOT_FOUND)

@@ -125,3 +125,10 @@ def test_without_server_and_cache_nobody_is_said_to_be_missing(server):
                          password=False, status=43)
     assert "could not be asked" in done.stderr and not done.stdout
     server.start()
+
+
+def test_selection_that_gives_no_token_is_no_success(server):
+    assert "names nobody" in server.result("user", "enroll", "unit:Nowhere", home="rita", status=15).stderr
+    done = server.result("user", "enroll", "nobody@example.org", "--json", home="rita", status=17)
+    assert json.loads(done.stdout)["rows"][0]["outcome"] == "refused"
+    assert json.loads(done.stderr.splitlines()[-1])["code"] == "state"
