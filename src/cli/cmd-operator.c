@@ -60,6 +60,17 @@ static int check_share(const struct msg_trust_public *trust, const struct buf *e
         return 0;
 }
 
+/* Whoever dealt the shares put into the same box what they belong to; the server in between has shown just that. */
+static int check_basis(const struct msg_trust_public *trust, const struct msg_share_pair *shares)
+{
+        struct digest basis = trust_basis(bytes_text(msg_text(trust->server_id)), buf_view(&trust->root), buf_view(&trust->transport_key),
+                                          buf_view(&trust->archive_commitments), buf_view(&trust->startup_commitments));
+
+        if (!bytes_equal(digest_view(&basis), buf_view(&shares->basis)))
+                return wrong_invitation("the server shows other keys than those that it was set up with");
+        return 0;
+}
+
 /* The shares that were boxed to the code, checked against what everybody can see. */
 static int open_shares(struct acceptance *acceptance)
 {
@@ -79,6 +90,7 @@ static int open_shares(struct acceptance *acceptance)
         if (strcmp(msg_text(acceptance->trust.server_id), msg_text(invitation->server_id)) != 0 ||
             !bytes_equal(buf_view(&acceptance->trust.root), buf_view(&invitation->root)))
                 return wrong_invitation("it contradicts itself about which server it is of");
+        TRY(check_basis(&acceptance->trust, &acceptance->shares));
         TRY(check_share(&acceptance->trust, &acceptance->trust.archive_commitments, acceptance->shares.index,
                         &acceptance->shares.archive_share));
         return PASS(check_share(&acceptance->trust, &acceptance->trust.startup_commitments, acceptance->shares.index,

@@ -57,3 +57,16 @@ void officer_statement(struct bytes server_id, struct bytes spki, struct buf *ou
         part_add(out, server_id);
         part_add(out, spki);
 }
+
+struct digest trust_basis(struct bytes server_id, struct bytes root, struct bytes transport_key, struct bytes archive_commitments,
+                          struct bytes startup_commitments)
+{
+        const struct bytes parts[] = {bytes_text("vouchsafe trust 1"), server_id, root, transport_key, archive_commitments,
+                                      startup_commitments};
+        CLEANUP(hasher_done) struct hasher hasher = HASHER_NONE;
+
+        hasher_init(&hasher);
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+                hasher_add_part(&hasher, parts[i]);
+        return hasher_end(&hasher);
+}

@@ -18,6 +18,9 @@ struct digest terms_digest(struct bytes terms);
 void approval_statement(const struct digest *terms, struct bytes box, struct buf *out);
 /* What an officer signs with his share e_i as private key: "vouchsafe officer 1", server id, SPKI of his operation-signing key. */
 void officer_statement(struct bytes server_id, struct bytes spki, struct buf *out);
+/* SHA-256 over "vouchsafe trust 1" and what of trust_public never changes; it comes to an officer with his shares. */
+struct digest trust_basis(struct bytes server_id, struct bytes root, struct bytes transport_key, struct bytes archive_commitments,
+                          struct bytes startup_commitments);
 /* The kind of an operation signature (operation.h) is the message's name in messages.def: "user_enroll". */
 
 /*

@@ -89,6 +89,7 @@ static void officer_accept(struct fixture *fixture, unsigned officer, const char
         CLEANUP(token_done) struct token code = TOKEN_NONE;
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, plain = SECRET_NONE;
         MSG_OWN(share_pair) pair = {0};
+        struct digest basis;
         struct point public;
 
         for (size_t i = 0; i < fixture->setup.codes.count; i++) {
@@ -101,6 +102,10 @@ static void officer_accept(struct fixture *fixture, unsigned officer, const char
         }
         must(msg_decode(share_pair, secret_view(&plain), &pair));
         if (pair.index != officer + 1)
+                abort();
+        basis = trust_basis(bytes_text(fixture->trust.server_id), buf_view(&fixture->trust.root), buf_view(&fixture->trust.transport_key),
+                            buf_view(&fixture->trust.archive_commitments), buf_view(&fixture->trust.startup_commitments));
+        if (!bytes_equal(digest_view(&basis), buf_view(&pair.basis)))
                 abort();
         fixture->archive_shares[officer] = secret_take(&pair.archive_share);
         fixture->startup_shares[officer] = secret_take(&pair.startup_share);

@@ -212,8 +212,12 @@ static int shares_box(struct setup *setup, unsigned index, const struct token *c
                                       .archive_share = setup->archive_shares[index - 1],
                                       .startup_share = setup->startup_shares[index - 1]};
         CLEANUP(secret_done) struct secret encoded = SECRET_NONE, scalar = SECRET_NONE;
+        const struct msg_trust_public *public = &setup->public;
+        struct digest basis = trust_basis(bytes_text(public->server_id), buf_view(&public->root), buf_view(&public->transport_key),
+                                          buf_view(&public->archive_commitments), buf_view(&public->startup_commitments));
         struct point recipient;
 
+        pair.basis = (struct buf){basis.data, DIGEST_SIZE, 0}; /* a view, as the shares are */
         TRY(token_recipient(code, &scalar, &recipient));
         TRY(message_encode_secret(msg_record_share_pair(), &pair, &encoded));
         return PASS(box_seal(&recipient, bytes_text(SHARES_CONTEXT), secret_view(&encoded), ret_box));
