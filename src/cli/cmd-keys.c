@@ -111,7 +111,23 @@ static void add_entry(struct entries *entries, EVP_PKEY *key, struct bytes certi
         entries->at[entries->count++] = (struct pkcs12_entry){key, certificate, name};
 }
 
-static int collect(const struct opened *opened, const struct msg_client_config *config, bool current_only,
+/* What of the history is wanted. */
+struct choice {
+        const char *kind; /* NULL: both */
+        bool current_only;
+};
+
+static int choice_of(const struct arguments *arguments, struct choice *ret_choice)
+{
+        const char *kind = argument_text(arguments, "kind");
+
+        if (kind && strcmp(kind, "signature") != 0 && strcmp(kind, "encryption") != 0)
+                return refuse(PROBLEM_USAGE, "--kind takes signature or encryption, not \"%s\".", kind);
+        *ret_choice = (struct choice){kind, argument_flag(arguments, "current")};
+        return 0;
+}
+
+static int collect(const struct opened *opened, const struct msg_client_config *config, const struct choice *choice,
                    struct entries *entries)
 {
         bool seen_signature = false, seen_encryption = false;
@@ -120,7 +136,7 @@ static int collect(const struct opened *opened, const struct msg_client_config *
                 const struct msg_own_key *own = &opened->store.keys.at[i];
                 bool *seen = strcmp(msg_text(own->kind), "signature") == 0 ? &seen_signature : &seen_encryption;
                 EVP_PKEY *key = NULL;
-                if (current_only && *seen)
+                if ((choice->current_only && *seen) || (choice->kind && strcmp(choice->kind, msg_text(own->kind)) != 0))
                         continue;
                 *seen = true;
                 TRY(pkey_from_pkcs8(secret_view(&own->private_key), &key));
@@ -158,22 +174,24 @@ static int export(struct arguments *arguments)
         char *config_path CLEANUP(mem_freep) = NULL;
         const char *out = operand(arguments, 0);
         enum pkcs12_profile profile = PKCS12_MODERN;
+        struct choice choice = {0};
 
         TRY(profile_of(arguments, &profile));
+        TRY(choice_of(arguments, &choice));
         if (access(out, F_OK) == 0 && !argument_flag(arguments, "force"))
                 return refuse(PROBLEM_EXISTS, "The file %s is there already; --force writes over it.", out);
         TRY(open_store(arguments, &opened));
         config_path = text_format("%s/config", opened.folder);
         TRY(home_record_read(config_path, msg_record_client_config(), &config));
         TRY(password_get(arguments, &source, &password));
-        TRY(collect(&opened, &config, argument_flag(arguments, "current"), &entries));
+        TRY(collect(&opened, &config, &choice, &entries));
         TRY(pkcs12_write(entries.at, entries.count, profile, &password, &der));
         TRY(file_write(out, buf_view(&der), 0600));
         count = entries.count - (config.issuer.len > 0) - (config.root.len > 0);
         if (argument_json(arguments))
                 say("{\"keys\":%zu}", count);
         else
-                say("%zu keys of %s were written to %s.", count, msg_text(config.name), out);
+                say("%zu %s of %s: written to %s.", count, count == 1 ? "key" : "keys", msg_text(config.name), out);
         return 0;
 }
 
@@ -204,6 +222,7 @@ static const struct command_option export_options[] = {
     OPTION_USER,
     {"profile", "modern|legacy",
      "modern (default): AES-256, for all of today; legacy: 3DES, for old Apple and gpgsm 2.2", 0, false},
+    {"kind", "signature|encryption", "only keys of this kind, for programs that take one key a file", 0, false},
     {"current", NULL, "only the newest key of each kind, not the history", 0, false},
     {"force", NULL, "write over a file that is there", 'f', false},
     {"export-password-file", "FILE", "read the password for the file from the first line of FILE", 0, false},

@@ -205,6 +205,12 @@ def test_keys_go_to_other_programs_and_passwords_change(server, person):
         done = subprocess.run(["openssl", "pkcs12", "-in", path, "-passin", "pass:export password", "-noenc", *options], capture_output=True, text=True)
         assert done.returncode == 0 and done.stdout.count("BEGIN PRIVATE KEY") == 2, done.stderr
         assert one.result("keys", "export", path, "--export-password-file", server.folder / "export-password").returncode == 16
+    for kind in ("signature", "encryption"):
+        path = server.folder / f"{kind}.p12"
+        shown = one.run("keys", "export", path, "--kind", kind, "--profile", "legacy", "--export-password-file", server.folder / "export-password")
+        assert shown.startswith("1 key of ")
+        done = subprocess.run(["openssl", "pkcs12", "-in", path, "-passin", "pass:export password", "-noenc", "-legacy"], capture_output=True, text=True)
+        assert done.stdout.count("BEGIN PRIVATE KEY") == 1, done.stderr
     one.run("keys", "password", "--new-password-file", server.folder / "new-password")
     assert one.result("keys", "list").returncode == 24
     one.run("keys", "list", "--password-file", server.folder / "new-password", password=False)
