@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/mem.h"
 #include "engine/authorize.h"
 #include "engine/engine.h"
 
