@@ -9,7 +9,7 @@
 #include "cli/dn.h"
 #include "cli/ldif.h"
 
-enum { NESTING_MOST = 16, ACCOUNT_DISABLED = 2 };
+enum { ACCOUNT_DISABLED = 2 };
 
 /* A group of the file: members and groups are known by the keys of their names. */
 struct group {
@@ -277,25 +277,44 @@ static int compare_index(const void *a, const void *b)
         return strcmp(((const struct index_entry *)a)->key, ((const struct index_entry *)b)->key);
 }
 
+/* Who is in which group. However many ways lead from one group to another, it is walked once for each: a file in which
+   groups hold each other would otherwise take exponential time. */
 struct membership {
         struct reading *reading;
         struct index_entry *index;
         size_t count;
+        size_t *walked; /* for each group, 1 + the place of the group for which it was walked last */
+        size_t *queue;  /* places of groups to be walked; room for all */
 };
 
-static void spread(const struct membership *membership, const struct group *group, const char *name, unsigned depth)
+static const struct index_entry *find_member(const struct membership *membership, const char *key)
 {
-        for (size_t i = 0; i < group->members.count; i++) {
-                struct index_entry wanted = {.key = group->members.at[i]};
-                struct index_entry *found = membership->count ? bsearch(&wanted, membership->index, membership->count,
-                                                                        sizeof(wanted), compare_index)
-                                                              : NULL;
-                if (!found)
-                        continue;
-                if (!found->is_group)
-                        add_group(&membership->reading->people.list.at[found->place], name);
-                else if (depth < NESTING_MOST)
-                        spread(membership, &membership->reading->groups.at[found->place], name, depth + 1);
+        struct index_entry wanted = {.key = key};
+
+        return bsearch(&wanted, membership->index, membership->count, sizeof(wanted), compare_index);
+}
+
+/* Puts everybody in the group at `top`, and in groups within it, into that group. */
+static void spread(const struct membership *membership, size_t top)
+{
+        const struct group *groups = membership->reading->groups.at;
+        size_t queued = 0;
+
+        membership->walked[top] = top + 1;
+        membership->queue[queued++] = top;
+        for (size_t next = 0; next < queued; next++) {
+                const struct msg_texts *members = &groups[membership->queue[next]].members;
+                for (size_t i = 0; i < members->count; i++) {
+                        const struct index_entry *found = find_member(membership, members->at[i]);
+                        if (!found)
+                                continue;
+                        if (!found->is_group)
+                                add_group(&membership->reading->people.list.at[found->place], groups[top].name);
+                        else if (membership->walked[found->place] != top + 1) {
+                                membership->walked[found->place] = top + 1;
+                                membership->queue[queued++] = found->place;
+                        }
+                }
         }
 }
 
@@ -303,7 +322,10 @@ static void join_groups(struct reading *reading)
 {
         size_t people = reading->people.list.count, groups = reading->groups.count;
         struct index_entry *index CLEANUP(mem_freep) = mem_array(people + groups + 1, sizeof(*index));
-        struct membership membership = {.reading = reading, .index = index, .count = people + groups};
+        size_t *walked CLEANUP(mem_freep) = mem_array(groups + 1, sizeof(*walked));
+        size_t *queue CLEANUP(mem_freep) = mem_array(groups + 1, sizeof(*queue));
+        struct membership membership = {
+                .reading = reading, .index = index, .count = people + groups, .walked = walked, .queue = queue};
 
         for (size_t i = 0; i < people; i++)
                 index[i] = (struct index_entry){.key = reading->keys.at[i], .place = i};
@@ -312,7 +334,7 @@ static void join_groups(struct reading *reading)
                     (struct index_entry){.key = reading->groups.at[i].key, .place = i, .is_group = true};
         qsort(index, people + groups, sizeof(*index), compare_index);
         for (size_t i = 0; i < groups; i++)
-                spread(&membership, &reading->groups.at[i], reading->groups.at[i].name, 0);
+                spread(&membership, i);
 }
 
 int people_from_ldif(struct bytes file, struct people *ret_people)

@@ -65,6 +65,25 @@ static void groups_within_groups(void **state)
         people_done(&people);
 }
 
+/* Twenty layers of ten groups, each of which holds all of the next: 10^20 ways lead to the one person. */
+static void groups_that_many_ways_lead_to(void **state)
+{
+        CLEANUP(buf_done) struct buf file = BUF_NONE;
+        CLEANUP(people_done) struct people people = {0};
+
+        buf_add_text(&file, "dn: cn=A,dc=x\nobjectClass: person\nmail: a@x.org\n");
+        for (int layer = 0; layer < 20; layer++)
+                for (int group = 0; group < 10; group++) {
+                        buf_add_format(&file, "\ndn: cn=g%d-%d,dc=x\nobjectClass: groupOfNames\n", layer, group);
+                        for (int below = 0; below < 10; below++)
+                                buf_add_format(&file, "member: cn=g%d-%d,dc=x\n", layer + 1, below);
+                        if (layer == 15 && group == 0)
+                                buf_add_text(&file, "member: cn=A,dc=x\n");
+                }
+        assert_int_equal(people_from_ldif(buf_view(&file), &people), 0);
+        assert_int_equal(people.list.at[0].groups.count, 151);
+}
+
 static void the_same_name_gives_the_same_guid(void **state)
 {
         struct people a = ldif("dn: CN=A,  DC=x\nmail: a@x.org\n"), b = ldif("dn: cn=\\41,dc=x\nmail: other@x.org\n");
@@ -183,6 +202,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(folded_encoded_and_commented),
             cmocka_unit_test(groups_within_groups),
+            cmocka_unit_test(groups_that_many_ways_lead_to),
             cmocka_unit_test(the_same_name_gives_the_same_guid),
             cmocka_unit_test(active_directory),
             cmocka_unit_test(what_cannot_be_taken_is_noted),
