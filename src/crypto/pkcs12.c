@@ -216,12 +216,27 @@ static int shrouded_key_add(struct reading *reading, const PKCS12_SAFEBAG *bag)
         return PASS(key_info_add(reading, info));
 }
 
+/* NULL when there is none. Not by PKCS12_get_friendlyname(), which gives nothing for umlauts in OpenSSL 3.0.19. */
+static char *friendly_name_of(const PKCS12_SAFEBAG *bag)
+{
+        const ASN1_TYPE *value = PKCS12_SAFEBAG_get0_attr(bag, NID_friendlyName);
+        unsigned char *text = NULL;
+        char *name = NULL;
+        int len = value && value->type == V_ASN1_BMPSTRING ? ASN1_STRING_to_UTF8(&text, value->value.bmpstring) : -1;
+
+        if (len >= 0)
+                name = text_copy_n((const char *)text, (size_t)len);
+        else
+                crypto_errors_clear();
+        OPENSSL_free(text);
+        return name;
+}
+
 static int certificate_add(struct reading *reading, PKCS12_SAFEBAG *bag)
 {
         CLEANUP(X509_freep) X509 *x509 = NULL;
         struct pkcs12_item *item;
         unsigned char *der = NULL;
-        char *name;
         int len;
 
         if (PKCS12_SAFEBAG_get_bag_nid(bag) != NID_x509Certificate)
@@ -234,10 +249,7 @@ static int certificate_add(struct reading *reading, PKCS12_SAFEBAG *bag)
         item = &reading->content.items[reading->content.count++];
         *item = (struct pkcs12_item){.certificate = buf_copy_of(bytes_of(der, (size_t)len))};
         OPENSSL_free(der);
-        name = PKCS12_get_friendlyname(bag);
-        if (name)
-                item->friendly_name = text_copy(name);
-        OPENSSL_free(name);
+        item->friendly_name = friendly_name_of(bag);
         return 0;
 }
 
