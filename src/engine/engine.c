@@ -32,6 +32,7 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .total_attempts = config->limits.token_failures_total,
             .pool_size = config->enroll.pool_size,
             .tls_lifetime = config->certificate.tls_lifetime,
+            .directory_ldap = strcmp(config->directory.kind, "ldap") == 0,
             .publish = config->publish.folder[0] != 0,
             .publish_users = config->publish.users && config->publish.folder[0],
         };
@@ -94,6 +95,7 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
         list_init(&engine->crl.call.link);
         list_init(&engine->heads.call.link);
         list_init(&engine->tls.call.link);
+        directory_init(engine);
         keepers_init(engine);
         round_init(engine);
         limits_init(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
@@ -142,6 +144,7 @@ void engine_done(struct engine *engine)
                 log_report(-EIO, "the last round");
         peers_done(engine);
         outbound_done(engine);
+        directory_done(engine);
         keeper_call_cancel(engine, &engine->pool.call);
         keeper_call_cancel(engine, &engine->crl.call);
         keeper_call_cancel(engine, &engine->heads.call);

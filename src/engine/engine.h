@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "crypto/certificate.h"
 #include "crypto/pkey.h"
+#include "engine/directory.h"
 #include "engine/keepers.h"
 #include "engine/limits.h"
 #include "engine/request.h"
@@ -38,6 +39,7 @@ struct engine_config {
         int64_t tls_lifetime;
         struct msg_texts host_names;
         bool publish, publish_users; /* to a folder, by the outbound process */
+        bool directory_ldap;         /* entries are those of an LDAP directory */
 };
 void engine_config_from(const struct config *config, struct engine_config *ret_config);
 void engine_config_done(struct engine_config *config);
@@ -125,6 +127,7 @@ struct engine {
         struct list openings; /* approved requests at a keeper */
         struct keepers keepers;
         struct list fronts, outbounds;
+        struct directory directory;
         struct limits limits;
         struct token_decoy *decoy;
         struct crl_state crl;
@@ -223,7 +226,8 @@ void pool_pump(struct engine *engine);
 void pool_key_named(struct engine *engine, const char *name);
 int pool_purge(struct engine *engine, size_t most, size_t *ret_count) must_check;
 
-/* peers.c */
+/* peers.c: the sentence of a peer that answered with a problem, as its result; a fault when it failed itself */
+int peer_problem(const char *who, struct bytes payload) must_check;
 int front_add(struct engine *engine, int fd) must_check;
 void fronts_publish(struct engine *engine, const struct msg_publish *publication);
 void fronts_state(struct engine *engine, bool always);

@@ -109,16 +109,7 @@ void keeper_answered(struct keeper_call *call, int result, uint16_t kind, struct
                 return;
         }
         if (kind == MSG_problem) {
-                MSG_OWN(problem) problem = {0};
-                int r = msg_decode(problem, payload, &problem);
-
-                if (!r) {
-                        enum problem code = problem_from_code(msg_text(problem.code));
-
-                        r = code ? refuse(code, "%s", msg_text(problem.detail))
-                                 : fault(EPROTO, "a keeper failed: %s", msg_text(problem.detail));
-                }
-                call_finish(call, r, BYTES_NONE);
+                call_finish(call, peer_problem("a keeper", payload), BYTES_NONE);
                 return;
         }
         if (kind != call->kind + 1) {

@@ -112,7 +112,8 @@ static int process_peer(void *context, const struct msg_peer *peer, int fd)
         else if (strcmp(role, "keeper") == 0)
                 r = keeper_add_channel(&process->engine, peer->index, fd);
         else if (strcmp(role, "outbound") == 0)
-                r = outbound_add(&process->engine, peer->index, fd);
+                r = peer->index == OUTBOUND_DIRECTORY ? directory_peer_add(&process->engine, fd)
+                                                      : outbound_add(&process->engine, peer->index, fd);
         else
                 close(fd);
         if (r)

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fronts: their requests in, answers, public data and the server's state out. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "wire/paths.h"
+
+int peer_problem(const char *who, struct bytes payload)
+{
+        MSG_OWN(problem) problem = {0};
+        enum problem code;
+
+        TRY(msg_decode(problem, payload, &problem));
+        code = problem_from_code(msg_text(problem.code));
+        return code ? refuse(code, "%s", msg_text(problem.detail))
+                    : fault(EPROTO, "%s failed: %s", who, msg_text(problem.detail));
+}
 
 struct front_peer {
         struct list link;

@@ -236,6 +236,7 @@ static void request_step(struct request *request, int (*step)(struct request *, 
         if (!r && (request->waiting || request->parked))
                 return;
         keeper_call_cancel(request->engine, &request->call);
+        directory_question_cancel(request);
         request->waiting = request->parked = false;
         request_finish(request, r);
 }
@@ -340,6 +341,7 @@ void request_free(struct request *request)
 {
         list_remove(&request->link);
         keeper_call_cancel(request->engine, &request->call);
+        directory_question_cancel(request);
         if (request->work_free)
                 request->work_free(request->work);
         if (request->message_record)
@@ -366,6 +368,7 @@ void request_receive(struct engine *engine, struct msg_api *api, struct request_
 
         list_init(&request->link);
         list_init(&request->call.link);
+        list_init(&request->question.link);
         request->engine = engine;
         request->sink = sink;
         request->api = *api;

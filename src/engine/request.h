@@ -12,6 +12,7 @@
  * Whoever asked is told only once the round is durable.
  */
 #include "crypto/kdf.h"
+#include "engine/directory.h"
 #include "engine/keepers.h"
 #include "store/store.h"
 #include "wire/message.h"
@@ -64,6 +65,7 @@ struct request {
         bool keep_refusal; /* what was changed stays although it is refused: a wrong attempt that counts */
         bool repeated;     /* the answer was kept from before */
         struct keeper_call call;
+        struct directory_question question;
         int (*resume)(struct request *request, int result, struct bytes reply);
         void *work; /* of the handler, for resume */
         void (*work_free)(void *work);

@@ -155,6 +155,7 @@ int second_tick(void *context)
         fronts_state(engine, false);
         sweep_pump(engine);
         tls_pump(engine);
+        directory_pump(engine);
         r = limited_record(engine);
         if (r)
                 log_report(r, "refusals could not be recorded");

@@ -9,7 +9,7 @@
  * peer replaces the old one by it.
  *
  *   front      engine 0
- *   engine     front 0…, keeper 0…, outbound 0
+ *   engine     front 0…, keeper 0…, outbound 0 (the queue), outbound 1 (follows the directory, when that is LDAP)
  *   keeper     engine 0, keeper (every sibling), local (a connection to the local socket, handed over unread; many)
  *   outbound   engine 0
  *
@@ -25,6 +25,8 @@
 #include "wire/message.h"
 
 enum { CONTROL_FD = 3 };
+/* Which outbound process does what, by its index. */
+enum { OUTBOUND_QUEUE, OUTBOUND_DIRECTORY };
 
 /* Any may be NULL: then what comes is dropped. `peer` and `listen` take the descriptor. A result other than 0 ends the
  * loop with it. */
