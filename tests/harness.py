@@ -42,7 +42,9 @@ class Server:
     """One server: folder, processes, and the homes of those who use it."""
 
     def __init__(self, folder: pathlib.Path | None = None, options: dict[str, dict[str, object]] | None = None,
-                 officers=("olga", "omar", "otto"), quorum=2, startup="file"):
+                 officers=("olga", "omar", "otto"), quorum=2, startup="file", prefix=(), environment=None):
+        """`prefix` goes before every command of ours ("ip netns exec …"), `environment` into its environment."""
+        self.prefix, self.environment = list(map(str, prefix)), dict(environment or {})
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="vouchsafe-"))
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
@@ -90,10 +92,10 @@ class Server:
     def result(self, *arguments, home="admin", status=0, stdin=None, password=True, timeout=120):
         place = self.homes / home
         place.mkdir(parents=True, exist_ok=True)
-        command = [str(CLI), *map(str, arguments)]
+        command = [*self.prefix, str(CLI), *map(str, arguments)]
         if password:
             command += ["--password-file", str(self.folder / "password")]
-        environment = dict(os.environ, VOUCHSAFE_HOME=str(place), LC_ALL="C.UTF-8")
+        environment = dict(os.environ, VOUCHSAFE_HOME=str(place), LC_ALL="C.UTF-8", **self.environment)
         text = not isinstance(stdin, bytes)
         done = subprocess.run(command, input=stdin, capture_output=True, text=text, env=environment, timeout=timeout,
                               stdin=subprocess.DEVNULL if stdin is None else None)
@@ -124,8 +126,8 @@ class Server:
 
     def start(self, wait="unsealed"):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(DAEMON), "--config", str(self.config)],
-                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*self.prefix, str(DAEMON), "--config", str(self.config)], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, env=dict(os.environ, **self.environment))
         if wait:
             self.wait(wait)
         return self
