@@ -16,7 +16,8 @@ MAY = {
     "mail": {"base", "crypto"},
     "keeper": {"base", "config", "wire", "crypto", "model"},
     "engine": {"base", "config", "wire", "crypto", "model", "store"},
-    "front": {"base", "config", "wire", "protocol"},
+    "net": {"base"},
+    "front": {"base", "config", "wire", "net", "protocol"},
     "outbound": {"base", "config", "wire"},
     "supervisor": {"base", "config", "wire"},
     "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail"},
@@ -24,7 +25,9 @@ MAY = {
 # System headers that only these layers may see.
 ONLY = {
     r"openssl/": {"crypto", "mail", "keeper"},
-    r"microhttpd|gnutls/": {"front"},
+    r"microhttpd": {"front"},
+    r"gnutls/": {"net", "front", "ldapd"},
+    r"lber": {"ldapd"},
     r"sqlite3|libpq": {"store"},
     r"curl/": {"cli", "outbound"},
     r"jansson": {"protocol", "front", "cli"},

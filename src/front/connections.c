@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "front/front.h"
 
 enum {
-        ACCEPT_BATCH = 32, /* so that a flood of connections does not starve requests */
         SWEEP_MS = 250,
-        PAUSE_MS = 200,
-        DESCRIPTORS_OWN = 64, /* for everything but connections */
         METRICS_CONNECTIONS = 32,
         YIELD_MS = 2000, /* without a request, when there is no place for others */
 };
@@ -22,39 +16,22 @@ enum {
 #define CUT UINT64_MAX /* the deadline of a connection that is shut down already */
 
 static int sweep_expired(void *context);
-static int pause_expired(void *context);
+static const struct acceptor_handler acceptor_handler;
 
 int connections_init(struct front *front)
 {
         struct connections *connections = &front->connections;
-        struct rlimit limit;
 
         list_init(&connections->all);
-        list_init(&connections->acceptors);
         peers_init(&connections->peers);
+        acceptors_init(&connections->acceptors, &front->loop, &acceptor_handler, front);
         loop_timer_init(&connections->sweep, &front->loop, sweep_expired, front);
-        loop_timer_init(&connections->pause, &front->loop, pause_expired, front);
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return fault(errno, "cannot learn the limit of descriptors");
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return fault(errno, "cannot raise the limit of descriptors");
-        connections->descriptor_limit = (size_t)MAX(limit.rlim_max, (rlim_t)2 * DESCRIPTORS_OWN) - DESCRIPTORS_OWN;
-        return 0;
-}
-
-static void acceptor_free(struct acceptor *acceptor)
-{
-        loop_source_done(&acceptor->source);
-        list_remove(&acceptor->link);
-        fd_closep(&acceptor->fd);
-        free(acceptor);
+        return PASS(descriptors_raise(&connections->descriptor_limit));
 }
 
 void connections_stop_listening(struct front *front)
 {
-        LIST_EACH (acceptor, &front->connections.acceptors, struct acceptor, link)
-                acceptor_free(acceptor);
+        acceptors_done(&front->connections.acceptors);
 }
 
 static void connection_free(struct connection *connection)
@@ -78,7 +55,6 @@ void connections_done(struct front *front)
                 connection_free(connection);
         peers_done(&connections->peers);
         loop_timer_done(&connections->sweep);
-        loop_timer_done(&connections->pause);
         free(connections->by_fd);
 }
 
@@ -100,35 +76,6 @@ static bool is_full(const struct front *front, enum purpose purpose)
 {
         return front->connections.count >=
                connection_limit(front) + (purpose == PURPOSE_METRICS ? METRICS_CONNECTIONS : 0);
-}
-
-/* A level-triggered listening socket that is not accepted from would turn the loop without end. */
-static void acceptors_watch(struct front *front)
-{
-        LIST_EACH (acceptor, &front->connections.acceptors, struct acceptor, link) {
-                bool wanted = !front->connections.paused && !is_full(front, acceptor->purpose);
-
-                if (loop_source_events(&acceptor->source, wanted ? EPOLLIN : 0))
-                        log_report(-1, "a listening socket is lost");
-        }
-}
-
-static int pause_expired(void *context)
-{
-        struct front *front = context;
-
-        front->connections.paused = false;
-        acceptors_watch(front);
-        return 0;
-}
-
-static void pause_accepting(struct front *front)
-{
-        if (!front->metrics.connections_refused[REFUSED_DESCRIPTORS]++)
-                log_warning("no descriptor is left for connections; new ones wait (%s)", strerror(errno));
-        front->connections.paused = true;
-        loop_timer_arm(&front->connections.pause, PAUSE_MS);
-        acceptors_watch(front);
 }
 
 /* ---- accepting ---- */
@@ -174,45 +121,29 @@ static void connection_admit(struct front *front, enum purpose purpose, int fd, 
         http_add(purpose == PURPOSE_HTTPS ? &front->https : &front->plain, connection, address, len);
 }
 
-static int acceptor_ready(void *context, uint32_t events)
+static bool acceptor_full(void *context, int purpose)
 {
-        struct acceptor *acceptor = context;
-        struct front *front = acceptor->front;
-
-        for (int i = 0; i < ACCEPT_BATCH && !is_full(front, acceptor->purpose); i++) {
-                struct sockaddr_storage address = {0};
-                socklen_t len = sizeof(address);
-                int fd = accept4(acceptor->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-                if (fd >= 0) {
-                        connection_admit(front, acceptor->purpose, fd, (struct sockaddr *)&address, len);
-                        continue;
-                }
-                if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                        pause_accepting(front);
-                if (errno != EINTR && errno != ECONNABORTED)
-                        break;
-        }
-        acceptors_watch(front);
-        return 0;
+        return is_full(context, (enum purpose)purpose);
 }
+
+static void acceptor_accepted(void *context, int purpose, int fd, const struct sockaddr *address, socklen_t len)
+{
+        connection_admit(context, (enum purpose)purpose, fd, address, len);
+}
+
+static void acceptor_starved(void *context)
+{
+        struct front *front = context;
+
+        if (!front->metrics.connections_refused[REFUSED_DESCRIPTORS]++)
+                log_warning("no descriptor is left for connections; new ones wait (%s)", strerror(errno));
+}
+
+static const struct acceptor_handler acceptor_handler = {acceptor_full, acceptor_accepted, acceptor_starved};
 
 int connections_listen(struct front *front, enum purpose purpose, int fd)
 {
-        struct acceptor *acceptor = NEW(struct acceptor);
-        int flags = fcntl(fd, F_GETFL);
-        int r = 0;
-
-        *acceptor = (struct acceptor){.front = front, .purpose = purpose, .fd = fd};
-        list_append(&front->connections.acceptors, &acceptor->link);
-        /* Other fronts accept from it too, and may be quicker. */
-        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-                r = fault(errno, "cannot prepare a listening socket");
-        if (!r)
-                r = loop_source_init(&acceptor->source, &front->loop, fd, EPOLLIN, acceptor_ready, acceptor);
-        if (r)
-                acceptor_free(acceptor);
-        return PASS(r);
+        return PASS(acceptors_listen(&front->connections.acceptors, (int)purpose, fd));
 }
 
 /* ---- deadlines ---- */
@@ -277,7 +208,7 @@ void connection_ended(struct connection *connection)
         struct front *front = connection->front;
 
         connection_free(connection);
-        acceptors_watch(front);
+        acceptors_watch(&front->connections.acceptors);
         if (front->stopping && !front->connections.count)
                 loop_stop(&front->loop);
 }

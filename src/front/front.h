@@ -21,8 +21,9 @@
 #include "config/config.h"
 #include "front/documents.h"
 #include "front/metrics.h"
-#include "front/peers.h"
-#include "front/tls.h"
+#include "net/acceptor.h"
+#include "net/peers.h"
+#include "net/tls.h"
 #include "protocol/authorization.h"
 #include "wire/channel.h"
 #include "wire/control.h"
@@ -46,24 +47,15 @@ struct connection {
         bool taken; /* by libmicrohttpd, which closes it */
 };
 
-struct acceptor {
-        struct list link;
-        struct front *front;
-        enum purpose purpose;
-        struct loop_source source;
-        int fd;
-};
-
 struct connections {
-        struct list all, acceptors;
+        struct list all;
+        struct acceptors acceptors;
         size_t count;
         size_t descriptor_limit; /* how many the process may have for connections */
         struct connection **by_fd;
         size_t by_fd_count;
         struct peers peers;
         struct loop_timer sweep; /* deadlines */
-        struct loop_timer pause; /* after running out of descriptors */
-        bool paused;
 };
 
 int connections_init(struct front *front) must_check;

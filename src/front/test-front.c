@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "front/documents.h"
 #include "front/metrics.h"
-#include "front/peers.h"
+#include "net/peers.h"
 #include "front/strict.h"
 
 #define TEXT(s) bytes_of(s, sizeof(s) - 1)

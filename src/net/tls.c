@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "front/tls.h"
+#include "net/tls.h"
 
 static struct tls *current;
 
