@@ -18,6 +18,7 @@ MAY = {
     "engine": {"base", "config", "wire", "crypto", "model", "store"},
     "net": {"base"},
     "front": {"base", "config", "wire", "net", "protocol"},
+    "ldapd": {"base", "config", "wire", "net"},
     "outbound": {"base", "config", "wire"},
     "supervisor": {"base", "config", "wire"},
     "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail"},

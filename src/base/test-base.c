@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/dn.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/loop.h"
@@ -248,6 +249,34 @@ static void files_are_replaced_whole(void **state)
         rmdir(folder);
 }
 
+static void values_of_names_are_escaped(void **state)
+{
+        static const struct {
+                const char *value, *written;
+        } cases[] = {
+                {"Alice", "Alice"},
+                {" Alice ", "\\ Alice\\ "},
+                {"#1 Ops", "\\#1 Ops"},
+                {"a,b+c=d;e", "a\\,b\\+c\\=d\\;e"},
+                {"\"<\\>", "\\\"\\<\\\\\\>"},
+                {"one\ntwo", "one\\0Atwo"},
+                {"Zoë", "Zoë"},
+                {" ", "\\ "},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                CLEANUP(buf_done) struct buf out = BUF_NONE;
+                CLEANUP(dn_done) struct dn dn = {0};
+
+                buf_add_text(&out, "cn=");
+                dn_value_add(&out, bytes_text(cases[i].value));
+                assert_string_equal(buf_text(&out) + 3, cases[i].written);
+                assert_int_equal(dn_parse(buf_view(&out), &dn), 0);
+                assert_int_equal(dn.count, 1);
+                assert_string_equal(dn.parts[0].value, cases[i].value);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -259,6 +288,7 @@ int main(void)
                 cmocka_unit_test(encodings_round_trip),
                 cmocka_unit_test(numbers_and_durations),
                 cmocka_unit_test(addresses_become_keys),
+                cmocka_unit_test(values_of_names_are_escaped),
                 cmocka_unit_test(calendar_round_trips),
                 cmocka_unit_test(loop_delivers_and_removes),
                 cmocka_unit_test(files_are_replaced_whole),

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/dn.h"
+#include "base/dn.h"
 #include "cli/ldif.h"
 
 enum { ACCOUNT_DISABLED = 2 };

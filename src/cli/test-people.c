@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cli/dn.h"
+#include "base/dn.h"
 #include "cli/people.h"
 
 static struct people ldif(const char *text)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "cli/dn.h"
+#include "base/dn.h"
 #include "cli/people.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,6 +20,20 @@ static void check_people(struct people *people)
         people_done(people);
 }
 
+/* What is written is read again as it was. */
+static void check_written(const char *value)
+{
+        struct buf written = BUF_NONE;
+        struct dn dn = {0};
+
+        buf_add_text(&written, "cn=");
+        dn_value_add(&written, bytes_text(value));
+        if (dn_parse(buf_view(&written), &dn) != 0 || dn.count != 1 || strcmp(dn.parts[0].value, value) != 0)
+                abort();
+        buf_done(&written);
+        dn_done(&dn);
+}
+
 static void check_dn(struct bytes text)
 {
         struct buf key = BUF_NONE;
@@ -31,6 +45,8 @@ static void check_dn(struct bytes text)
         if (!dn.count || !text_is_utf8(buf_view(&key)))
                 abort();
         buf_done(&key);
+        for (size_t i = 0; i < dn.count; i++)
+                check_written(dn.parts[i].value);
         dn_done(&dn);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/dn.h"
+#include "base/dn.h"
 
 #include <stdlib.h>
 
@@ -187,5 +187,20 @@ void dn_key_add(struct buf *out, const struct dn *dn)
                         buf_add_byte(out, (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c));
                 }
                 buf_add_byte(out, ',');
+        }
+}
+
+void dn_value_add(struct buf *out, struct bytes value)
+{
+        for (size_t i = 0; i < value.len; i++) {
+                uint8_t c = value.data[i];
+                bool edge = (i == 0 && (c == ' ' || c == '#')) || (i + 1 == value.len && c == ' ');
+
+                if (c < ' ' || c == 0x7f)
+                        buf_add_format(out, "\\%02X", c);
+                else if (edge || strchr("\"+,;<>\\=", c))
+                        buf_add_format(out, "\\%c", c);
+                else
+                        buf_add_byte(out, c);
         }
 }

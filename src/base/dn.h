@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Distinguished names as text (RFC 4514, and the quoted values of RFC 2253): taken apart, and as a key to compare by.
- * Pure. */
+/* Distinguished names as text (RFC 4514, and the quoted values of RFC 2253): taken apart, written, and as a key to compare
+ * by. Pure. */
 #include "base/buf.h"
 #include "base/fault.h"
 
@@ -22,3 +22,5 @@ int dn_parse(struct bytes text, struct dn *ret_dn) must_check;
 void dn_done(struct dn *dn);
 /* Append a text that is equal for equal names: case (of ASCII), blanks and spelling of escapes do not count. */
 void dn_key_add(struct buf *out, const struct dn *dn);
+/* Append a value as it is written in a name (RFC 4514 section 2.4), whatever it holds. */
+void dn_value_add(struct buf *out, struct bytes value);
