@@ -23,14 +23,15 @@ struct row {
 
 enum { SELECTOR_SIZE = 6 };
 
-/* A person, mailbox or group of the directory. */
+/* A person, mailbox or group of the directory. Nothing takes it away again: it may be some user's, who has keys. */
 enum entry_kind { ENTRY_PERSON = 1, ENTRY_GROUP };
+enum entry_source { ENTRY_EMBEDDED = 1 /* an operator, or his import */, ENTRY_LDAP };
 
 struct entry_row {
         struct row row;
         struct id guid;          /* key: the directory's stable id */
         int64_t kind;            /* enum entry_kind */
-        char *name;              /* the directory's own name (DN), unique unless empty */
+        char *name;              /* the directory's own name (DN), unique unless empty, ignoring case */
         char *cn;                /* as shown */
         char *given_name, *surname;
         struct texts addresses;  /* keys of address_parse(), the primary one first; each belongs to one entry only */
@@ -38,6 +39,9 @@ struct entry_row {
         char *server;            /* home mail server */
         struct texts groups;     /* names (DN) of the groups that have it as a member */
         int64_t disabled;        /* 0 or 1 */
+        char *language;          /* RFC 5646, of what is written to him; "" = not known */
+        int64_t source;          /* enum entry_source: who says so */
+        int64_t gone;            /* when it left the directory; it keeps an address until somebody else has it */
         int64_t updated;
         struct buf origin;       /* digest of the source record, to skip what did not change */
 };

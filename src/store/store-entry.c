@@ -25,15 +25,17 @@ static void lower(char *text)
                         *text = (char)(*text | 0x20);
 }
 
-static void add_search_key(struct entry_keys *keys, const char *text)
+/* In lower case, once: the directory's names are the same whatever the case of their letters (RFC 4517 4.2.11). */
+static void add_lower_key(struct entry_keys *keys, int kind, const char *text)
 {
-        if (!text || !*text)
+        size_t before = keys->count;
+
+        add_key(keys, kind, text);
+        if (keys->count == before)
                 return;
-        add_key(keys, ENTRY_KEY_SEARCH, text);
-        lower(keys->items[keys->count - 1].text);
-        for (size_t i = 0; i + 1 < keys->count; i++)
-                if (keys->items[i].kind == ENTRY_KEY_SEARCH &&
-                    strcmp(keys->items[i].text, keys->items[keys->count - 1].text) == 0) {
+        lower(keys->items[before].text);
+        for (size_t i = 0; i < before; i++)
+                if (keys->items[i].kind == kind && strcmp(keys->items[i].text, keys->items[before].text) == 0) {
                         free(keys->items[--keys->count].text);
                         return;
                 }
@@ -54,10 +56,10 @@ struct entry_keys entry_keys_of(const struct entry_row *row)
         for (size_t i = 0; i < row->addresses.count; i++)
                 add_key(&keys, ENTRY_KEY_ADDRESS, row->addresses.items[i]);
         for (size_t i = 0; i < row->groups.count; i++)
-                add_key(&keys, ENTRY_KEY_GROUP, row->groups.items[i]);
-        add_key(&keys, ENTRY_KEY_NAME, row->name);
-        add_search_key(&keys, row->cn);
-        add_search_key(&keys, row->surname);
+                add_lower_key(&keys, ENTRY_KEY_GROUP, row->groups.items[i]);
+        add_lower_key(&keys, ENTRY_KEY_NAME, row->name);
+        add_lower_key(&keys, ENTRY_KEY_SEARCH, row->cn);
+        add_lower_key(&keys, ENTRY_KEY_SEARCH, row->surname);
         return keys;
 }
 
@@ -69,6 +71,7 @@ static int keys_put(struct store *store, const struct entry_row *row)
                 TRY(db_change(&store->db, "DELETE FROM entry_keys WHERE guid = $1",
                               VALUES(BYTES(id_view(&row->guid))), NULL));
         for (size_t i = 0; i < keys.count; i++) {
+                bool unique = keys.items[i].kind == ENTRY_KEY_ADDRESS || keys.items[i].kind == ENTRY_KEY_NAME;
                 int64_t added = 0;
 
                 TRY(db_change(
@@ -76,7 +79,7 @@ static int keys_put(struct store *store, const struct entry_row *row)
                     "INSERT INTO entry_keys (kind, key, guid) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                     VALUES(NUMBER(keys.items[i].kind), TEXT(keys.items[i].text), BYTES(id_view(&row->guid))),
                     &added));
-                if (!added)
+                if (!added && unique)
                         return refuse(PROBLEM_EXISTS, "The %s “%s” belongs to another entry of the directory",
                                       keys.items[i].kind == ENTRY_KEY_ADDRESS ? "address" : "name",
                                       keys.items[i].text);
@@ -154,12 +157,14 @@ int store_entry_find_address(struct store *store, const char *address, struct en
 
 int store_entry_find_name(struct store *store, const char *name, struct entry_row *ret_row)
 {
+        char *key CLEANUP(mem_freep) = text_copy(name);
         struct entry_row row;
 
+        lower(key);
         TRY(row_find(store, &table_entries,
                      "WHERE guid = (SELECT guid FROM entry_keys WHERE kind = 4 AND key = $1)",
-                     VALUES(TEXT(name)), &row));
-        if (strcmp(row.name, name) != 0) {
+                     VALUES(TEXT(key)), &row));
+        if (!text_equal_ignoring_case(row.name, name)) {
                 entry_row_done(&row);
                 return index_false("the name", name);
         }
@@ -170,18 +175,21 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 /* ---- listing ---- */
 
 #define ENTRY_CONDITIONS                                                                                     \
-        "guid > $1 AND ($3 = 0 OR kind = $3) AND ($4 = 0 OR disabled = 0) ORDER BY guid LIMIT $2"
+        "guid > $1 AND ($3 = 0 OR kind = $3) AND ($4 = 0 OR disabled = 0) AND "                              \
+        "($5 = 2 OR ($5 = 0 AND gone = 0) OR ($5 = 1 AND gone > 0)) ORDER BY guid LIMIT $2"
 #define ENTRY_ALL    "WHERE " ENTRY_CONDITIONS
-#define ENTRY_SERVER "WHERE server = $5 AND " ENTRY_CONDITIONS
+#define ENTRY_GONE   "WHERE gone > 0 AND " ENTRY_CONDITIONS
+#define ENTRY_SERVER "WHERE server = $6 AND " ENTRY_CONDITIONS
 /* "Sales" and what is from "Sales/" to before "Sales0": 0 comes after / */
-#define ENTRY_UNIT "WHERE (unit = $5 OR (unit > $6 AND unit < $7)) AND " ENTRY_CONDITIONS
+#define ENTRY_UNIT "WHERE (unit = $6 OR (unit > $7 AND unit < $8)) AND " ENTRY_CONDITIONS
 #define ENTRY_TEXT                                                                                           \
-        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $5 AND key < $6 "        \
+        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $6 AND key < $7 "        \
         "AND guid > $1) AND " ENTRY_CONDITIONS
 /* Groups in groups: the set grows until nothing new comes, so rings of groups end. */
-#define ENTRY_GROUP                                                                                          \
+#define ENTRY_IN_GROUP                                                                                       \
         "WHERE guid IN (WITH RECURSIVE member_of (name) AS ("                                                \
-        "SELECT first.key FROM (SELECT key FROM entry_keys WHERE kind = 2 AND key = $5 LIMIT 1) AS first "   \
+        "SELECT first.key FROM (SELECT DISTINCT key FROM entry_keys WHERE kind = 2 AND key IN ($6, $7)) "    \
+        "AS first "                                                                                          \
         "UNION SELECT names.key FROM member_of JOIN entry_keys AS groups ON groups.kind = 2 AND groups.key " \
         "= member_of.name "                                                                                  \
         "JOIN entry_keys AS names ON names.kind = 4 AND names.guid = groups.guid) "                          \
@@ -190,7 +198,7 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 
 struct entry_query {
         const char *clause;
-        char *text, *from, *to; /* $5, $6, $7 */
+        char *text, *from, *to; /* $6, $7, $8 */
 };
 
 static void entry_query_done(struct entry_query *query)
@@ -212,28 +220,91 @@ static char *text_after(const char *text)
         return after;
 }
 
-static struct entry_query entry_query_of(const struct store_entry_filter *filter)
-{
-        struct entry_query query = {.clause = ENTRY_ALL};
+/* ---- groups ---- */
 
-        if (filter->group) {
-                query.clause = ENTRY_GROUP;
-                query.text = text_copy(filter->group);
-        } else if (filter->unit && *filter->unit) {
-                query.clause = ENTRY_UNIT;
-                query.text = text_copy(filter->unit);
-                query.from = text_format("%s/", filter->unit);
-                query.to = text_format("%s0", filter->unit);
-        } else if (filter->server) {
-                query.clause = ENTRY_SERVER;
-                query.text = text_copy(filter->server);
-        } else if (filter->text && *filter->text) {
-                query.clause = ENTRY_TEXT;
-                query.text = text_copy(filter->text);
-                lower(query.text);
-                query.from = text_after(query.text);
+enum { GROUPS_SHOWN = 5 };
+
+static int groups_ambiguous(const char *name, const struct rows *rows)
+{
+        CLEANUP(buf_done) struct buf names = BUF_NONE;
+
+        for (size_t i = 0; i < rows->count; i++)
+                buf_add_format(&names, "%s“%s”", i ? ", " : "", ((struct entry_row *)(void *)rows->items)[i].name);
+        return refuse(PROBLEM_EXISTS, "Several groups are called %s; give the DN of one: %s", name, buf_text(&names));
+}
+
+/* The group that alone is called so; NULL when none is. */
+static int group_of_common_name(struct store *store, const char *name, char **ret_dn)
+{
+        CLEANUP(rows_done) struct rows rows = {0};
+        char *key CLEANUP(mem_freep) = text_copy(name);
+
+        lower(key);
+        TRY(rows_select(store, &table_entries,
+                        "WHERE kind = 2 AND gone = 0 AND guid IN (SELECT guid FROM entry_keys WHERE kind = 3 AND "
+                        "key = $1) ORDER BY guid LIMIT $2",
+                        VALUES(TEXT(key), NUMBER(GROUPS_SHOWN)), &rows));
+        if (rows.count > 1)
+                return groups_ambiguous(name, &rows);
+        *ret_dn = rows.count ? text_copy(((struct entry_row *)(void *)rows.items)->name) : NULL;
+        return 0;
+}
+
+static int group_is_imported(struct store *store, const char *key)
+{
+        int64_t number = 0;
+
+        return PASS(db_number(&store->db, "SELECT kind FROM entry_keys WHERE kind = 2 AND key = $1 LIMIT 1",
+                              VALUES(TEXT(key)), &number));
+}
+
+/* Under what names members are found: as it was given, which may be a DN or the name of an import; and, when it is
+ * the common name of one group, by that one's DN. */
+static int group_find(struct store *store, const char *group, struct entry_query *query)
+{
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
+        int r = store_entry_find_name(store, group, &entry);
+
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        query->text = text_copy(group);
+        lower(query->text);
+        if (r)
+                TRY(group_of_common_name(store, group, &query->from));
+        if (r && !query->from) {
+                r = group_is_imported(store, query->text);
+                if (r == PROBLEM_NOT_FOUND)
+                        return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", group);
+                TRY(r);
         }
-        return query;
+        if (!query->from)
+                query->from = text_copy(query->text);
+        lower(query->from);
+        return 0;
+}
+
+static int entry_query_of(struct store *store, const struct store_entry_filter *filter, struct entry_query *query)
+{
+        query->clause = filter->presence == ENTRY_LEFT ? ENTRY_GONE : ENTRY_ALL;
+        if (filter->group) {
+                query->clause = ENTRY_IN_GROUP;
+                return PASS(group_find(store, filter->group, query));
+        }
+        if (filter->unit && *filter->unit) {
+                query->clause = ENTRY_UNIT;
+                query->text = text_copy(filter->unit);
+                query->from = text_format("%s/", filter->unit);
+                query->to = text_format("%s0", filter->unit);
+        } else if (filter->server) {
+                query->clause = ENTRY_SERVER;
+                query->text = text_copy(filter->server);
+        } else if (filter->text && *filter->text) {
+                query->clause = ENTRY_TEXT;
+                query->text = text_copy(filter->text);
+                lower(query->text);
+                query->from = text_after(query->text);
+        }
+        return 0;
 }
 
 /* An index row says that it matches: so must the row. (A group's member may be so through another group; that
@@ -243,23 +314,26 @@ int store_entry_list(struct store *store, const struct store_entry_filter *filte
 {
         static const struct store_entry_filter all = {0};
         const struct store_entry_filter *f = filter ? filter : &all;
-        CLEANUP(entry_query_done) struct entry_query query = entry_query_of(f);
+        CLEANUP(entry_query_done) struct entry_query query = {0};
         CLEANUP(rows_done) struct rows rows = {0};
-        struct value values[7] = {
-            after ? BYTES(id_view(after)) : BYTES(BYTES_NONE),
-            NUMBER((int64_t)most),
-            NUMBER(f->kind),
-            NUMBER(f->enabled),
-            TEXT(query.text),
-            TEXT(query.from),
-            TEXT(query.to),
-        };
-        size_t count = query.to ? 7 : query.from ? 6 : query.text ? 5 : 4;
 
         if ((f->group != NULL) + (f->unit && *f->unit) + (f->server != NULL) + (f->text && *f->text) > 1)
                 return refuse(
                     PROBLEM_UNSUPPORTED,
                     "Entries are selected by a text, a group, a unit or a server, not by several of them");
+        TRY(entry_query_of(store, f, &query));
+        struct value values[8] = {
+            after ? BYTES(id_view(after)) : BYTES(BYTES_NONE),
+            NUMBER((int64_t)most),
+            NUMBER(f->kind),
+            NUMBER(f->enabled),
+            NUMBER(f->presence),
+            TEXT(query.text),
+            TEXT(query.from),
+            TEXT(query.to),
+        };
+        size_t count = query.to ? 8 : query.from ? 7 : query.text ? 6 : 5;
+
         TRY(rows_select(store, &table_entries, query.clause, (struct values){values, count}, &rows));
         for (size_t i = 0; i < rows.count; i++) {
                 int r = each(context, &((struct entry_row *)(void *)rows.items)[i]);
@@ -268,4 +342,18 @@ int store_entry_list(struct store *store, const struct store_entry_filter *filte
                         return PASS(r);
         }
         return 0;
+}
+
+int store_entry_count_left(struct store *store, int64_t *ret_count)
+{
+        TRY(store_need_keys(store));
+        return PASS(db_number(&store->db, "SELECT count(*) FROM entries WHERE gone > 0", VALUES_NONE, ret_count));
+}
+
+int store_entry_count_present(struct store *store, int source, int kind, int64_t *ret_count)
+{
+        TRY(store_need_keys(store));
+        return PASS(db_number(&store->db,
+                              "SELECT count(*) FROM entries WHERE gone = 0 AND source = $1 AND kind = $2",
+                              VALUES(NUMBER(source), NUMBER(kind)), ret_count));
 }

@@ -33,6 +33,15 @@ int store_user_find_address(struct store *store, const char *address, struct use
         return PASS(store_user_find_guid(store, &entry.guid, ret_row));
 }
 
+int store_user_list_left(struct store *store, int state, int64_t before, size_t most, void *context,
+                         int (*each)(void *context, struct user_row *row))
+{
+        return ROWS_EACH(store, &table_users, user_row, context, each,
+                         "WHERE state = $1 AND guid IN (SELECT guid FROM entries WHERE gone > 0 AND gone <= $2) "
+                         "ORDER BY id LIMIT $3",
+                         NUMBER(state), NUMBER(before), NUMBER((int64_t)most));
+}
+
 int store_user_list(struct store *store, int state, const struct id *after, size_t most, void *context,
                     int (*each)(void *context, struct user_row *row))
 {

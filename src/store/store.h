@@ -118,18 +118,26 @@ int store_entry_put(struct store *store, struct entry_row *row) must_check;
 int store_entry_find(struct store *store, const struct id *guid, struct entry_row *ret_row) must_check;
 int store_entry_find_address(struct store *store, const char *address, struct entry_row *ret_row) must_check;
 int store_entry_find_name(struct store *store, const char *name, struct entry_row *ret_row) must_check;
+enum store_entry_presence { ENTRY_PRESENT, ENTRY_LEFT /* gone */, ENTRY_EITHER };
 struct store_entry_filter {
         const char *text;   /* start of common name, surname or address, ignoring ASCII case */
-        const char *group;  /* name (DN) of a group: its members, and those of groups in it */
+        /* Its members, and those of groups in it: the DN of a group, the common name that only one group has, or a
+         * name that entries were imported with. PROBLEM_NOT_FOUND: no group; PROBLEM_EXISTS: several of this common
+         * name, which the sentence lists. */
+        const char *group;
         const char *unit;   /* this and everything under it */
         const char *server;
         int kind;           /* enum entry_kind; 0 = any */
         bool enabled;       /* only these */
+        enum store_entry_presence presence;
 };
-/* In the order of guid. At most one of group, unit, server and text. */
+/* In the order of guid. At most one of group, unit, server and text. Those who left are in the order of guid too. */
 int store_entry_list(struct store *store, const struct store_entry_filter *filter, const struct id *after,
                      size_t most, void *context,
                      int (*each)(void *context, struct entry_row *row)) must_check;
+/* How many left; how many of this source are present. */
+int store_entry_count_left(struct store *store, int64_t *ret_count) must_check;
+int store_entry_count_present(struct store *store, int source, int kind, int64_t *ret_count) must_check;
 
 /* ---- users ---- */
 
@@ -139,6 +147,9 @@ int store_user_find(struct store *store, const struct id *id, struct user_row *r
 int store_user_find_guid(struct store *store, const struct id *guid, struct user_row *ret_row) must_check;
 /* Through the entry that has the address now. */
 int store_user_find_address(struct store *store, const char *address, struct user_row *ret_row) must_check;
+/* Those in this state whose entry left at or before `before`. */
+int store_user_list_left(struct store *store, int state, int64_t before, size_t most, void *context,
+                         int (*each)(void *context, struct user_row *row)) must_check;
 /* In the order of id; state 0 = any. */
 int store_user_list(struct store *store, int state, const struct id *after, size_t most, void *context,
                     int (*each)(void *context, struct user_row *row)) must_check;

@@ -35,7 +35,8 @@ static const struct column entry_columns[] = {
     FIXED_(entry_row, guid),      NUMBER_(entry_row, kind),     TEXT_(entry_row, name),
     TEXT_(entry_row, cn),         TEXT_(entry_row, given_name), TEXT_(entry_row, surname),
     TEXTS_(entry_row, addresses), TEXT_(entry_row, unit),       TEXT_(entry_row, server),
-    TEXTS_(entry_row, groups),    NUMBER_(entry_row, disabled), NUMBER_(entry_row, updated),
+    TEXTS_(entry_row, groups),    NUMBER_(entry_row, disabled), TEXT_(entry_row, language),
+    NUMBER_(entry_row, source),   NUMBER_(entry_row, gone),     NUMBER_(entry_row, updated),
     BYTES_(entry_row, origin),
 };
 static const struct column user_columns[] = {

@@ -7,8 +7,6 @@
 #include "base/fault.h"
 #include "base/mem.h"
 
-enum { TEST_TIME = 1800000000 };
-
 void must(int result)
 {
         if (result == 0)
@@ -185,6 +183,8 @@ struct entry_row help_entry(unsigned number)
             .surname = text_format("Ünal%u", number),
             .unit = text_copy("Sales/Berlin"),
             .server = text_copy("mail1"),
+            .language = text_copy("de"),
+            .source = ENTRY_LDAP,
             .updated = TEST_TIME,
             .origin = help_bytes(number, 32),
         };

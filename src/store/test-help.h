@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the tests and the benchmark of the store share: a new database each, and rows to put in. */
+#include <stdio.h>
+
 #include "base/secret.h"
 #include "store/db.h"
 #include "store/store.h"
+
+enum { TEST_TIME = 1800000000 };
 
 struct help {
         char *folder;   /* NULL for PostgreSQL */
@@ -51,3 +55,20 @@ struct buf help_bytes(unsigned number, size_t len);
                 help_audit(STORE, "test.change", "something");                                               \
                 must(store_commit(STORE));                                                                   \
         } while (0)
+
+/* What a list gave, in words. */
+struct seen {
+        size_t count;
+        char text[4096];
+};
+static inline void see(struct seen *seen, const char *text)
+{
+        seen->count++;
+        snprintf(seen->text + strlen(seen->text), sizeof(seen->text) - strlen(seen->text), "%s ", text);
+}
+#define SEEN(list, ...)                                                                                      \
+        ({                                                                                                   \
+                seen = (struct seen){0};                                                                     \
+                must(list(STORE, __VA_ARGS__));                                                              \
+                seen.text;                                                                                   \
+        })

@@ -26,21 +26,7 @@ static int tear_down(void **state)
 
 /* ---- collecting what a list gives ---- */
 
-struct seen {
-        size_t count;
-        char text[4096];
-};
-static void see(struct seen *seen, const char *text)
-{
-        seen->count++;
-        snprintf(seen->text + strlen(seen->text), sizeof(seen->text) - strlen(seen->text), "%s ", text);
-}
 static int see_user(void *context, struct user_row *row)
-{
-        see(context, row->cn);
-        return 0;
-}
-static int see_entry(void *context, struct entry_row *row)
 {
         see(context, row->cn);
         return 0;
@@ -103,12 +89,7 @@ static int see_record(void *context, const struct audit_record *record, const ui
         see(context, text);
         return 0;
 }
-#define SEEN(list, ...)                                                                                      \
-        ({                                                                                                   \
-                seen = (struct seen){0};                                                                     \
-                must(list(STORE, __VA_ARGS__));                                                              \
-                seen.text;                                                                                   \
-        })
+
 
 /* ---- the domain ---- */
 
@@ -137,80 +118,6 @@ static void users_are_found_and_listed(void **state)
         assert_string_equal(SEEN(store_user_list, 0, NULL, 3, &seen, see_user), "User 1 User 2 User 3 ");
         assert_string_equal(SEEN(store_user_list, 0, &after, 9, &seen, see_user), "User 3 User 4 User 5 ");
         assert_string_equal(SEEN(store_user_list, USER_ENROLLED, &after, 9, &seen, see_user), "User 4 ");
-}
-
-static void addresses_belong_to_one_entry(void **state)
-{
-        CLEANUP(entry_row_done) struct entry_row a = help_entry(1), b = help_entry(2), found = {0};
-
-        must(texts_add(&a.addresses, "alias@example.org"));
-        must(texts_add(&b.addresses, "alias@example.org"));
-        CHANGE(must(store_entry_put(STORE, &a)));
-        must(store_begin(STORE));
-        assert_int_equal(store_entry_put(STORE, &b), PROBLEM_EXISTS);
-        assert_non_null(
-            strstr(report_text(), "“alias@example.org” belongs to another entry of the directory, “User 1”"));
-        store_rollback(STORE);
-        texts_done(&a.addresses);
-        must(texts_add(&a.addresses, help_address(1)));
-        CHANGE(must(store_entry_put(STORE, &a)));
-        b.row.version = 0;
-        CHANGE(must(store_entry_put(STORE, &b)));
-        must(store_entry_find_address(STORE, "alias@example.org", &found));
-        assert_string_equal(found.cn, "User 2");
-        assert_int_equal(found.addresses.count, 2);
-        assert_string_equal(found.surname, "Ünal2");
-        entry_row_done(&found);
-        must(store_entry_find_name(STORE, "cn=User 1,ou=Berlin,ou=Sales", &found));
-        assert_string_equal(found.addresses.items[0], "user1@example.org");
-}
-
-static void put_group(void **state, unsigned number, const char *name, const char *in)
-{
-        CLEANUP(entry_row_done)
-        struct entry_row group = {
-            .guid = help_id(3, number), .kind = ENTRY_GROUP, .name = text_copy(name), .cn = text_copy(name)};
-
-        must(texts_add(&group.groups, in));
-        must(store_entry_put(STORE, &group));
-}
-
-static void entries_are_selected(void **state)
-{
-        struct seen seen;
-        struct store_entry_filter group = {.group = "cn=all", .kind = ENTRY_PERSON}, unit = {.unit = "Sales"},
-                                  server = {.server = "mail2"}, text = {.text = "ÜNAL3"},
-                                  first = {.text = "user"}, enabled = {.enabled = true, .kind = ENTRY_PERSON},
-                                  two = {.unit = "a", .server = "b"};
-        struct id after = help_id(3, 1);
-
-        must(store_begin(STORE));
-        for (unsigned i = 1; i <= 4; i++) {
-                CLEANUP(entry_row_done) struct entry_row entry = help_entry(i);
-                must(texts_add(&entry.groups, i == 1 ? "cn=all" : i == 2 ? "cn=inner" : ""));
-                if (i == 3) {
-                        entry.server[4] = '2';
-                        entry.unit[5] = 'X';
-                        entry.disabled = 1;
-                }
-                must(store_entry_put(STORE, &entry));
-        }
-        put_group(state, 10, "cn=all", "cn=inner"); /* a ring */
-        put_group(state, 11, "cn=inner", "cn=all");
-        help_audit(STORE, "directory.import", "");
-        must(store_commit(STORE));
-        assert_string_equal(SEEN(store_entry_list, &group, NULL, 10, &seen, see_entry), "User 1 User 2 ");
-        assert_string_equal(SEEN(store_entry_list, &group, &after, 10, &seen, see_entry), "User 2 ");
-        assert_string_equal(SEEN(store_entry_list, &unit, NULL, 10, &seen, see_entry),
-                            "User 1 User 2 User 4 ");
-        assert_string_equal(SEEN(store_entry_list, &server, NULL, 10, &seen, see_entry), "User 3 ");
-        assert_string_equal(SEEN(store_entry_list, &first, NULL, 2, &seen, see_entry), "User 1 User 2 ");
-        assert_string_equal(SEEN(store_entry_list, &enabled, NULL, 9, &seen, see_entry),
-                            "User 1 User 2 User 4 ");
-        assert_string_equal(SEEN(store_entry_list, NULL, &after, 2, &seen, see_entry), "User 2 User 3 ");
-        text.text = "Ünal3"; /* other letters than ASCII keep their case */
-        assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "User 3 ");
-        assert_int_equal(store_entry_list(STORE, &two, NULL, 9, &seen, see_entry), PROBLEM_UNSUPPORTED);
 }
 
 static void tokens_keep_their_secret_and_counters(void **state)
@@ -523,8 +430,6 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
             TEST(users_are_found_and_listed),
-            TEST(addresses_belong_to_one_entry),
-            TEST(entries_are_selected),
             TEST(tokens_keep_their_secret_and_counters),
             TEST(replies_are_given_again_until_purged),
             TEST(certificates_are_found_by_who_they_are_for),

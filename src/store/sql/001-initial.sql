@@ -61,6 +61,9 @@ CREATE TABLE entries (
         server TEXT NOT NULL,
         groups TEXT NOT NULL,
         disabled INTEGER NOT NULL,
+        language TEXT NOT NULL,
+        source INTEGER NOT NULL,
+        gone INTEGER NOT NULL,
         updated INTEGER NOT NULL,
         origin BLOB NOT NULL,
         version INTEGER NOT NULL,
@@ -68,9 +71,10 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entries_unit ON entries (unit, guid);
 CREATE INDEX entries_server ON entries (server, guid);
+CREATE INDEX entries_gone ON entries (gone, guid) WHERE gone > 0;
 
 -- What entries are found by: derived from them, checked against them whenever it is used. Kinds: 1 address, 2 group that has it as a
--- member, 3 start of a name, 4 the directory's name.
+-- member, 3 start of a name, 4 the directory's name. Names of groups (2, 4) are compared ignoring the case of ASCII letters.
 CREATE TABLE entry_keys (
         kind INTEGER NOT NULL,
         key TEXT NOT NULL,

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Conformance, of the directory's part: the same for SQLite and for PostgreSQL. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "store/test-help.h"
+
+static int set_up(void **state)
+{
+        *state = help_new();
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        help_free(*state);
+        return 0;
+}
+
+static int see_entry(void *context, struct entry_row *row)
+{
+        see(context, row->cn);
+        return 0;
+}
+
+static void addresses_belong_to_one_entry(void **state)
+{
+        CLEANUP(entry_row_done) struct entry_row a = help_entry(1), b = help_entry(2), found = {0};
+
+        must(texts_add(&a.addresses, "alias@example.org"));
+        must(texts_add(&b.addresses, "alias@example.org"));
+        CHANGE(must(store_entry_put(STORE, &a)));
+        must(store_begin(STORE));
+        assert_int_equal(store_entry_put(STORE, &b), PROBLEM_EXISTS);
+        assert_non_null(
+            strstr(report_text(), "“alias@example.org” belongs to another entry of the directory, “User 1”"));
+        store_rollback(STORE);
+        texts_done(&a.addresses);
+        must(texts_add(&a.addresses, help_address(1)));
+        CHANGE(must(store_entry_put(STORE, &a)));
+        b.row.version = 0;
+        CHANGE(must(store_entry_put(STORE, &b)));
+        must(store_entry_find_address(STORE, "alias@example.org", &found));
+        assert_string_equal(found.cn, "User 2");
+        assert_int_equal(found.addresses.count, 2);
+        assert_string_equal(found.surname, "Ünal2");
+        entry_row_done(&found);
+        must(store_entry_find_name(STORE, "cn=User 1,ou=Berlin,ou=Sales", &found));
+        assert_string_equal(found.addresses.items[0], "user1@example.org");
+}
+
+static int count_user(void *context, struct user_row *row)
+{
+        ++*(int *)context;
+        return 0;
+}
+
+#define SEEN_USERS(user_state, before, expected)                                                             \
+        do {                                                                                                 \
+                int users_ = 0;                                                                              \
+                must(store_user_list_left(STORE, user_state, before, 9, &users_, count_user));              \
+                assert_int_equal(users_, expected);                                                          \
+        } while (0)
+
+static void put_group(void **state, unsigned number, const char *name, const char *cn, const char *in)
+{
+        CLEANUP(entry_row_done)
+        struct entry_row group = {
+            .guid = help_id(3, number), .kind = ENTRY_GROUP, .name = text_copy(name), .cn = text_copy(cn)};
+
+        must(texts_add(&group.groups, in));
+        must(store_entry_put(STORE, &group));
+}
+
+static void groups_have_names(void **state)
+{
+        struct seen seen;
+        struct store_entry_filter group = {.kind = ENTRY_PERSON};
+
+        must(store_begin(STORE));
+        for (unsigned i = 1; i <= 3; i++) {
+                CLEANUP(entry_row_done) struct entry_row entry = help_entry(i);
+
+                must(texts_add(&entry.groups, i == 1 ? "CN=Staff,OU=Groups" : i == 2 ? "imported" : "cn=staff,ou=other"));
+                must(store_entry_put(STORE, &entry));
+        }
+        put_group(state, 10, "cn=Staff,ou=Groups", "Staff", "");
+        help_audit(STORE, "directory.import", "");
+        must(store_commit(STORE));
+        group.group = "cn=staff,ou=groups";
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), "User 1 ");
+        group.group = "STAFF";
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), "User 1 ");
+        group.group = "Imported";
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), "User 2 ");
+        group.group = "nobody";
+        assert_int_equal(store_entry_list(STORE, &group, NULL, 9, &seen, see_entry), PROBLEM_NOT_FOUND);
+        CHANGE(put_group(state, 11, "cn=staff,ou=other", "staff", ""));
+        group.group = "staff";
+        assert_int_equal(store_entry_list(STORE, &group, NULL, 9, &seen, see_entry), PROBLEM_EXISTS);
+        assert_non_null(strstr(report_text(), "“cn=Staff,ou=Groups”, “cn=staff,ou=other”"));
+}
+
+static void who_left_is_apart(void **state)
+{
+        CLEANUP(entry_row_done) struct entry_row left = help_entry(1), stays = help_entry(2), found = {0};
+        CLEANUP(user_row_done) struct user_row user = help_user(1);
+        struct store_entry_filter filter = {.text = "user"};
+        struct seen seen;
+        int64_t count = 0;
+
+        left.gone = TEST_TIME;
+        user.guid = left.guid;
+        user.state = USER_ENROLLED;
+        CHANGE(must(store_entry_put(STORE, &left)); must(store_entry_put(STORE, &stays));
+               must(store_user_add(STORE, &user)));
+        assert_string_equal(SEEN(store_entry_list, &filter, NULL, 9, &seen, see_entry), "User 2 ");
+        filter.presence = ENTRY_EITHER;
+        assert_string_equal(SEEN(store_entry_list, &filter, NULL, 9, &seen, see_entry), "User 1 User 2 ");
+        filter = (struct store_entry_filter){.presence = ENTRY_LEFT};
+        assert_string_equal(SEEN(store_entry_list, &filter, NULL, 9, &seen, see_entry), "User 1 ");
+        must(store_entry_find_address(STORE, help_address(1), &found));
+        must(store_entry_count_left(STORE, &count));
+        assert_int_equal(count, 1);
+        must(store_entry_count_present(STORE, ENTRY_LDAP, ENTRY_PERSON, &count));
+        assert_int_equal(count, 1);
+        SEEN_USERS(USER_ENROLLED, TEST_TIME, 1);
+        SEEN_USERS(USER_ENROLLED, TEST_TIME - 1, 0);
+        SEEN_USERS(USER_REVOKED, TEST_TIME, 0);
+}
+
+static void entries_are_selected(void **state)
+{
+        struct seen seen;
+        struct store_entry_filter group = {.group = "cn=all", .kind = ENTRY_PERSON}, unit = {.unit = "Sales"},
+                                  server = {.server = "mail2"}, text = {.text = "ÜNAL3"},
+                                  first = {.text = "user"}, enabled = {.enabled = true, .kind = ENTRY_PERSON},
+                                  two = {.unit = "a", .server = "b"};
+        struct id after = help_id(3, 1);
+
+        must(store_begin(STORE));
+        for (unsigned i = 1; i <= 4; i++) {
+                CLEANUP(entry_row_done) struct entry_row entry = help_entry(i);
+                must(texts_add(&entry.groups, i == 1 ? "cn=all" : i == 2 ? "cn=inner" : ""));
+                if (i == 3) {
+                        entry.server[4] = '2';
+                        entry.unit[5] = 'X';
+                        entry.disabled = 1;
+                }
+                must(store_entry_put(STORE, &entry));
+        }
+        put_group(state, 10, "cn=all", "all", "cn=inner"); /* a ring */
+        put_group(state, 11, "cn=inner", "inner", "cn=all");
+        help_audit(STORE, "directory.import", "");
+        must(store_commit(STORE));
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 10, &seen, see_entry), "User 1 User 2 ");
+        assert_string_equal(SEEN(store_entry_list, &group, &after, 10, &seen, see_entry), "User 2 ");
+        assert_string_equal(SEEN(store_entry_list, &unit, NULL, 10, &seen, see_entry),
+                            "User 1 User 2 User 4 ");
+        assert_string_equal(SEEN(store_entry_list, &server, NULL, 10, &seen, see_entry), "User 3 ");
+        assert_string_equal(SEEN(store_entry_list, &first, NULL, 2, &seen, see_entry), "User 1 User 2 ");
+        assert_string_equal(SEEN(store_entry_list, &enabled, NULL, 9, &seen, see_entry),
+                            "User 1 User 2 User 4 ");
+        assert_string_equal(SEEN(store_entry_list, NULL, &after, 2, &seen, see_entry), "User 2 User 3 ");
+        text.text = "Ünal3"; /* other letters than ASCII keep their case */
+        assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "User 3 ");
+        assert_int_equal(store_entry_list(STORE, &two, NULL, 9, &seen, see_entry), PROBLEM_UNSUPPORTED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            TEST(addresses_belong_to_one_entry),
+            TEST(groups_have_names),
+            TEST(who_left_is_apart),
+            TEST(entries_are_selected),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
