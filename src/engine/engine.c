@@ -34,6 +34,7 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .tls_lifetime = config->certificate.tls_lifetime,
             .directory_ldap = strcmp(config->directory.kind, "ldap") == 0,
             .publish = config->publish.folder[0] != 0,
+            .publish_directory = config->publish.directory,
             .publish_users = config->publish.users && config->publish.folder[0],
         };
         for (size_t i = 0; i < config->server.host_names.count; i++)

@@ -40,6 +40,7 @@ struct engine_config {
         struct msg_texts host_names;
         bool publish, publish_users; /* to a folder, by the outbound process */
         bool directory_ldap;         /* entries are those of an LDAP directory */
+        bool publish_directory;      /* to the LDAP directory */
 };
 void engine_config_from(const struct config *config, struct engine_config *ret_config);
 void engine_config_done(struct engine_config *config);
@@ -105,8 +106,20 @@ struct verification {
         EVP_PKEY *audit_key;
 };
 
+/* Where jobs go, and whether that answers. */
+enum outbound_target { TARGET_FOLDER, TARGET_DIRECTORY, TARGET_MAIL, TARGET_COUNT };
+struct target_state {
+        unsigned failures; /* since it was reached last; while there are any, one job at a time */
+        uint64_t until_ms; /* not tried before */
+        unsigned running;
+};
+enum { JOB_KINDS_MOST = 8 };
+struct outbound_state {
+        struct target_state targets[TARGET_COUNT];
+        uint64_t idle_until_ms[JOB_KINDS_MOST]; /* nothing was due */
+};
+
 struct front_peer;
-struct outbound_peer;
 
 struct engine {
         struct loop *loop;
@@ -128,6 +141,7 @@ struct engine {
         struct keepers keepers;
         struct list fronts, outbounds;
         struct directory directory;
+        struct outbound_state outbound;
         struct limits limits;
         struct token_decoy *decoy;
         struct crl_state crl;
@@ -239,6 +253,12 @@ void outbounds_publish(struct engine *engine, const struct msg_publish *publicat
 int outbound_add(struct engine *engine, uint64_t index, int fd) must_check;
 void outbound_pump(struct engine *engine);
 void outbound_done(struct engine *engine);
+/* A job of this kind was pushed: it need not wait for the next look. */
+void outbound_wake(struct engine *engine, const char *kind);
+bool outbound_target_reachable(const struct engine *engine, enum outbound_target target);
+
+/* publication.c: the content of a job "publish-user" as things stand now. PROBLEM_NOT_FOUND when there is no such user. */
+int publication_fill(struct engine *engine, const struct job_row *job, struct buf *ret_content) must_check;
 
 /* startup.c, open.c: requests */
 int startup_show(struct request *request) must_check;

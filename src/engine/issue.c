@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crypto/certificate.h"
 #include "crypto/csr.h"
+#include "engine/publication.h"
 #include "engine/use.h"
 
 /* ---- record ids: on the wire a number, in the store 16 bytes */
@@ -208,5 +209,6 @@ int issue_store(struct request *request, struct token_use *use, const struct msg
         use->user.address = text_copy(use->subject.addresses.at[0]);
         use->user.enrolled = engine_now(engine);
         TRY(publish_store(engine, use, made));
+        TRY(publication_queue(engine, &use->user.id));
         return PASS(store_user_put(engine->store, &use->user));
 }

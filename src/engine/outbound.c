@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The durable queue of work for outbound processes: claimed, sent, done or tried again later. */
+/*
+ * The durable queue of work for the outbound process that works it: claimed, sent, done or tried again later.
+ *
+ * Each kind of job goes to a target: a folder, the directory, a mail server. A target that cannot be reached is no fault of
+ * its jobs: they go back as they were, and the target is tried with one job now and then until it answers, however long that
+ * takes and however many wait.
+ */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -8,16 +14,34 @@
 #include "base/text.h"
 #include "engine/engine.h"
 
-enum { TRIES_MOST = 1000, DELAY_MOST = 3600 };
+enum { SLOTS = 32, TRIES_MOST = 1000, DELAY_MOST = 3600, IDLE_MS = 1000, PROBE_LEAST_MS = 2000, PROBE_MOST_MS = 60000 };
 
+static const struct job_kind {
+        const char *name;
+        enum outbound_target target;
+        unsigned most; /* given out at once */
+        /* What the job is to do as things stand now, in place of what was stored with it. PROBLEM_NOT_FOUND: nothing any more. */
+        int (*fill)(struct engine *engine, const struct job_row *job, struct buf *ret_content);
+} kinds[] = {
+    {"publish-user", TARGET_DIRECTORY, SLOTS, publication_fill},
+    {"publish-file", TARGET_FOLDER, 1, NULL},
+    {"remove-file", TARGET_FOLDER, 1, NULL},
+};
+_Static_assert(ARRAY_LEN(kinds) <= JOB_KINDS_MOST, "engine.h has a place for each kind");
+
+struct outbound_peer;
+struct slot {
+        struct outbound_peer *peer;
+        struct channel_call call;
+        struct job_row job; /* that is done; version 0: none */
+        const struct job_kind *kind;
+};
 struct outbound_peer {
         struct list link;
         struct engine *engine;
         uint64_t index;
         struct channel *channel;
-        struct channel_call call;
-        struct job_row job; /* that it does; version 0: none */
-        uint64_t retry_ms;
+        struct slot slots[SLOTS];
 };
 
 static int job_commit(struct engine *engine, int r)
@@ -29,75 +53,195 @@ static int job_commit(struct engine *engine, int r)
         return PASS(r);
 }
 
+/* ---- targets */
+
+/* Of many jobs that were under way when it went away, one makes the next attempt wait longer. */
+static void target_failed(struct target_state *target)
+{
+        uint64_t now = clock_monotonic_ms();
+
+        if (now < target->until_ms)
+                return;
+        target->until_ms = now + MIN((uint64_t)PROBE_LEAST_MS << MIN(target->failures, 10u), (uint64_t)PROBE_MOST_MS);
+        target->failures++;
+}
+
+static unsigned target_room(const struct engine *engine, const struct job_kind *kind)
+{
+        const struct target_state *target = &engine->outbound.targets[kind->target];
+        unsigned most = target->failures ? 1 : kind->most;
+
+        if (clock_monotonic_ms() < target->until_ms)
+                return 0;
+        return target->running < most ? most - target->running : 0;
+}
+
+bool outbound_target_reachable(const struct engine *engine, enum outbound_target target)
+{
+        return engine->outbound.targets[target].failures == 0;
+}
+
+/* ---- what became of a job */
+
 /* 5, 10, 20 … seconds, at most an hour. */
 static int64_t job_delay(const struct job_row *job)
 {
         return job->attempts < 10 ? MIN((int64_t)5 << job->attempts, DELAY_MOST) : DELAY_MOST;
 }
 
-static int job_settle(struct outbound_peer *peer, const struct msg_job_done *done)
+static int job_store(struct slot *slot, const struct msg_job_done *done)
 {
-        struct engine *engine = peer->engine;
-        int r;
+        struct engine *engine = slot->peer->engine;
 
-        TRY(round_savepoint(engine));
-        free(peer->job.error);
-        peer->job.error = text_copy(msg_text(done->detail));
+        free(slot->job.error);
+        slot->job.error = text_copy(msg_text(done->detail));
         if (done->success)
-                r = store_job_done(engine->store, &peer->job);
-        else if (done->permanent || peer->job.attempts >= TRIES_MOST)
-                r = store_job_fail(engine->store, &peer->job);
-        else
-                r = store_job_retry(engine->store, &peer->job, engine_now(engine) + job_delay(&peer->job));
-        return PASS(job_commit(engine, r));
+                return PASS(store_job_done(engine->store, &slot->job));
+        if (done->unreachable)
+                return PASS(store_job_return(engine->store, &slot->job));
+        if (done->permanent || slot->job.attempts >= TRIES_MOST)
+                return PASS(store_job_fail(engine->store, &slot->job));
+        return PASS(store_job_retry(engine->store, &slot->job, engine_now(engine) + job_delay(&slot->job)));
+}
+
+static int job_settle(struct slot *slot, const struct msg_job_done *done)
+{
+        struct engine *engine = slot->peer->engine;
+
+        outbound_wake(engine, slot->kind->name); /* the next of its subject may be due */
+        TRY(round_savepoint(engine));
+        return PASS(job_commit(engine, job_store(slot, done)));
+}
+
+static void slot_empty(struct slot *slot)
+{
+        slot->peer->engine->outbound.targets[slot->kind->target].running--;
+        job_row_done(&slot->job);
 }
 
 static void job_replied(void *context, int result, struct channel_message *reply)
 {
-        struct outbound_peer *peer = context;
+        struct slot *slot = context;
+        struct engine *engine = slot->peer->engine;
+        struct target_state *target = &engine->outbound.targets[slot->kind->target];
         MSG_OWN(job_done) done = {0};
 
         if (!result && reply->kind == MSG_job_done)
                 result = msg_decode(job_done, reply->payload, &done);
         else
                 done.detail = text_copy("The outbound process was lost.");
-        if (result != PROBLEM_SEALED && peer->engine->state == ENGINE_UNSEALED) {
-                int r = job_settle(peer, &done);
+        if (done.unreachable)
+                target_failed(target);
+        else if (done.success)
+                *target = (struct target_state){.running = target->running};
+        if (result != PROBLEM_SEALED && engine->state == ENGINE_UNSEALED) {
+                int r = job_settle(slot, &done);
 
                 if (r)
-                        log_report(r, "job %lld", (long long)peer->job.number);
+                        log_report(r, "job %lld", (long long)slot->job.number);
         }
-        job_row_done(&peer->job);
+        slot_empty(slot);
 }
 
-static int job_claim(struct outbound_peer *peer)
+/* ---- giving out */
+
+static int job_claim(struct slot *slot)
 {
-        struct engine *engine = peer->engine;
+        struct engine *engine = slot->peer->engine;
         int r;
 
         TRY(round_savepoint(engine));
-        r = store_job_claim(engine->store, engine_now(engine), &peer->job);
-        return r == PROBLEM_NOT_FOUND ? (round_undo(engine), r) : PASS(job_commit(engine, r));
+        r = store_job_claim(engine->store, slot->kind->name, engine_now(engine), &slot->job);
+        if (r == PROBLEM_NOT_FOUND) {
+                round_undo(engine);
+                return r;
+        }
+        r = job_commit(engine, r);
+        if (r)
+                return PASS(r);
+        engine->outbound.targets[slot->kind->target].running++;
+        return 0;
 }
 
-static int job_send(struct outbound_peer *peer)
+static int job_send(struct slot *slot)
 {
-        MSG_OWN(job) job = {0};
+        struct engine *engine = slot->peer->engine;
+        MSG_OWN(job) job = {.id = (uint64_t)slot->job.number};
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
-        job.id = (uint64_t)peer->job.number;
-        job.kind = text_copy(msg_text(peer->job.kind));
-        job.subject = text_copy(msg_text(peer->job.subject));
-        buf_add_bytes(&job.content, secret_view(&peer->job.payload));
+        job.kind = text_copy(msg_text(slot->job.kind));
+        job.subject = text_copy(msg_text(slot->job.subject));
+        if (slot->kind->fill)
+                TRY(slot->kind->fill(engine, &slot->job, &job.content));
+        else
+                buf_add_bytes(&job.content, secret_view(&slot->job.payload));
         TRY(msg_encode(job, &job, &encoded));
-        peer->call.replied = job_replied;
-        peer->call.context = peer;
-        return PASS(channel_call(peer->channel, &peer->call, MSG_job, buf_view(&encoded)));
+        slot->call.replied = job_replied;
+        slot->call.context = slot;
+        return PASS(channel_call(slot->peer->channel, &slot->call, MSG_job, buf_view(&encoded)));
+}
+
+/* It could not be sent: there is nothing to do any more, or it is tried again. */
+static void job_unsent(struct slot *slot, int result)
+{
+        struct msg_job_done done = {.success = result == PROBLEM_NOT_FOUND};
+        int r;
+
+        if (!done.success) {
+                log_report(result, "job %lld could not be given out", (long long)slot->job.number);
+                done.detail = text_copy(report_text());
+        }
+        r = job_settle(slot, &done);
+        if (r)
+                log_report(r, "job %lld", (long long)slot->job.number);
+        msg_done(job_done, &done);
+        slot_empty(slot);
+}
+
+static struct slot *slot_free(struct outbound_peer *peer)
+{
+        for (size_t i = 0; i < SLOTS; i++)
+                if (!peer->slots[i].job.row.version)
+                        return &peer->slots[i];
+        return NULL;
+}
+
+static void kind_pump(struct outbound_peer *peer, const struct job_kind *kind)
+{
+        struct engine *engine = peer->engine;
+        uint64_t *idle_until_ms = &engine->outbound.idle_until_ms[kind - kinds];
+
+        if (clock_monotonic_ms() < *idle_until_ms)
+                return;
+        for (unsigned room = target_room(engine, kind); room; room--) {
+                struct slot *slot = slot_free(peer);
+                int r;
+
+                if (!slot)
+                        return;
+                slot->kind = kind;
+                r = job_claim(slot);
+                if (r) { /* nothing is due, or something is wrong: not in every round */
+                        *idle_until_ms = clock_monotonic_ms() + IDLE_MS;
+                        if (r != PROBLEM_NOT_FOUND)
+                                log_report(r, "a job could not be given out");
+                        return;
+                }
+                r = job_send(slot);
+                if (r)
+                        job_unsent(slot, r);
+        }
+}
+
+void outbound_wake(struct engine *engine, const char *kind)
+{
+        for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+                if (strcmp(kinds[i].name, kind) == 0)
+                        engine->outbound.idle_until_ms[i] = 0;
 }
 
 void outbound_pump(struct engine *engine)
 {
-        uint64_t now = clock_monotonic_ms();
         struct store_counts counts;
 
         if (engine->state != ENGINE_UNSEALED || list_empty(&engine->outbounds))
@@ -105,26 +249,15 @@ void outbound_pump(struct engine *engine)
         store_counts(engine->store, &counts);
         if (!counts.jobs[JOB_WAITING])
                 return;
-        LIST_EACH (peer, &engine->outbounds, struct outbound_peer, link) {
-                int r;
-
-                if (peer->job.row.version || now < peer->retry_ms)
-                        continue;
-                r = job_claim(peer);
-                if (!r)
-                        r = job_send(peer);
-                /* Nothing is due, or something is wrong: not in every round. */
-                if (r)
-                        peer->retry_ms = now + 1000;
-                if (r && r != PROBLEM_NOT_FOUND)
-                        log_report(r, "a job could not be given out");
-        }
+        LIST_EACH (peer, &engine->outbounds, struct outbound_peer, link)
+                for (size_t i = 0; peer->index == 0 && i < ARRAY_LEN(kinds); i++)
+                        kind_pump(peer, &kinds[i]);
 }
 
 /* Not from the queue: only the newest matters, and it is sent again whenever an outbound process comes. */
 void outbounds_publish(struct engine *engine, const struct msg_publish *publication)
 {
-        if (!engine->config.publish)
+        if (!engine->config.publish && !engine->config.publish_directory)
                 return;
         LIST_EACH (peer, &engine->outbounds, struct outbound_peer, link) {
                 CLEANUP(buf_done) struct buf encoded = BUF_NONE;
@@ -145,9 +278,12 @@ static int outbound_received(void *context, struct channel *channel, struct chan
 static void outbound_free(struct outbound_peer *peer)
 {
         list_remove(&peer->link);
-        channel_call_cancel(&peer->call);
+        for (size_t i = 0; i < SLOTS; i++) {
+                channel_call_cancel(&peer->slots[i].call);
+                if (peer->slots[i].job.row.version)
+                        slot_empty(&peer->slots[i]);
+        }
         channel_unref(peer->channel);
-        job_row_done(&peer->job);
         free(peer);
 }
 
@@ -172,6 +308,8 @@ int outbound_add(struct engine *engine, uint64_t index, int fd)
 
         peer->engine = engine;
         peer->index = index;
+        for (size_t i = 0; i < SLOTS; i++)
+                peer->slots[i].peer = peer;
         r = channel_new(engine->loop, fd, &outbound_handler, peer, &peer->channel);
         if (r) {
                 free(peer);

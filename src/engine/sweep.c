@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/people.h"
+#include "engine/publication.h"
 #include "engine/recover.h"
 
 enum { SWEEP_MOST = 50 };
@@ -95,6 +96,7 @@ static int sweep_run(struct sweep *sweep)
         TRY(store_request_list(engine->store, REQUEST_OPEN, NULL, NULL, SWEEP_MOST, sweep, request_due));
         for (size_t i = 0; i < sweep->request_count; i++)
                 TRY(request_expire(engine, &sweep->requests[i]));
+        TRY(publication_sweep(engine));
         return PASS(answers_forget(engine));
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/people.h"
+#include "engine/publication.h"
 
 struct listing {
         struct engine *engine;
@@ -181,6 +182,7 @@ int user_revoke_handle(struct request *request)
         TRY(token_cancel(request->engine, &user.id, TOKEN_RECOVER));
         user.revoked = engine_now(request->engine);
         TRY(store_user_put(request->engine->store, &user));
+        TRY(publication_queue(request->engine, &user.id));
         reply->crl_number = request->engine->crl.number + 1;
         request_details(request, "%zu certificates revoked, %s; %s", count, reason_name(reason), msg_text(ask->note));
         return 0;

@@ -42,6 +42,12 @@ void certificate_row_done(struct certificate_row *row)
         *row = (struct certificate_row){0};
 }
 
+void smime_row_done(struct smime_row *row)
+{
+        buf_done(&row->value);
+        *row = (struct smime_row){0};
+}
+
 void revocation_row_done(struct revocation_row *row)
 {
         *row = (struct revocation_row){0};

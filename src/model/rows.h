@@ -93,6 +93,15 @@ struct certificate_row {
         struct buf der;
 };
 
+/* What a user's client made for the directory: a userSMIMECertificate (RFC 2798 2.8) with both of his certificates. Public. */
+struct smime_row {
+        struct row row;
+        struct id user;              /* key */
+        uint8_t signature_serial[SERIAL_SIZE], encryption_serial[SERIAL_SIZE];
+        int64_t created;
+        struct buf value;
+};
+
 /* A revocation as CRL and OCSP need it. Numbers grow by one and are never reused. */
 struct revocation_row {
         struct row row;
@@ -219,6 +228,7 @@ void entry_row_done(struct entry_row *row);
 void user_row_done(struct user_row *row);
 void token_row_done(struct token_row *row);
 void certificate_row_done(struct certificate_row *row);
+void smime_row_done(struct smime_row *row);
 void revocation_row_done(struct revocation_row *row);
 void archive_row_done(struct archive_row *row);
 void request_row_done(struct request_row *row);

@@ -67,6 +67,30 @@ int store_certificate_list_all(struct store *store, const uint8_t *after, size_t
                          BYTES(bytes_of(after, after ? SERIAL_SIZE : 0)), NUMBER((int64_t)most));
 }
 
+int store_certificate_list_expired(struct store *store, const struct store_certificate_place *after, int64_t now,
+                                   size_t most, void *context,
+                                   int (*each)(void *context, struct certificate_row *row))
+{
+        return ROWS_EACH(store, &table_certificates, certificate_row, context, each,
+                         "WHERE state = 1 AND (not_after, serial) > ($1, $2) AND not_after < $3 "
+                         "ORDER BY not_after, serial LIMIT $4",
+                         NUMBER(after->not_after), BYTES(bytes_of(after->serial, SERIAL_SIZE)), NUMBER(now),
+                         NUMBER((int64_t)most));
+}
+
+/* ---- userSMIMECertificate ---- */
+
+int store_smime_put(struct store *store, struct smime_row *row)
+{
+        return row->row.version ? PASS(row_update(store, &table_smime, row))
+                                : PASS(row_insert(store, &table_smime, row));
+}
+
+int store_smime_find(struct store *store, const struct id *user, struct smime_row *ret_row)
+{
+        return PASS(row_find(store, &table_smime, "WHERE user_id = $1", VALUES(BYTES(id_view(user))), ret_row));
+}
+
 /* ---- revocations ---- */
 
 int store_revocation_add(struct store *store, struct revocation_row *row)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The outbound queue. Jobs of one subject are done in their order, and a job that waits for its next attempt
  * holds back those behind it. */
+#include <stdlib.h>
+
 #include "store/internal.h"
 
 int store_job_push(struct store *store, struct job_row *row)
@@ -13,17 +15,55 @@ int store_job_push(struct store *store, struct job_row *row)
         return 0;
 }
 
-int store_job_claim(struct store *store, int64_t now, struct job_row *ret_row)
+/* The one of this subject and kind that is not running. */
+static int job_find(struct store *store, const struct job_row *like, int state, struct job_row *ret_row)
+{
+        return PASS(row_find(store, &table_jobs,
+                             "WHERE subject = $1 AND kind = $2 AND state = $3 ORDER BY number LIMIT 1",
+                             VALUES(TEXT(like->subject), TEXT(like->kind), NUMBER(state)), ret_row));
+}
+
+/* What was given up is replaced and not taken up again: its old number would come before one that runs. */
+static int job_forget_failed(struct store *store, const struct job_row *like)
+{
+        CLEANUP(job_row_done) struct job_row failed = {0};
+        int r = job_find(store, like, JOB_FAILED, &failed);
+
+        if (r == PROBLEM_NOT_FOUND)
+                return 0;
+        TRY(r);
+        return PASS(row_remove(store, &table_jobs, &failed));
+}
+
+int store_job_push_once(struct store *store, struct job_row *row)
+{
+        CLEANUP(job_row_done) struct job_row waiting = {0};
+        int r;
+
+        TRY(store_write(store));
+        TRY(job_forget_failed(store, row));
+        r = job_find(store, row, JOB_WAITING, &waiting);
+        if (r == PROBLEM_NOT_FOUND)
+                return PASS(store_job_push(store, row));
+        TRY(r);
+        if (waiting.due <= row->due && !waiting.attempts)
+                return 0;
+        waiting.due = row->due;
+        waiting.attempts = 0;
+        return PASS(row_update(store, &table_jobs, &waiting));
+}
+
+int store_job_claim(struct store *store, const char *kind, int64_t now, struct job_row *ret_row)
 {
         CLEANUP(job_row_done) struct job_row row = {0};
 
         TRY(store_write(store));
         TRY(row_find(
             store, &table_jobs,
-            "WHERE state = 1 AND due <= $1 AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE "
+            "WHERE state = 1 AND kind = $1 AND due <= $2 AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE "
             "earlier.subject = jobs.subject AND earlier.number < jobs.number AND earlier.state IN (1, 2)) "
             "ORDER BY due, number LIMIT 1",
-            VALUES(NUMBER(now)), &row));
+            VALUES(TEXT(kind), NUMBER(now)), &row));
         row.state = JOB_RUNNING;
         row.attempts++;
         TRY(row_update(store, &table_jobs, &row));
@@ -41,6 +81,13 @@ int store_job_retry(struct store *store, struct job_row *row, int64_t due)
 {
         row->state = JOB_WAITING;
         row->due = due;
+        return PASS(row_update(store, &table_jobs, row));
+}
+
+int store_job_return(struct store *store, struct job_row *row)
+{
+        row->state = JOB_WAITING;
+        row->attempts -= row->attempts > 0;
         return PASS(row_update(store, &table_jobs, row));
 }
 

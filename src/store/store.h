@@ -191,6 +191,17 @@ int store_certificate_list_address(struct store *store, const char *address, int
 /* All, in the order of serial. */
 int store_certificate_list_all(struct store *store, const uint8_t *after, size_t most, void *context,
                                int (*each)(void *context, struct certificate_row *row)) must_check;
+/* Valid ones that expired before `now`, in the order of expiry, after a place where this was read up to before. */
+struct store_certificate_place {
+        int64_t not_after;
+        uint8_t serial[SERIAL_SIZE];
+};
+int store_certificate_list_expired(struct store *store, const struct store_certificate_place *after, int64_t now,
+                                   size_t most, void *context,
+                                   int (*each)(void *context, struct certificate_row *row)) must_check;
+/* What a user's client made for the directory; add, or put when row.version > 0. */
+int store_smime_put(struct store *store, struct smime_row *row) must_check;
+int store_smime_find(struct store *store, const struct id *user, struct smime_row *ret_row) must_check;
 /* Number is given; the certificate's own row is the caller's to put. */
 int store_revocation_add(struct store *store, struct revocation_row *row) must_check;
 /* Those with a number above `after`, in order: what a CRL has to add. */
@@ -260,12 +271,17 @@ int store_setting_list(struct store *store, void *context, int (*each)(void *con
 /* ---- outbound queue: under a MAC, but outside the audit chain ---- */
 
 int store_job_push(struct store *store, struct job_row *row) must_check; /* number is given; waiting, due as set */
-/* The next that is due, the first of its subject, and not running: it is running now, its attempts one more.
+/* For a kind whose job says only that something is to be brought up to date: one of subject and kind that waits already will do,
+ * and is due no later than this; one that was given up is replaced. */
+int store_job_push_once(struct store *store, struct job_row *row) must_check;
+/* The next of a kind that is due, the first of its subject, and not running: it is running now, its attempts one more.
  * PROBLEM_NOT_FOUND: none. */
-int store_job_claim(struct store *store, int64_t now, struct job_row *ret_row) must_check;
+int store_job_claim(struct store *store, const char *kind, int64_t now, struct job_row *ret_row) must_check;
 int store_job_done(struct store *store, struct job_row *row) must_check;
 /* Waits again until `due`; row.error is kept. */
 int store_job_retry(struct store *store, struct job_row *row, int64_t due) must_check;
+/* As if it had not been claimed, for what is no fault of the job's; row.error is kept. */
+int store_job_return(struct store *store, struct job_row *row) must_check;
 /* Given up: it stays, and no longer holds its subject back. */
 int store_job_fail(struct store *store, struct job_row *row) must_check;
 /* After a start: running ones wait again, since who ran them is gone. */

@@ -51,7 +51,7 @@ struct table {
 extern const struct table table_chain, table_bootstrap, table_entries, table_users, table_tokens, table_replies,
         table_certificates, table_revocations, table_archives, table_pool, table_requests, table_approvals,
                 table_operators,
-        table_operations, table_settings, table_jobs;
+        table_operations, table_settings, table_jobs, table_smime;
 /* All of them, ending in NULL; and by number, NULL if there is none. */
 extern const struct table *const tables[];
 const struct table *table_of(unsigned number);

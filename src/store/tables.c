@@ -144,6 +144,14 @@ static const struct column job_columns[] = {
     NUMBER_(job_row, attempts), TEXT_(job_row, error),     SEALED_(job_row, payload),
 };
 
+static const struct column smime_columns[] = {
+    NAMED(smime_row, user, COLUMN_FIXED, "user_id"),
+    FIXED_(smime_row, signature_serial),
+    FIXED_(smime_row, encryption_serial),
+    NUMBER_(smime_row, created),
+    BYTES_(smime_row, value),
+};
+
 #define COLUMNS(list)   .columns = list, .column_count = ARRAY_LEN(list)
 #define COUNTED(member) .count_offset = offsetof(struct store_counts, member)
 #define COUNTED_BY_STATE(member, row, most)                                                                  \
@@ -187,6 +195,8 @@ const struct table table_settings = {"settings", 15, "setting", sizeof(struct se
         .chained = true, .count_states = -1};
 const struct table table_jobs = {"jobs", 16, "job", sizeof(struct job_row), COLUMNS(job_columns), 1,
         COUNTED_BY_STATE(jobs, job_row, JOB_FAILED)};
+const struct table table_smime = {"smime", 17, "userSMIMECertificate", sizeof(struct smime_row), COLUMNS(smime_columns), 1,
+        .chained = true, .count_states = -1};
 /* clang-format on */
 
 const struct table *const tables[] = {
@@ -206,6 +216,7 @@ const struct table *const tables[] = {
     &table_operations,
     &table_settings,
     &table_jobs,
+    &table_smime,
     NULL,
 };
 

@@ -46,6 +46,8 @@ static void fill(struct store *store)
                 struct job_row job = {.subject = text_format("u%u", i),
                                       .kind = text_copy("mail"),
                                       .payload = help_secret(i, 40)};
+                CLEANUP(smime_row_done)
+                struct smime_row smime = {.user = user.id, .created = i, .value = help_bytes(i, 70)};
                 struct revocation_row revocation = {.time = i, .reason = 1, .not_after = 9};
 
                 memcpy(reply.selector, help_selector(i), SELECTOR_SIZE);
@@ -64,6 +66,7 @@ static void fill(struct store *store)
                 must(store_operation_add(store, &operation));
                 must(store_reply_add(store, &reply));
                 must(store_job_push(store, &job));
+                must(store_smime_put(store, &smime));
                 must(store_revocation_add(store, &revocation));
                 help_audit(store, "test.fill", user.address);
         }

@@ -172,6 +172,41 @@ static void replies_are_given_again_until_purged(void **state)
         assert_int_equal(store_reply_find(STORE, help_selector(1), reply.digest, &found), PROBLEM_NOT_FOUND);
 }
 
+static void expired_certificates_and_smime_values_are_found(void **state)
+{
+        struct id id = help_id(4, 1);
+        CLEANUP(certificate_row_done)
+        struct certificate_row a = help_certificate(1, &id, CERTIFICATE_SIGNATURE),
+                               b = help_certificate(1, &id, CERTIFICATE_ENCRYPTION);
+        CLEANUP(smime_row_done) struct smime_row smime = {.user = id, .created = 7, .value = help_bytes(3, 900)},
+                                                 found = {0};
+        struct store_certificate_place place = {0};
+        struct seen seen;
+
+        a.not_after = b.not_after = 1000;
+        CHANGE(must(store_certificate_add(STORE, &a)); must(store_certificate_add(STORE, &b));
+               must(store_smime_put(STORE, &smime)));
+        SEEN(store_certificate_list_expired, &place, 1000, 9, &seen, see_certificate);
+        assert_int_equal(seen.count, 0);
+        SEEN(store_certificate_list_expired, &place, 1001, 9, &seen, see_certificate);
+        assert_int_equal(seen.count, 2);
+        SEEN(store_certificate_list_expired, &place, 1001, 1, &seen, see_certificate);
+        assert_int_equal(seen.count, 1);
+        place.not_after = 1000; /* of two that ended in the same second, the first was seen */
+        memcpy(place.serial, memcmp(a.serial, b.serial, SERIAL_SIZE) < 0 ? a.serial : b.serial, SERIAL_SIZE);
+        SEEN(store_certificate_list_expired, &place, 1001, 9, &seen, see_certificate);
+        assert_int_equal(seen.count, 1);
+
+        must(store_smime_find(STORE, &id, &found));
+        assert_true(bytes_equal(buf_view(&found.value), buf_view(&smime.value)));
+        buf_clear(&found.value);
+        buf_add_text(&found.value, "another");
+        CHANGE(must(store_smime_put(STORE, &found)));
+        id = help_id(4, 2);
+        smime_row_done(&found);
+        assert_int_equal(store_smime_find(STORE, &id, &found), PROBLEM_NOT_FOUND);
+}
+
 static void certificates_are_found_by_who_they_are_for(void **state)
 {
         struct id id = help_id(4, 1);
@@ -347,35 +382,75 @@ static void jobs_keep_the_order_of_their_subject(void **state)
         must(store_begin(STORE)); /* outside the audit chain: no record */
         push_job(state, "alice", "first", 10);
         push_job(state, "alice", "second", 5);
-        push_job(state, "bob", "third", 20);
+        push_job(state, "bob", "first", 20);
         must(store_commit(STORE));
         must(store_job_due(STORE, &due));
         assert_int_equal(due, 5);
         must(store_begin(STORE));
-        assert_int_equal(store_job_claim(STORE, 9, &a),
+        assert_int_equal(store_job_claim(STORE, "second", 9, &a),
                          PROBLEM_NOT_FOUND); /* the second waits for the first */
-        must(store_job_claim(STORE, 30, &a));
-        assert_string_equal(a.kind, "first");
+        must(store_job_claim(STORE, "first", 30, &a));
+        assert_string_equal(a.subject, "alice");
         assert_int_equal(a.attempts, 1);
         assert_int_equal(a.payload.len, 40);
-        must(store_job_claim(STORE, 30, &b));
-        assert_string_equal(b.kind, "third");
-        assert_int_equal(store_job_claim(STORE, 30, &c), PROBLEM_NOT_FOUND);
+        must(store_job_claim(STORE, "first", 30, &b));
+        assert_string_equal(b.subject, "bob");
+        assert_int_equal(store_job_claim(STORE, "first", 30, &c), PROBLEM_NOT_FOUND);
         free(a.error);
-        a.error = text_copy("unreachable");
+        a.error = text_copy("refused");
         must(store_job_retry(STORE, &a, 100));
-        assert_int_equal(store_job_claim(STORE, 99, &c), PROBLEM_NOT_FOUND);
+        assert_int_equal(store_job_claim(STORE, "first", 99, &c), PROBLEM_NOT_FOUND);
         must(store_job_reclaim(STORE)); /* bob's again */
         job_row_done(&b);
-        must(store_job_claim(STORE, 30, &b));
+        must(store_job_claim(STORE, "first", 30, &b));
         assert_int_equal(b.attempts, 2);
+        must(store_job_return(STORE, &b));
+        assert_int_equal(b.attempts, 1);
+        job_row_done(&b);
+        must(store_job_claim(STORE, "first", 30, &b));
         must(store_job_done(STORE, &b));
         must(store_job_fail(STORE, &a));
-        must(store_job_claim(STORE, 30, &c));
-        assert_string_equal(c.kind, "second");
+        must(store_job_claim(STORE, "second", 30, &c));
         must(store_commit(STORE));
         assert_string_equal(SEEN(store_job_list, 0, 0, 9, &seen, see_job), "first second ");
         assert_string_equal(SEEN(store_job_list, JOB_FAILED, 0, 9, &seen, see_job), "first ");
+}
+
+static void push_once(void **state, int64_t due)
+{
+        CLEANUP(job_row_done)
+        struct job_row job = {.subject = text_copy("alice"), .kind = text_copy("sync"), .due = due};
+
+        must(store_job_push_once(STORE, &job));
+}
+
+static void a_job_that_waits_is_not_pushed_twice(void **state)
+{
+        CLEANUP(job_row_done) struct job_row a = {0}, b = {0}, c = {0};
+        struct seen seen;
+
+        must(store_begin(STORE));
+        push_once(state, 10);
+        push_once(state, 20);
+        must(store_job_claim(STORE, "sync", 10, &a));
+        push_once(state, 30); /* one runs: another must follow, which sees the new state */
+        push_once(state, 40);
+        assert_string_equal(SEEN(store_job_list, 0, 0, 9, &seen, see_job), "sync sync ");
+        assert_int_equal(store_job_claim(STORE, "sync", 50, &b), PROBLEM_NOT_FOUND);
+        must(store_job_done(STORE, &a));
+        must(store_job_claim(STORE, "sync", 50, &b));
+        must(store_job_retry(STORE, &b, 1000));
+        push_once(state, 60); /* news: tried again at once */
+        job_row_done(&b);
+        must(store_job_claim(STORE, "sync", 60, &b));
+        assert_int_equal(b.attempts, 1);
+        must(store_job_fail(STORE, &b));
+        push_once(state, 70);
+        must(store_job_claim(STORE, "sync", 70, &c));
+        assert_true(c.number > b.number);
+        must(store_job_done(STORE, &c));
+        must(store_commit(STORE));
+        assert_string_equal(SEEN(store_job_list, 0, 0, 9, &seen, see_job), "");
 }
 
 static void audit_records_are_chained_and_listed(void **state)
@@ -433,10 +508,12 @@ int main(void)
             TEST(tokens_keep_their_secret_and_counters),
             TEST(replies_are_given_again_until_purged),
             TEST(certificates_are_found_by_who_they_are_for),
+            TEST(expired_certificates_and_smime_values_are_found),
             TEST(keys_are_archived_once_and_taken_once),
             TEST(operators_requests_and_approvals_are_kept),
             TEST(operations_and_settings_are_kept),
             TEST(jobs_keep_the_order_of_their_subject),
+            TEST(a_job_that_waits_is_not_pushed_twice),
             TEST(audit_records_are_chained_and_listed),
         };
 

@@ -151,6 +151,17 @@ CREATE TABLE certificates (
 ) STRICT;
 CREATE INDEX certificates_spki ON certificates (spki_hash);
 CREATE INDEX certificates_user ON certificates (user_id, kind);
+CREATE INDEX certificates_expiry ON certificates (not_after, serial) WHERE state = 1;
+
+CREATE TABLE smime (
+        user_id BLOB NOT NULL PRIMARY KEY,
+        signature_serial BLOB NOT NULL,
+        encryption_serial BLOB NOT NULL,
+        created INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        mac BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE revocations (
         number INTEGER NOT NULL PRIMARY KEY,
@@ -276,5 +287,5 @@ CREATE TABLE jobs (
         version INTEGER NOT NULL,
         mac BLOB NOT NULL
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (state, due, number);
+CREATE INDEX jobs_due ON jobs (state, kind, due, number);
 CREATE INDEX jobs_subject ON jobs (subject, number);

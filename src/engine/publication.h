@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Publication to the directory: what the entries of users are to have of us. */
+#include "engine/engine.h"
+
+/*
+ * What the directory has of this user is to be what it should be: call it in the transaction that changes his certificates, or
+ * whether he belongs to the directory. Nothing when [publish] directory is off.
+ */
+int publication_queue(struct engine *engine, const struct id *user) must_check;
+/* The same for the user of an entry, if there is one. */
+int publication_queue_entry(struct engine *engine, const struct id *guid) must_check;
+/* What an entry should have as things stand now: nothing when nobody is enrolled there, or he has left. */
+int publication_values(struct engine *engine, const struct entry_row *entry,
+                       struct msg_directory_values *ret_values) must_check;
+/* The user's userSMIMECertificate while both of its certificates are good; empty: none. */
+int publication_smime(struct engine *engine, const struct id *user, struct buf *ret_value) must_check;
+/* Certificates that have expired leave the directory; a few at a time. In a transaction. */
+int publication_sweep(struct engine *engine) must_check;

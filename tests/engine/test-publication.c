@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Publication to the directory from the engine's side: what is queued when, what is given out, and what an outage does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/publication.h"
+#include "wire/channel.h"
+#include "world.h"
+
+/* An outbound process that notes what it is given and answers when told to. */
+struct player {
+        struct world world;
+        struct channel *channel;
+        struct {
+                uint64_t id;
+                struct msg_job job;
+        } given[64];
+        size_t count;
+};
+#define PLAYER ((struct player *)*state)
+#define WORLD  (&PLAYER->world)
+
+static int player_received(void *context, struct channel *channel, struct channel_message *message)
+{
+        struct player *player = context;
+
+        if (message->kind != MSG_job)
+                return 0;
+        player->given[player->count].id = message->id;
+        must(msg_decode(job, message->payload, &player->given[player->count].job));
+        player->count++;
+        return 0;
+}
+
+static int player_closed(void *context, struct channel *channel, int result)
+{
+        return 0;
+}
+
+static const struct channel_handler handler = {.received = player_received, .closed = player_closed};
+
+static void player_forget(struct player *player)
+{
+        for (size_t i = 0; i < player->count; i++)
+                msg_done(job, &player->given[i].job);
+        player->count = 0;
+}
+
+/* Engines look for jobs at once when one was pushed, and else every second: the tests do not wait for that. */
+static void look(struct player *player)
+{
+        outbound_wake(&player->world.engine, "publish-user");
+        world_run(&player->world);
+}
+
+static void player_connect(struct player *player)
+{
+        int fds[2];
+
+        player->world.engine.config.publish_directory = true;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        must(outbound_add(&player->world.engine, 0, fds[0]));
+        must(channel_new(&player->world.loop, fds[1], &handler, player, &player->channel));
+        look(player);
+}
+
+static void player_lose(struct player *player)
+{
+        channel_close(player->channel);
+        channel_unref(TAKE(player->channel));
+        player_forget(player);
+        world_run(&player->world);
+}
+
+static void answer(struct player *player, size_t index, const struct msg_job_done *done)
+{
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+
+        must(msg_encode(job_done, done, &encoded));
+        must(channel_reply(player->channel, player->given[index].id, MSG_job_done, buf_view(&encoded)));
+}
+
+static void answer_all(struct player *player, const struct msg_job_done *done)
+{
+        for (size_t i = 0; i < player->count; i++)
+                answer(player, i, done);
+        player_forget(player);
+        world_run(&player->world);
+}
+
+static const struct msg_job_done well = {.success = true},
+                                 away = {.unreachable = true, .detail = (char[]){"ldap.example.org does not answer."}};
+
+static int set_up(void **state)
+{
+        *state = NEW(struct player);
+        world_init(WORLD);
+        world_open(WORLD);
+        world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice@example.org");
+        world_import(WORLD, "22222222222222222222222222222222", "Bob", "bob@example.org");
+        player_connect(PLAYER);
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        player_lose(PLAYER);
+        world_done(WORLD);
+        free(*state);
+        return 0;
+}
+
+static void enroll(struct world *world, const char *address, struct client *client)
+{
+        CLEANUP(token_done) struct token token = world_token(world, address);
+
+        client_init(client, &token, "enroll");
+        must(client_use(world, client));
+        world_run(world);
+}
+
+static void user_is_revoked(struct world *world, const char *address)
+{
+        struct msg_user_revoke ask = {.user = (char *)(uintptr_t)address};
+        MSG_OWN(user_revoked) reply = {0};
+
+        must(world_ask(world, ROB, MSG_user_revoke, &ask, &reply));
+        world_run(world);
+}
+
+static int64_t waiting(struct world *world)
+{
+        struct store_counts counts;
+
+        store_counts(world->engine.store, &counts);
+        return counts.jobs[JOB_WAITING];
+}
+
+static void values_given(struct player *player, size_t index, struct msg_directory_values *ret_values)
+{
+        assert_true(index < player->count);
+        assert_string_equal(player->given[index].job.kind, "publish-user");
+        must(msg_decode(directory_values, buf_view(&player->given[index].job.content), ret_values));
+}
+
+static void enrollment_and_revocation_are_published(void **state)
+{
+        CLEANUP(client_done) struct client client = {0};
+        MSG_OWN(directory_values) values = {0}, after = {0};
+
+        enroll(WORLD, "alice@example.org", &client);
+        values_given(PLAYER, 0, &values);
+        assert_string_equal(values.guid, "11111111111111111111111111111111");
+        assert_int_equal(values.certificates.count, 1);
+        assert_true(bytes_equal(buf_view(&values.certificates.at[0].value), buf_view(&client.answer.keys.at[0].certificate)));
+        assert_true(bytes_equal(buf_view(&values.issuers.at[0].value), buf_view(&WORLD->fixture.trust.issuer)));
+        answer_all(PLAYER, &well);
+        assert_int_equal(waiting(WORLD), 0);
+        user_is_revoked(WORLD, "alice@example.org");
+        values_given(PLAYER, 0, &after);
+        assert_string_equal(after.guid, values.guid);
+        assert_int_equal(after.certificates.count, 0);
+        assert_int_equal(after.issuers.count, 1);
+        answer_all(PLAYER, &well);
+}
+
+/* While one is under way nothing newer is given out for him, for others it is; then comes the state as it is then. */
+static void one_at_a_time_for_each_user(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0}, bob = {0};
+        MSG_OWN(directory_values) values = {0};
+
+        enroll(WORLD, "alice@example.org", &alice);
+        assert_int_equal(PLAYER->count, 1);
+        user_is_revoked(WORLD, "alice@example.org");
+        enroll(WORLD, "bob@example.org", &bob);
+        assert_int_equal(PLAYER->count, 2);
+        assert_int_equal(waiting(WORLD), 1);
+        answer_all(PLAYER, &well);
+        assert_int_equal(PLAYER->count, 1);
+        values_given(PLAYER, 0, &values);
+        assert_int_equal(values.certificates.count, 0);
+        answer_all(PLAYER, &well);
+        assert_int_equal(waiting(WORLD), 0);
+}
+
+static int job_look(void *context, struct job_row *row)
+{
+        *(struct job_row *)context = *row;
+        *row = (struct job_row){0};
+        return 0;
+}
+
+/* However long it is away: nothing is given up, one job asks whether it is back, and the newest state is what it gets. */
+static void an_outage_costs_nothing(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0}, bob = {0};
+        CLEANUP(job_row_done) struct job_row job = {0};
+        struct target_state *target = &WORLD->engine.outbound.targets[TARGET_DIRECTORY];
+        MSG_OWN(directory_values) values = {0};
+
+        enroll(WORLD, "alice@example.org", &alice);
+        enroll(WORLD, "bob@example.org", &bob);
+        assert_int_equal(PLAYER->count, 2);
+        answer_all(PLAYER, &away);
+        assert_int_equal(target->failures, 1); /* and not two */
+        assert_false(outbound_target_reachable(&WORLD->engine, TARGET_DIRECTORY));
+        look(PLAYER);
+        assert_int_equal(PLAYER->count, 0); /* it is given time */
+        for (unsigned i = 0; i < 1100; i++) {
+                target->until_ms = 0;
+                look(PLAYER);
+                assert_int_equal(PLAYER->count, 1); /* one asks for all */
+                answer_all(PLAYER, &away);
+        }
+        user_is_revoked(WORLD, "alice@example.org");
+        assert_int_equal(waiting(WORLD), 2);
+        must(store_job_list(WORLD->engine.store, JOB_WAITING, 0, 1, &job, job_look));
+        assert_int_equal(job.attempts, 0);
+        assert_string_equal(job.error, away.detail);
+        target->until_ms = 0;
+        look(PLAYER);
+        values_given(PLAYER, 0, &values);
+        assert_int_equal(values.certificates.count, 0); /* what is true now */
+        answer_all(PLAYER, &well);
+        assert_true(outbound_target_reachable(&WORLD->engine, TARGET_DIRECTORY));
+        assert_int_equal(PLAYER->count, 1);
+        answer_all(PLAYER, &well);
+        assert_int_equal(waiting(WORLD), 0);
+        world_verify(WORLD);
+}
+
+static void crashes_lose_no_job(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0};
+
+        enroll(WORLD, "alice@example.org", &alice);
+        assert_int_equal(PLAYER->count, 1);
+        player_forget(PLAYER);
+        channel_close(PLAYER->channel);
+        channel_unref(TAKE(PLAYER->channel));
+        world_crash(WORLD);
+        player_connect(PLAYER);
+        assert_int_equal(PLAYER->count, 1);
+        player_lose(PLAYER); /* the other side this time: tried again, a little later */
+        assert_int_equal(waiting(WORLD), 1);
+        player_connect(PLAYER);
+        assert_int_equal(PLAYER->count, 0);
+        WORLD->engine.clock_offset = 100;
+        look(PLAYER);
+        assert_int_equal(PLAYER->count, 1);
+        answer_all(PLAYER, &well);
+        assert_int_equal(waiting(WORLD), 0);
+}
+
+/* What cannot be done for one is tried later and does not hold up the others; what can never be done is kept to be seen. */
+static void failures_are_of_one_job(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0}, bob = {0};
+        struct msg_job_done forbidden = {.detail = (char[]){"Insufficient access."}}, never = {.permanent = true};
+        struct store_counts counts;
+
+        enroll(WORLD, "alice@example.org", &alice);
+        answer_all(PLAYER, &forbidden);
+        enroll(WORLD, "bob@example.org", &bob);
+        assert_int_equal(PLAYER->count, 1);
+        answer_all(PLAYER, &never);
+        store_counts(WORLD->engine.store, &counts);
+        assert_int_equal(counts.jobs[JOB_FAILED], 1);
+        assert_int_equal(counts.jobs[JOB_WAITING], 1);
+        user_is_revoked(WORLD, "bob@example.org"); /* news: another try */
+        assert_int_equal(PLAYER->count, 1);
+        answer_all(PLAYER, &well);
+        store_counts(WORLD->engine.store, &counts);
+        assert_int_equal(counts.jobs[JOB_FAILED], 0);
+}
+
+static void expired_certificates_leave(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0};
+        MSG_OWN(directory_values) values = {0};
+
+        enroll(WORLD, "alice@example.org", &alice);
+        answer_all(PLAYER, &well);
+        WORLD->engine.clock_offset = 600LL * 86400;
+        sweep_pump(&WORLD->engine);
+        look(PLAYER);
+        values_given(PLAYER, 0, &values);
+        assert_int_equal(values.certificates.count, 0);
+        answer_all(PLAYER, &well);
+        assert_int_equal(audit_count(WORLD, "server.publication", "done"), 1);
+        sweep_pump(&WORLD->engine);
+        look(PLAYER);
+        assert_int_equal(PLAYER->count, 0); /* once */
+        world_verify(WORLD);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            TEST(enrollment_and_revocation_are_published),
+            TEST(one_at_a_time_for_each_user),
+            TEST(an_outage_costs_nothing),
+            TEST(crashes_lose_no_job),
+            TEST(failures_are_of_one_job),
+            TEST(expired_certificates_leave),
+        };
+
+        log_setup("test-publication", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
