@@ -181,10 +181,12 @@ const struct command command_enroll = {
     .options = options,
     .about =
         "The signature key is made here and stays here. The password is that of your key store; you set it now.\n"
+        "A token may come in two parts, one by mail and one by hand; you need both, in any order.\n"
         "Cut off at any point, the same command completes what was begun.\n",
     .examples =
         "  vouchsafe enroll --server https://keys.example.org:8443\n"
-        "  vouchsafe enroll --server https://keys.example.org:8443 --token-file token --password-file password\n",
+        "  vouchsafe enroll --server https://keys.example.org:8443 --token-file token --password-file password\n"
+        "  vouchsafe enroll --server https://keys.example.org:8443 --token-file by-hand --token-file by-mail\n",
     .run = enroll,
 };
 

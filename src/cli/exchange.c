@@ -13,19 +13,69 @@
 #include "cli/terminal.h"
 #include "crypto/statement.h"
 
+/* Lines until the token is whole: a file may hold more of them. */
+static int token_from_fd(int fd, struct token *token)
+{
+        int r;
+
+        do {
+                CLEANUP(secret_done) struct secret line = SECRET_NONE;
+
+                TRY(secret_line_read(fd, &line));
+                if (!line.len)
+                        return 0;
+                TRY(token_add(secret_view(&line), token));
+        } while ((r = token_check_whole(token)) == PROBLEM_TOKEN_PART);
+        return PASS(r);
+}
+
+static int token_from_file(const char *path, struct token *token)
+{
+        CLEANUP(fd_closep) int fd = -1;
+
+        if (strcmp(path, "-") == 0)
+                return PASS(token_from_fd(STDIN_FILENO, token));
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return refuse(PROBLEM_NOT_FOUND, "The file %s cannot be read: %s.", path, strerror(errno));
+        return PASS(token_from_fd(fd, token));
+}
+
+static int token_from_terminal(const char *prompt, struct token *token)
+{
+        for (int part = 0; part < 2; part++) {
+                CLEANUP(secret_done) struct secret line = SECRET_NONE;
+
+                TRY(secret_ask(part == 0             ? prompt
+                               : token->secret.len ? "The other part, which came by mail"
+                                                   : "The other part, which was given to you by hand",
+                               &line));
+                if (line.len)
+                        TRY(token_add(secret_view(&line), token));
+                if (!line.len || token_check_whole(token) == 0)
+                        break;
+        }
+        return 0;
+}
+
 int token_get(const struct arguments *arguments, const char *name, const char *prompt, struct token *ret_token)
 {
         char *file_option CLEANUP(mem_freep) = text_format("%s-file", name);
-        const char *given = argument_text(arguments, name);
-        struct password_source source = {file_option, NULL, prompt, false};
-        CLEANUP(secret_done) struct secret text = SECRET_NONE;
+        size_t texts = argument_count(arguments, name), files = argument_count(arguments, file_option);
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
 
-        if (given && argument_text(arguments, file_option))
-                return refuse(PROBLEM_USAGE, "--%s and --%s are both given; one is enough.", name, file_option);
-        if (given)
-                return PASS(token_parse(bytes_text(given), ret_token));
-        TRY(password_get(arguments, &source, &text));
-        return PASS(token_parse(secret_view(&text), ret_token));
+        for (size_t i = 0; i < texts; i++)
+                TRY(token_add(bytes_text(argument_text_at(arguments, name, i)), &token));
+        for (size_t i = 0; i < files; i++)
+                TRY(token_from_file(argument_text_at(arguments, file_option, i), &token));
+        if (!texts && !files)
+                TRY(token_from_terminal(prompt, &token));
+        if (!token.secret.len && !token.mail.len)
+                return refuse(PROBLEM_USAGE, "No token was given (%s).", prompt);
+        TRY(token_check_whole(&token));
+        *ret_token = token;
+        token = TOKEN_NONE;
+        return 0;
 }
 
 int exchange_send(struct server *server, const struct token *token, struct bytes request,

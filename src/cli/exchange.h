@@ -9,13 +9,15 @@
 #include "cli/server.h"
 #include "crypto/token.h"
 
-/* From --NAME, from the first line of --NAME-file, or asked for. PROBLEM_TOKEN_TYPO before anything is sent. */
+/* From --NAME, from the first lines of --NAME-file, or asked for. Of a token in two parts both options may be given
+ * twice, a file may have a part in each of two lines, and who typed one part is asked for the other. PROBLEM_TOKEN_TYPO,
+ * PROBLEM_TOKEN_PART before anything is sent. */
 int token_get(const struct arguments *arguments, const char *name, const char *prompt,
               struct token *ret_token) must_check;
 /* clang-format off */
 #define OPTIONS_TOKEN(name, what)                                                                            \
-        {name, "TOKEN", what " (asked for if absent)", 0, false},                                           \
-        {name "-file", "FILE", "read it from the first line of FILE (- is standard input)", 0, false}
+        {name, "TOKEN", what " (asked for if absent); of one in two parts give both, each with this option", 0, true}, \
+        {name "-file", "FILE", "read it from the first line of FILE (- is standard input), or its two parts from two lines or files", 0, true}
 /* clang-format on */
 
 /* `request` is a token_request, encoded. PROBLEM_UNAUTHENTICATED when the answer is not of a server that knows the

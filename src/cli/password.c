@@ -58,8 +58,7 @@ static void quiet_end(struct quiet_terminal *quiet)
                 kill(getpid(), interrupted);
 }
 
-/* A line, straight into locked memory. */
-static int line_read(int fd, struct secret *ret_line)
+int secret_line_read(int fd, struct secret *ret_line)
 {
         CLEANUP(secret_done) struct secret line = secret_new(PASSWORD_MOST);
         size_t len = 0;
@@ -99,11 +98,16 @@ static int prompt_once(const char *prompt, const char *suffix, struct secret *re
                               prompt);
         dprintf(fd, "%s%s: ", prompt, suffix);
         TRY(quiet_begin(&quiet));
-        r = line_read(fd, &password);
+        r = secret_line_read(fd, &password);
         quiet_end(&quiet);
         TRY(r);
         *ret_password = secret_take(&password);
         return 0;
+}
+
+int secret_ask(const char *prompt, struct secret *ret_line)
+{
+        return PASS(prompt_once(prompt, "", ret_line));
 }
 
 static int check_new(const struct secret *password)
@@ -149,7 +153,7 @@ static int from_descriptor(const char *text, struct secret *ret_password)
 
         if (number_parse(bytes_text(text), 1 << 20, &number) != 0)
                 return refuse(PROBLEM_USAGE, "\"%s\" is not the number of a file descriptor.", text);
-        return PASS(line_read((int)number, ret_password));
+        return PASS(secret_line_read((int)number, ret_password));
 }
 
 static int from_file(const char *path, struct secret *ret_password)
@@ -157,11 +161,11 @@ static int from_file(const char *path, struct secret *ret_password)
         CLEANUP(fd_closep) int fd = -1;
 
         if (strcmp(path, "-") == 0)
-                return PASS(line_read(STDIN_FILENO, ret_password));
+                return PASS(secret_line_read(STDIN_FILENO, ret_password));
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return refuse(PROBLEM_NOT_FOUND, "The password file %s cannot be read: %s.", path, strerror(errno));
-        return PASS(line_read(fd, ret_password));
+        return PASS(secret_line_read(fd, ret_password));
 }
 
 bool password_given(const struct arguments *arguments, const struct password_source *source)
