@@ -119,6 +119,12 @@ struct outbound_state {
         uint64_t idle_until_ms[JOB_KINDS_MOST]; /* nothing was due */
 };
 
+/* Who matched the filter that the directory was asked last: sorted GUIDs (selection.c). */
+struct filter_answer {
+        char *text; /* NULL: none was asked */
+        struct buf guids;
+};
+
 struct front_peer;
 
 struct engine {
@@ -149,6 +155,7 @@ struct engine {
         struct heads_state heads;
         struct tls_state tls;
         struct verification verification;
+        struct filter_answer filter;
         uint64_t last_record_id;
         uint64_t asked_ms; /* when anything but the state was asked last */
         uint64_t asked, refused, refused_unrecorded, faults, enrolled, commits, commit_failures; /* for the metrics */
@@ -208,6 +215,9 @@ void crl_publish(struct engine *engine);
 void tls_set(struct engine *engine, struct bytes chain);
 void tls_pump(struct engine *engine);
 void tls_done(struct engine *engine);
+
+/* selection.c */
+void filter_forget(struct engine *engine);
 
 /* verify.c */
 void verification_init(struct engine *engine);

@@ -3,17 +3,19 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/token.h"
 
-static void row_fill(struct msg_token_item *item, const struct entry_row *entry, const struct user_row *user)
+static void row_fill(struct msg_token_item *item, const struct entry_row *entry)
 {
         char text[ID_TEXT_SIZE];
 
-        item->user = text_copy(id_text(user->row.version ? &user->id : &entry->guid, text));
+        item->user = text_copy(id_text(&entry->guid, text));
         item->name = text_copy(msg_text(entry->cn));
         item->address = text_copy(entry->addresses.count ? entry->addresses.items[0] : "");
+        item->unit = text_copy(msg_text(entry->unit));
 }
 
 int token_outcome(struct msg_token_item *item, const char *outcome, const char *detail)
@@ -71,40 +73,66 @@ static int token_issue(struct request *request, const struct user_row *user, str
         TRY(r);
         item->token = token_text(&token);
         item->expires = row.expires;
+        item->delivery = text_copy("hand");
         return 0;
 }
 
-static int enroll_permitted(const struct entry_row *entry, const struct user_row *user, struct msg_token_item *item,
-                            bool *ret_done)
+/* ---- who gets one */
+
+static int person_permitted(const struct entry_row *entry, const struct user_row *user, struct msg_token_item *item)
 {
-        *ret_done = true;
+        if (entry->kind == ENTRY_GROUP)
+                return token_outcome(item, "refused", "This is a group; group: before its name selects its members.");
+        if (entry->gone)
+                return token_outcome(item, "refused", "It has left the directory.");
         if (entry->disabled)
                 return token_outcome(item, "refused", "The directory has this entry as disabled.");
         if (!entry->addresses.count)
                 return token_outcome(item, "refused", "The directory has no mail address for it.");
         if (user->state == USER_ENROLLED)
                 return token_outcome(item, "enrolled",
-                                   "Enrolled already, and left as it is; revoke first to enroll anew.");
+                                     "Enrolled already, and left as it is; revoke first to enroll anew.");
         if (!state_permits(&user_states, (int)user->state, USER_TOKEN_ISSUED))
                 return token_outcome(item, "refused", "A recovery is under way; the user redeems that token.");
-        *ret_done = false;
         return 0;
 }
 
-int token_give(struct request *request, const struct entry_row *entry, bool dry_run, struct msg_token_item *item,
-               bool *ret_given)
+/* He has a token that can still be used, and the terms leave it to him. */
+static int token_waits(struct engine *engine, const struct user_row *user, const struct token_terms *terms,
+                       struct msg_token_item *item)
+{
+        CLEANUP(token_row_done) struct token_row token = {0};
+        char *detail CLEANUP(mem_freep) = NULL;
+        char time[TIME_TEXT_SIZE];
+        int r = user->row.version ? store_token_find_issued(engine->store, &user->id, TOKEN_ENROLL, &token)
+                                  : PROBLEM_NOT_FOUND;
+
+        if (r == PROBLEM_NOT_FOUND)
+                return 0;
+        TRY(r);
+        if (token.expires <= engine_now(engine) || (terms->renew && (!terms->since || token.created < terms->since)))
+                return 0;
+        item->expires = token.expires;
+        detail = text_format("Has a token from %s, given by %.200s; it is left as it is.",
+                             time_text(token.created, time), msg_text(token.issuer));
+        return token_outcome(item, "waiting", detail);
+}
+
+int token_give(struct request *request, const struct entry_row *entry, const struct token_terms *terms,
+               struct msg_token_item *item, bool *ret_given)
 {
         CLEANUP(user_row_done) struct user_row user = {0};
-        bool done = false;
 
         TRY(user_of_entry(request->engine, entry, &user));
-        row_fill(item, entry, &user);
-        TRY(enroll_permitted(entry, &user, item, &done));
-        *ret_given = !done;
-        if (done)
+        row_fill(item, entry);
+        TRY(person_permitted(entry, &user, item));
+        if (!item->outcome)
+                TRY(token_waits(request->engine, &user, terms, item));
+        *ret_given = !item->outcome;
+        if (item->outcome)
                 return 0;
-        if (dry_run)
-                return token_outcome(item, "would-be", "");
+        if (terms->dry_run)
+                return token_outcome(item, "new", "");
         TRY(row_advance(&user_states, &user.state, USER_TOKEN_ISSUED));
         if (user.row.version)
                 TRY(token_cancel(request->engine, &user.id, TOKEN_ENROLL));

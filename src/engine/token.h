@@ -6,7 +6,13 @@
  */
 #include "engine/people.h"
 
+struct token_terms {
+        bool dry_run;  /* only say what would become of him */
+        bool renew;    /* a token that waits is replaced … */
+        int64_t since; /* … unless it was given at or after this; 0: whenever */
+};
+
 /* What became of him stands in `item`. *ret_given: he got one (dry run: would have). */
-int token_give(struct request *request, const struct entry_row *entry, bool dry_run, struct msg_token_item *item,
-               bool *ret_given) must_check;
+int token_give(struct request *request, const struct entry_row *entry, const struct token_terms *terms,
+               struct msg_token_item *item, bool *ret_given) must_check;
 int token_outcome(struct msg_token_item *item, const char *outcome, const char *detail) must_check;

@@ -332,7 +332,7 @@ static void test_selection(void **state)
         must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &reply));
         assert_int_equal(reply.rows.count, 2);
         assert_string_equal(reply.rows.at[0].outcome, "enrolled");
-        assert_string_equal(reply.rows.at[1].outcome, "would-be");
+        assert_string_equal(reply.rows.at[1].outcome, "new");
         assert_non_null(reply.cursor);
         ask.cursor = text_copy(reply.cursor);
         must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &rest));

@@ -230,7 +230,7 @@ def test_import_reports_and_repeats(server):
     path.write_text("dn: cn=One\nnonsense\n")
     done = server.result("directory", "import", path, home="rita", status=10)
     assert str(path) in done.stderr and "Line 2" in done.stderr
-    assert server.result("user", "enroll", "unit:Import", "--dry-run", home="rita").stdout.count("would-be") == 2
+    assert server.result("user", "enroll", "unit:Import", "--dry-run", home="rita").stdout.count("new  ") == 2
 
 
 def test_wrong_passwords_and_roles(server, person):
