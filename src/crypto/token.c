@@ -113,15 +113,6 @@ struct token token_new(void)
         return token_make(0);
 }
 
-struct token token_new_split(void)
-{
-        struct token token = token_make(OF_TWO_PARTS);
-
-        token.mail = secret_random(MAIL_SIZE);
-        token.mail.data[MAIL_SIZE - 1] &= 0xf0;
-        return token;
-}
-
 void token_done(struct token *token)
 {
         secret_done(&token->secret);
@@ -148,15 +139,47 @@ static struct secret word_text(uint8_t *word, unsigned len)
         return text;
 }
 
-struct secret token_text(const struct token *token)
+static void hand_word(const struct token *token, uint8_t word[static SYMBOLS])
 {
-        uint8_t word[SYMBOLS];
-
         for (unsigned i = 0; i < TOKEN_SELECTOR_SIZE; i++)
                 word[i] = (uint8_t)symbol_of(token->selector[i]);
         for (unsigned i = 0; i < SECRET_SYMBOLS; i++)
                 word[TOKEN_SELECTOR_SIZE + i] = secret_symbol(&token->secret, i);
+}
+
+struct secret token_text(const struct token *token)
+{
+        uint8_t word[SYMBOLS];
+
+        hand_word(token, word);
         return word_text(word, SYMBOLS);
+}
+
+/* One part by hand in a thousand begins with what is right as a part by mail; then what follows is right too, since
+ * the code is linear, and both parts in one text could be taken apart in two ways. */
+static bool hand_is_ambiguous(const struct token *token)
+{
+        uint8_t word[SYMBOLS];
+        bool ambiguous;
+
+        hand_word(token, word);
+        word_complete(word, SYMBOLS);
+        ambiguous = word_is_right(word, MAIL_SYMBOLS);
+        memory_wipe(word, sizeof(word));
+        return ambiguous;
+}
+
+struct token token_new_split(void)
+{
+        struct token token = token_make(OF_TWO_PARTS);
+
+        while (hand_is_ambiguous(&token)) {
+                token_done(&token);
+                token = token_make(OF_TWO_PARTS);
+        }
+        token.mail = secret_random(MAIL_SIZE);
+        token.mail.data[MAIL_SIZE - 1] &= 0xf0;
+        return token;
 }
 
 struct secret token_mail_text(const struct token *token)
@@ -253,7 +276,7 @@ static int mail_take(const uint8_t *word, struct token *token)
         return PASS(part_take(&token->mail, &secret, "parts by mail"));
 }
 
-/* Both in one text, in either order. (One in a million reads as right both ways; then the part by hand came first.) */
+/* Both in one text, in either order. */
 static int both_take(const uint8_t *word, struct token *token)
 {
         bool first = word_is_right(word, SYMBOLS) && word[0] & OF_TWO_PARTS;
