@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -27,14 +28,27 @@ class CommandFailed(Exception):
         self.status, self.out, self.err = status, out, err
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now; held open together, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """Ports nobody listens on, and no other test takes while this process lives: each is held at another loopback address. Below those
+    that the kernel gives to clients, which would be in a listener's way."""
+    ports: list[int] = []
+    chance = random.SystemRandom()
+    while len(ports) < count:
+        port = chance.randrange(10000, 32000)
+        held, tried = socket.socket(), socket.socket()
+        try:
+            held.bind(("127.255.0.1", port))
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            held.close()
+        else:
+            _reserved.append(held)
+            ports.append(port)
+        finally:
+            tried.close()
     return ports
 
 
