@@ -294,12 +294,7 @@ static int opened_apply(struct engine *engine, const struct id *id, struct bytes
                 r = opened_strike(engine, id, &opened.struck);
         else
                 r = opened_store(engine, id, reply, opened.keys.count);
-        if (!r)
-                r = round_release(engine);
-        if (r) {
-                round_undo(engine);
-                return PASS(r);
-        }
+        TRY(round_settle(engine, r));
         if (opened.struck.count)
                 return refuse(
                     PROBLEM_PARTIAL_FALSE,
@@ -318,14 +313,10 @@ static void opening_refused(struct engine *engine, const struct id *id, int resu
 
         if (store_sealed(engine->store) || result == PROBLEM_BUSY)
                 return;
-        r = round_savepoint(engine);
-        if (!r)
-                r = engine_audit_server(engine, "request.open", id_text(id, text),
-                                        result > 0 ? problem_info(result)->code : "fault", detail);
-        if (!r)
-                r = round_release(engine);
+        r = engine_audit_alone(engine, "request.open", id_text(id, text), result > 0 ? problem_info(result)->code : "fault",
+                               detail);
         if (r)
-                round_undo(engine);
+                log_report(r, "that a request was not opened could not be recorded");
 }
 
 static void opening_replied(void *context, int result, struct bytes reply)

@@ -32,19 +32,19 @@ int engine_audit_server(struct engine *engine, const char *action, const char *s
                                                                .details = bytes_text(details)}));
 }
 
+int engine_audit_alone(struct engine *engine, const char *action, const char *subject, const char *outcome,
+                       const char *details)
+{
+        TRY(round_savepoint(engine));
+        return PASS(round_settle(engine, engine_audit_server(engine, action, subject, outcome, details)));
+}
+
 /* ---- signed heads */
 
 static int head_store(struct engine *engine, struct bytes signature)
 {
-        int r;
-
         TRY(round_savepoint(engine));
-        r = store_head_add(engine->store, &engine->heads.asked_head, signature);
-        if (r) {
-                round_undo(engine);
-                return PASS(r);
-        }
-        return PASS(round_release(engine));
+        return PASS(round_settle(engine, store_head_add(engine->store, &engine->heads.asked_head, signature)));
 }
 
 static void head_signed(void *context, int result, struct bytes reply)

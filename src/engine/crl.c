@@ -2,7 +2,8 @@
 /*
  * The revocation list. Its entries are kept in memory, sorted by serial, and grow with what the database has
  * committed; one list at a time is signed, and whatever is revoked meanwhile is on the next. Number and times are
- * durable before a list is published, so that neither ever runs back, whatever the clock does.
+ * durable before a list is published, so that the number never runs back, whatever the clock does. Times do when the
+ * clock was far ahead: nobody would take lists of the future.
  */
 #include <stdlib.h>
 
@@ -88,7 +89,7 @@ int crl_load(struct engine *engine)
         if (stored.len < CRL_HEAD_SIZE)
                 return refuse(PROBLEM_TAMPERED, "The stored revocation list is cut off.");
         crl->number = MAX(crl->number, number_at(&stored, 0));
-        crl->this_update = MAX(crl->this_update, (int64_t)number_at(&stored, 1));
+        crl->this_update = (int64_t)number_at(&stored, 1);
         crl->next_update = (int64_t)number_at(&stored, 2);
         crl->published = (int64_t)number_at(&stored, 3);
         buf_clear(&crl->der);
@@ -135,16 +136,9 @@ static int signed_commit(struct engine *engine, struct bytes der)
 {
         struct crl_state *crl = &engine->crl;
         uint64_t failures = engine->commit_failures;
-        int r;
 
         TRY(round_savepoint(engine));
-        r = signed_store(engine, der);
-        if (!r)
-                r = round_release(engine);
-        if (r) {
-                round_undo(engine);
-                return PASS(r);
-        }
+        TRY(round_settle(engine, signed_store(engine, der)));
         TRY(round_commit(engine));
         if (engine->commit_failures != failures)
                 return refuse(PROBLEM_STORAGE, "The revocation list could not be stored.");
@@ -182,7 +176,7 @@ static int crl_sign(struct engine *engine)
         int r;
 
         crl->signing_number = crl->number + 1;
-        crl->signing_this = MAX(now, crl->this_update);
+        crl->signing_this = engine_clock_is_back(engine, crl->this_update) ? now : MAX(now, crl->this_update);
         crl->signing_next = crl->signing_this + engine->config.crl_lifetime;
         crl->signing_loaded = crl->loaded;
         ask.number = crl->signing_number;
@@ -206,7 +200,7 @@ static bool crl_is_due(const struct engine *engine)
         const struct crl_state *crl = &engine->crl;
         int64_t now = engine_now(engine);
 
-        return !crl->number || crl->loaded > crl->published ||
+        return !crl->number || crl->loaded > crl->published || engine_clock_is_back(engine, crl->this_update) ||
                now >= crl->this_update + engine->config.crl_interval || now + 60 >= crl->next_update;
 }
 

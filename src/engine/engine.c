@@ -201,15 +201,8 @@ static int unsealed_record(struct engine *engine)
 
 static int unsealed_begin(struct engine *engine)
 {
-        int r;
-
         TRY(round_savepoint(engine));
-        r = unsealed_record(engine);
-        if (r) {
-                round_undo(engine);
-                return PASS(r);
-        }
-        TRY(round_release(engine));
+        TRY(round_settle(engine, unsealed_record(engine)));
         TRY(decoy_init(engine));
         return PASS(crl_load(engine));
 }

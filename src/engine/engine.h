@@ -170,6 +170,11 @@ void engine_done(struct engine *engine);
 /* Take another configuration, live; `config` is taken. Where the database is stays as it was. */
 void engine_reconfigure(struct engine *engine, struct engine_config *config);
 int64_t engine_now(const struct engine *engine);
+/* clock.c */
+/* Is this instant, which was now once, so far ahead that the clock must have been set back? */
+bool engine_clock_is_back(const struct engine *engine, int64_t last);
+/* Every second: a clock that was set back is recorded, and what waited for a time of before waits no longer. */
+int clock_watch(struct engine *engine) must_check;
 static inline struct bytes engine_server_id(const struct engine *engine)
 {
         return bytes_text(msg_text(engine->trust.server_id));
@@ -187,6 +192,8 @@ void round_done(struct engine *engine);
 int round_savepoint(struct engine *engine) must_check;
 int round_release(struct engine *engine) must_check;
 void round_undo(struct engine *engine);
+/* The end of a savepoint: released when r is 0, else undone; r, or why it could not be released. */
+int round_settle(struct engine *engine, int r) must_check;
 void round_answer(struct engine *engine, struct request *request);
 int round_commit(struct engine *engine) must_check;
 
@@ -199,6 +206,9 @@ int engine_audit(struct engine *engine, const struct audit_words *words) must_ch
 /* For what the engine does of itself: actor "server". */
 int engine_audit_server(struct engine *engine, const char *action, const char *subject, const char *outcome,
                         const char *details) must_check;
+/* In a savepoint of its own. */
+int engine_audit_alone(struct engine *engine, const char *action, const char *subject, const char *outcome,
+                       const char *details) must_check;
 void heads_pump(struct engine *engine, bool now);
 bool heads_settled(struct engine *engine); /* the last record is under a signed head */
 

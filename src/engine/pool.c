@@ -150,16 +150,10 @@ static int pooled_store(struct engine *engine, const struct msg_keeper_pooled *m
 static int pooled_apply(struct engine *engine, struct bytes reply)
 {
         MSG_OWN(keeper_pooled) made = {0};
-        int r;
 
         TRY(msg_decode(keeper_pooled, reply, &made));
         TRY(round_savepoint(engine));
-        r = pooled_store(engine, &made);
-        if (!r)
-                r = round_release(engine);
-        if (r)
-                round_undo(engine);
-        return PASS(r);
+        return PASS(round_settle(engine, pooled_store(engine, &made)));
 }
 
 static void pooled(void *context, int result, struct bytes reply)

@@ -17,6 +17,15 @@ int round_release(struct engine *engine)
         return PASS(store_release(engine->store));
 }
 
+int round_settle(struct engine *engine, int r)
+{
+        if (!r)
+                r = round_release(engine);
+        if (r)
+                round_undo(engine);
+        return PASS(r);
+}
+
 void round_undo(struct engine *engine)
 {
         if (store_in_transaction(engine->store))

@@ -111,13 +111,9 @@ void sweep_pump(struct engine *engine)
         sweep->engine = engine;
         r = round_savepoint(engine);
         if (!r)
-                r = sweep_run(sweep);
-        if (!r)
-                r = round_release(engine);
-        if (r) {
+                r = round_settle(engine, sweep_run(sweep));
+        if (r)
                 log_report(r, "what expired could not be swept");
-                round_undo(engine);
-        }
         for (size_t i = 0; i < sweep->token_count; i++)
                 token_row_done(&sweep->tokens[i]);
         for (size_t i = 0; i < sweep->request_count; i++)

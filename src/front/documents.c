@@ -118,7 +118,8 @@ bool document_is_current(const struct document *document, struct bytes if_none_m
                 return tags_have(if_none_match, document->etag);
         int64_t since = http_date_parse(if_modified_since);
 
-        return document->modified && since >= document->modified;
+        /* Exactly: a list may be older than one that was published while the clock was ahead. */
+        return document->modified && since == document->modified;
 }
 
 const char *http_date(int64_t instant, char text[static HTTP_DATE_SIZE])

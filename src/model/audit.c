@@ -106,6 +106,11 @@ int audit_record_parse(struct bytes bytes, struct audit_record *ret_record)
         return 0;
 }
 
+bool audit_sets_clock(const struct audit_record *record)
+{
+        return bytes_equal(record->actor, bytes_text("server")) && bytes_equal(record->action, bytes_text(AUDIT_CLOCK));
+}
+
 void audit_chain_start(const struct audit_crypto *crypto, struct bytes server_id,
                        uint8_t ret_hash[static HASH_SIZE])
 {
@@ -264,7 +269,7 @@ static int read_record(struct reader *reader, struct bytes content)
                 return refuse(PROBLEM_TAMPERED,
                               "Record %lld was altered, or does not follow the one before it",
                               (long long)record.seq);
-        if (record.time < summary->last.time)
+        if (record.time < summary->last.time && !audit_sets_clock(&record))
                 return refuse(PROBLEM_TAMPERED, "Record %lld is older than the one before it",
                               (long long)record.seq);
         summary->last.seq = record.seq;
@@ -295,8 +300,8 @@ static int read_head(struct reader *reader, struct bytes content)
                 return refuse(PROBLEM_TAMPERED,
                               "The signed head %lld does not fit the record that it follows, number %lld",
                               (long long)head.seq, (long long)summary->last.seq);
-        if (head.time < summary->signed_head.time)
-                return refuse(PROBLEM_TAMPERED, "The signed head %lld is older than the one before it",
+        if (head.time != summary->last.time)
+                return refuse(PROBLEM_TAMPERED, "The signed head %lld is of another time than the record that it follows",
                               (long long)head.seq);
         audit_head_message(summary->server_id, &head, &message);
         r = reader->crypto->check(reader->crypto->context, buf_view(&reader->certificates),

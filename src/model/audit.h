@@ -61,6 +61,9 @@ struct audit_crypto {
 void audit_record_add(struct buf *out, const struct audit_record *record);
 /* Strict; PROBLEM_MALFORMED. */
 int audit_record_parse(struct bytes bytes, struct audit_record *ret_record) must_check;
+/* The time of records never runs back but at this one, by which a server says that its clock was set back. */
+#define AUDIT_CLOCK "server.clock"
+bool audit_sets_clock(const struct audit_record *record);
 void audit_chain_start(const struct audit_crypto *crypto, struct bytes server_id, uint8_t ret_hash[static HASH_SIZE]);
 void audit_record_hash(const struct audit_crypto *crypto, const uint8_t previous[static HASH_SIZE],
                        struct bytes encoded, uint8_t ret_hash[static HASH_SIZE]);

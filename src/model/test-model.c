@@ -150,6 +150,10 @@ struct piece {
         size_t start, end;
 };
 
+/* The record whose time runs back, and who wrote it; 0: none. */
+static int back_at;
+static const char *back_actor = "server";
+
 /* Records from..to with a signed head after every second; pieces[i] is where record i stands. */
 static struct buf test_file(int from, int to, struct piece *ret_pieces)
 {
@@ -171,6 +175,12 @@ static struct buf test_file(int from, int to, struct piece *ret_pieces)
                     .action = TEXT("user.enroll"),
                     .outcome = TEXT("done"),
                 };
+                if (back_at && i >= back_at)
+                        record.time -= 500;
+                if (i == back_at) {
+                        record.actor = bytes_text(back_actor);
+                        record.action = TEXT(AUDIT_CLOCK);
+                }
                 snprintf(subject, sizeof(subject), "user %d", i);
                 record.subject = bytes_text(subject);
                 audit_change_add(&changes, &change);
@@ -264,6 +274,24 @@ static void altered_audit_files_are_named(void **state)
         expect_broken(&file, "signed head 4");
 }
 
+static void time_runs_back_only_where_the_server_says_so(void **state)
+{
+        struct piece p[8];
+        struct audit_summary summary;
+        CLEANUP(buf_done) struct buf file = BUF_NONE;
+
+        back_at = 4;
+        file = test_file(1, 6, p);
+        assert_int_equal(audit_verify(buf_view(&file), &test_crypto, NULL, &summary), 0);
+        assert_int_equal(summary.last.time, 1006 - 500);
+        buf_done(&file);
+        back_actor = "operator:a";
+        file = test_file(1, 6, p);
+        expect_broken(&file, "Record 4 is older than the one before it");
+        back_actor = "server";
+        back_at = 0;
+}
+
 /* No prefix of a file and no file with one bit turned passes. */
 static void every_bit_of_an_audit_file_counts(void **state)
 {
@@ -292,6 +320,7 @@ int main(void)
             cmocka_unit_test(roles_have_names),
             cmocka_unit_test(whole_audit_files_verify),
             cmocka_unit_test(altered_audit_files_are_named),
+            cmocka_unit_test(time_runs_back_only_where_the_server_says_so),
             cmocka_unit_test(every_bit_of_an_audit_file_counts),
         };
 

@@ -72,7 +72,8 @@ int store_audit_append(struct store *store, const struct audit_record *given, in
         if (chain->seq == 0)
                 audit_chain_start(&crypto, buf_view(&store->server_id), chain->hash);
         record.seq = chain->seq + 1;
-        record.time = MAX(record.time, chain->time);
+        if (!audit_sets_clock(&record))
+                record.time = MAX(record.time, chain->time);
         record.changes = buf_view(&store->changes);
         TRY(audit_check(&record));
         audit_row_hash(store, &record, chain->hash, hash);

@@ -97,19 +97,31 @@ int store_job_fail(struct store *store, struct job_row *row)
         return PASS(row_update(store, &table_jobs, row));
 }
 
-int store_job_reclaim(struct store *store)
+/* Those of a state that are due after an instant wait, `due` then at the latest. */
+static int jobs_wait(struct store *store, int state, int64_t after, int64_t due)
 {
         CLEANUP(rows_done) struct rows rows = {0};
 
-        TRY(rows_select(store, &table_jobs, "WHERE state = 2 AND number > $1 ORDER BY number",
-                        VALUES(NUMBER(0)), &rows));
+        TRY(rows_select(store, &table_jobs, "WHERE state = $1 AND due > $2 ORDER BY number",
+                        VALUES(NUMBER(state), NUMBER(after)), &rows));
         for (size_t i = 0; i < rows.count; i++) {
                 struct job_row *row = &((struct job_row *)(void *)rows.items)[i];
 
                 row->state = JOB_WAITING;
+                row->due = MIN(row->due, due);
                 TRY(row_update(store, &table_jobs, row));
         }
         return 0;
+}
+
+int store_job_reclaim(struct store *store)
+{
+        return PASS(jobs_wait(store, JOB_RUNNING, -1, INT64_MAX));
+}
+
+int store_job_hasten(struct store *store, int64_t now)
+{
+        return PASS(jobs_wait(store, JOB_WAITING, now, now));
 }
 
 int store_job_due(struct store *store, int64_t *ret_due)

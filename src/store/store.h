@@ -286,6 +286,8 @@ int store_job_return(struct store *store, struct job_row *row) must_check;
 int store_job_fail(struct store *store, struct job_row *row) must_check;
 /* After a start: running ones wait again, since who ran them is gone. */
 int store_job_reclaim(struct store *store) must_check;
+/* Those that wait beyond `now` do so no longer: it was another clock that told them to. */
+int store_job_hasten(struct store *store, int64_t now) must_check;
 /* When the next is due; 0: nothing waits. */
 int store_job_due(struct store *store, int64_t *ret_due) must_check;
 int store_job_list(struct store *store, int state, int64_t after, size_t most, void *context,

@@ -163,7 +163,7 @@ static int verify_record(struct store_verify *verify, const struct audit_row *ro
         else if (!gap && !bytes_equal(row->hash, bytes_of(hash, HASH_SIZE)))
                 TRY(found_record(verify, row->record.seq,
                                  "was altered, or does not follow the one before it"));
-        else if (row->record.time < head->time)
+        else if (row->record.time < head->time && !audit_sets_clock(&row->record))
                 TRY(found_record(verify, row->record.seq, "is older than the one before it"));
         TRY(verify_changes(verify, &row->record));
         head->seq = row->record.seq;
@@ -223,8 +223,9 @@ int verify_chain(struct store_verify *verify, size_t most, bool *ret_done)
 
 /* ---- signed heads ---- */
 
+/* `hash` and `time` are those of the audit record of its number. */
 static int verify_head(struct store_verify *verify, const struct audit_head *head, struct bytes signature,
-                       struct bytes hash)
+                       struct bytes hash, int64_t time)
 {
         char key[24];
         const char *wrong = NULL;
@@ -232,13 +233,12 @@ static int verify_head(struct store_verify *verify, const struct audit_head *hea
         snprintf(key, sizeof(key), "%lld", (long long)head->seq);
         if (!bytes_equal(hash, bytes_of(head->hash, HASH_SIZE)))
                 wrong = "does not fit the audit record of its number";
-        else if (head->time < verify->head_time)
-                wrong = "is older than the one before it";
+        else if (head->time != time)
+                wrong = "is of another time than the audit record of its number";
         else if (verify->options.check_head &&
                  verify->options.check_head(verify->options.context, head, signature) != 0)
                 wrong = "does not have the keeper's signature";
         verify->head_seq = head->seq;
-        verify->head_time = head->time;
         verify->progress.done++;
         return wrong ? PASS(verify_found(verify, FINDING_HEAD, "heads", key, "The signed head %s %s", key,
                                          wrong))
@@ -250,7 +250,8 @@ int verify_heads(struct store_verify *verify, size_t most, bool *ret_done)
         CLEANUP(query_done)
         struct query query = query_of(&verify->store->db,
                                       "SELECT heads.seq, heads.time, heads.hash, heads.signature, "
-                                      "(SELECT audit.hash FROM audit WHERE audit.seq = heads.seq) FROM heads "
+                                      "(SELECT audit.hash FROM audit WHERE audit.seq = heads.seq), "
+                                      "(SELECT audit.time FROM audit WHERE audit.seq = heads.seq) FROM heads "
                                       "WHERE seq > $1 ORDER BY seq LIMIT $2",
                                       VALUES(NUMBER(verify->head_seq), NUMBER((int64_t)most)));
         struct audit_head head;
@@ -263,7 +264,7 @@ int verify_heads(struct store_verify *verify, size_t most, bool *ret_done)
                 if (!more)
                         break;
                 head_columns(&query, &head, &signature);
-                TRY(verify_head(verify, &head, signature, query_bytes(&query, 4)));
+                TRY(verify_head(verify, &head, signature, query_bytes(&query, 4), query_number(&query, 5)));
         }
         verify->heads += (int64_t)count;
         *ret_done = count < most;

@@ -13,7 +13,7 @@ struct store_verify {
         enum verify_phase phase;
         struct store_verify_progress progress;
         struct ledger ledger;
-        int64_t head_seq, head_time; /* the last signed head seen */
+        int64_t head_seq;            /* the last signed head seen */
         int64_t heads;               /* how many */
         bool end_named;              /* that the chain's end does not fit was reported */
 
