@@ -101,6 +101,39 @@ static int missing(const char *name, const char *section, const char *key, const
         return refuse(PROBLEM_CONFIGURATION, "%s: [%s] %s is missing: %s", name, section, key, what);
 }
 
+static int directory_check(const char *name, const struct config *config)
+{
+        const char *bind = config->directory.bind;
+
+        if (strcmp(config->directory.kind, "ldap") != 0)
+                return 0;
+        if (!config->directory.servers.count)
+                return missing(name, "directory", "servers", "name the LDAP servers, as ldaps://ldap.example.org.");
+        if (!*config->directory.base)
+                return missing(name, "directory", "base", "say below what people are, as dc=example,dc=org.");
+        for (size_t i = 0; i < config->directory.servers.count; i++) {
+                const char *url = config->directory.servers.at[i];
+
+                if (strncmp(url, "ldap://", 7) != 0 && strncmp(url, "ldaps://", 8) != 0 &&
+                    strncmp(url, "ldapi://", 8) != 0)
+                        return refuse(PROBLEM_CONFIGURATION,
+                                      "%s: [directory] servers takes URLs that begin with ldap://, ldaps:// or "
+                                      "ldapi://, not \"%s\".",
+                                      name, url);
+        }
+        if (strcmp(bind, "simple") == 0 && !*config->directory.bind_dn)
+                return missing(name, "directory", "bind-dn", "it is needed when bind = simple.");
+        if (strcmp(bind, "simple") == 0 && !*config->directory.bind_password_file)
+                return missing(name, "directory", "bind-password-file", "it is needed when bind = simple.");
+        if (strcmp(bind, "gssapi") == 0 && (!*config->directory.keytab || !*config->directory.principal))
+                return missing(name, "directory", *config->directory.keytab ? "principal" : "keytab",
+                               "it is needed when bind = gssapi.");
+        if (!*config->directory.certificate != !*config->directory.key)
+                return missing(name, "directory", *config->directory.key ? "certificate" : "key",
+                               "give both, or neither.");
+        return 0;
+}
+
 /* What no option can check alone. */
 static int config_check(const char *name, const struct config *config)
 {
@@ -130,7 +163,7 @@ static int config_check(const char *name, const struct config *config)
                               "%s: [server] url starts with http:// (revocation lists are signed, "
                               "and fetching them over TLS could not end).",
                               name);
-        return 0;
+        return PASS(directory_check(name, config));
 }
 
 int config_parse(const char *name, const char *text, struct config *ret_config)
