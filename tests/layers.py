@@ -14,14 +14,15 @@ MAY = {
     "store": {"base", "wire", "crypto", "model"},
     "protocol": {"base", "wire", "crypto", "model"},
     "mail": {"base", "crypto"},
+    "ldap": {"base", "config", "wire", "crypto"},
     "keeper": {"base", "config", "wire", "crypto", "model"},
     "engine": {"base", "config", "wire", "crypto", "model", "store"},
     "net": {"base"},
     "front": {"base", "config", "wire", "net", "protocol"},
     "ldapd": {"base", "config", "wire", "net"},
-    "outbound": {"base", "config", "wire"},
+    "outbound": {"base", "config", "wire", "ldap"},
     "supervisor": {"base", "config", "wire"},
-    "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail"},
+    "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail", "ldap"},
 }
 # System headers that only these layers may see.
 ONLY = {
@@ -31,6 +32,7 @@ ONLY = {
     r"lber": {"ldapd"},
     r"sqlite3|libpq": {"store"},
     r"curl/": {"cli", "outbound"},
+    r"ldap\.h|sasl/|krb5": {"ldap", "outbound"},
     r"jansson": {"protocol", "front", "cli"},
     r"gmime/|glib": {"mail"},
     r"argon2": {"crypto"},

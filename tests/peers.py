@@ -362,6 +362,7 @@ class SambaAd:
 	tls keyfile = {key}
 	tls cafile = {self.authority.certificate}
 	tls priority = NORMAL
+	ldap server require strong auth = allow_sasl_over_tls
 """).replace("\tserver services = s3fs", "\t# server services = s3fs"))
 
     def start(self):
