@@ -37,7 +37,9 @@ struct signer_digest {
         const char *micalg;
 };
 int signer_digest_choose(const struct mail_own_key *signer, struct signer_digest *ret_digest) must_check;
-void signer_digest_algorithm_add(struct buf *out, const struct signer_digest *digest);
+void signer_digests_add(struct buf *out, const struct signer_digest *digest); /* DigestAlgorithmIdentifiers: this one */
+/* Append SignedData without its content, in DER; `tail` is signer_tail_add()'s. */
+void cms_detached_add(struct buf *out, const struct signer_digest *digest, struct bytes tail);
 /* Append what follows the content in SignedData: certificates and the SET of one SignerInfo, with signed attributes for this digest. */
 int signer_tail_add(struct buf *out, const struct mail_keys *keys, const struct signer_digest *digest, struct bytes hash,
                     int64_t now) must_check;

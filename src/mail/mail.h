@@ -21,6 +21,15 @@
  */
 #include "crypto/certificate.h"
 
+enum mail_capability { /* what a program reads; from SMIMECapabilities (RFC 8551 2.5.2) */
+        MAIL_READS_AES128_CBC = 1 << 0,
+        MAIL_READS_AES256_CBC = 1 << 1,
+        MAIL_READS_AES128_GCM = 1 << 2,
+        MAIL_READS_AES256_GCM = 1 << 3,
+        MAIL_READS_OAEP = 1 << 4,
+        MAIL_READS_EVERYTHING = (1 << 5) - 1, /* what our own readers read */
+};
+
 struct mail_own_key {
         const struct certificate *certificate;
         EVP_PKEY *key;
@@ -40,14 +49,7 @@ struct mail_keys {
          */
         int (*crl)(void *context, const struct certificate *certificate, const struct certificate *issuer, struct buf *ret_der);
         void *crl_context;
-};
-
-enum mail_capability { /* what a program reads; from SMIMECapabilities (RFC 8551 2.5.2) */
-        MAIL_READS_AES128_CBC = 1 << 0,
-        MAIL_READS_AES256_CBC = 1 << 1,
-        MAIL_READS_AES128_GCM = 1 << 2,
-        MAIL_READS_AES256_GCM = 1 << 3,
-        MAIL_READS_OAEP = 1 << 4,
+        unsigned capabilities;                    /* that a signature tells of (enum mail_capability); 0: everything */
 };
 
 struct mail_recipient {
@@ -105,6 +107,11 @@ void mail_report_done(struct mail_report *report);
 /* `report` is initialised by each of these, on every path, and released by the caller. An output of -1 only checks. */
 int mail_sign(int input, int output, const struct mail_keys *keys, const struct mail_options *options,
               struct mail_report *report) must_check;
+/*
+ * A userSMIMECertificate (RFC 2798 2.8) of signer, encryption, chain and capabilities: DER, without content. It goes where all programs of a
+ * directory read it: say there only what the mail program of this person surely reads. smime.h reads it.
+ */
+int mail_smime_value(const struct mail_keys *keys, int64_t now, struct buf *ret_der) must_check;
 /* One letter for all. PROBLEM_MAIL_NO_RECIPIENT when a certificate cannot be encrypted for, and nothing is written. */
 int mail_encrypt(int input, int output, const struct mail_recipient *recipients, size_t recipient_count,
                  const struct mail_options *options, struct mail_report *report) must_check;

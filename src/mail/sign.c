@@ -53,14 +53,6 @@ static int tail_make(struct signing *signing, struct buf *out)
         return PASS(signer_tail_add(out, signing->keys, &signing->digest, bytes_of(hash, len), signing->now));
 }
 
-static void digests_add(struct buf *out, const struct signing *signing)
-{
-        size_t set = der_begin(out, DER_SET);
-
-        signer_digest_algorithm_add(out, &signing->digest);
-        der_end(out, set);
-}
-
 /* ---- in the clear */
 
 static int clear_begin(struct signing *signing)
@@ -97,7 +89,6 @@ static int clear_finish(struct sink *sink)
         struct sink *out = &signing->writer.out.sink;
         CLEANUP(buf_done) struct buf text = BUF_NONE, der = BUF_NONE, tail = BUF_NONE;
         const char *eol = signing->writer.eol;
-        size_t info, explicit, body, inner;
 
         TRY(sink_finish(&signing->lines.sink));
         TRY(tail_make(signing, &tail));
@@ -108,19 +99,7 @@ static int clear_finish(struct sink *sink)
         buf_add_format(&text, "Content-Disposition: attachment; filename=\"smime.p7s\"%s%s", eol, eol);
         TRY(sink_write_bytes(out, buf_view(&text)));
 
-        info = der_begin(&der, DER_SEQUENCE);
-        der_add_oid(&der, oid_signed_data);
-        explicit = der_begin(&der, DER_CONTEXT_CONSTRUCTED(0));
-        body = der_begin(&der, DER_SEQUENCE);
-        der_add_small(&der, 1);
-        digests_add(&der, signing);
-        inner = der_begin(&der, DER_SEQUENCE);
-        der_add_oid(&der, oid_data);
-        der_end(&der, inner);
-        buf_add_bytes(&der, buf_view(&tail));
-        der_end(&der, body);
-        der_end(&der, explicit);
-        der_end(&der, info);
+        cms_detached_add(&der, &signing->digest, buf_view(&tail));
         TRY(sink_write_bytes(&signing->base64.sink, buf_view(&der)));
         TRY(base64_encoder_end(&signing->base64));
         buf_clear(&text);
@@ -143,7 +122,7 @@ static int opaque_begin(struct signing *signing)
         TRY(writer_header(&signing->writer, buf_view(&text)));
         cms_begin_info(&front, oid_signed_data);
         der_add_small(&front, 1);
-        digests_add(&front, signing);
+        signer_digests_add(&front, &signing->digest);
         cms_begin_encapsulated(&front);
         return PASS(sink_write_bytes(&signing->base64.sink, buf_view(&front)));
 }

@@ -28,9 +28,35 @@ int signer_digest_choose(const struct mail_own_key *signer, struct signer_digest
         return 0;
 }
 
-void signer_digest_algorithm_add(struct buf *out, const struct signer_digest *digest)
+static void signer_digest_algorithm_add(struct buf *out, const struct signer_digest *digest)
 {
         der_add_algorithm(out, digest->oid, false);
+}
+
+void signer_digests_add(struct buf *out, const struct signer_digest *digest)
+{
+        size_t set = der_begin(out, DER_SET);
+
+        signer_digest_algorithm_add(out, digest);
+        der_end(out, set);
+}
+
+void cms_detached_add(struct buf *out, const struct signer_digest *digest, struct bytes tail)
+{
+        size_t info = der_begin(out, DER_SEQUENCE), explicit, body, inner;
+
+        der_add_oid(out, oid_signed_data);
+        explicit = der_begin(out, DER_CONTEXT_CONSTRUCTED(0));
+        body = der_begin(out, DER_SEQUENCE);
+        der_add_small(out, 1);
+        signer_digests_add(out, digest);
+        inner = der_begin(out, DER_SEQUENCE);
+        der_add_oid(out, oid_data);
+        der_end(out, inner);
+        buf_add_bytes(out, tail);
+        der_end(out, body);
+        der_end(out, explicit);
+        der_end(out, info);
 }
 
 /* ---- attributes: a SET OF, whose members DER sorts by their encoding */
@@ -79,16 +105,22 @@ static void attributes_write(struct attributes *attributes, uint8_t tag, struct 
         der_end(out, set);
 }
 
-/* RFC 8551 2.5.2: what our readers read, the preferred first. */
-static void capabilities_write(struct buf *out)
+/* RFC 8551 2.5.2: the preferred first. */
+static void capabilities_write(struct buf *out, unsigned capabilities)
 {
+        static const struct {
+                const struct bytes *oid;
+                unsigned capability;
+        } table[] = {
+            {&oid_aes256_gcm, MAIL_READS_AES256_GCM}, {&oid_aes128_gcm, MAIL_READS_AES128_GCM},
+            {&oid_aes256_cbc, MAIL_READS_AES256_CBC}, {&oid_aes128_cbc, MAIL_READS_AES128_CBC},
+            {&oid_rsa_oaep, MAIL_READS_OAEP},
+        };
         size_t sequence = der_begin(out, DER_SEQUENCE);
 
-        der_add_algorithm(out, oid_aes256_gcm, false);
-        der_add_algorithm(out, oid_aes128_gcm, false);
-        der_add_algorithm(out, oid_aes256_cbc, false);
-        der_add_algorithm(out, oid_aes128_cbc, false);
-        der_add_algorithm(out, oid_rsa_oaep, false);
+        for (size_t i = 0; i < ARRAY_LEN(table); i++)
+                if (capabilities & table[i].capability)
+                        der_add_algorithm(out, *table[i].oid, false);
         der_end(out, sequence);
 }
 
@@ -125,7 +157,7 @@ static void attributes_make(struct attributes *attributes, const struct mail_key
         der_add_time(&value, now);
         attribute_add(attributes, oid_signing_time, &value);
         buf_clear(&value);
-        capabilities_write(&value);
+        capabilities_write(&value, keys->capabilities ? keys->capabilities : MAIL_READS_EVERYTHING);
         attribute_add(attributes, oid_smime_capabilities, &value);
         buf_clear(&value);
         signing_certificate_write(&value, keys->signer.certificate);
@@ -134,6 +166,9 @@ static void attributes_make(struct attributes *attributes, const struct mail_key
                 buf_clear(&value);
                 der_add_issuer_and_serial(&value, DER_CONTEXT_CONSTRUCTED(0), keys->encryption);
                 attribute_add(attributes, oid_encrypt_key_preference, &value);
+                buf_clear(&value);
+                der_add_issuer_and_serial(&value, DER_SEQUENCE, keys->encryption);
+                attribute_add(attributes, oid_microsoft_encrypt_key_preference, &value);
         }
 }
 
