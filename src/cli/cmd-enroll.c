@@ -13,6 +13,7 @@
 #include "cli/keystore.h"
 #include "cli/session.h"
 #include "cli/show.h"
+#include "cli/smime.h"
 #include "cli/table.h"
 #include "crypto/certificate.h"
 #include "protocol/writer.h"
@@ -111,6 +112,24 @@ static int show_result(const struct arguments *arguments, const char *purpose, c
         return PASS(show_json_of(client_config, &shown));
 }
 
+/* What mail programs read in the directory. The enrollment stands without it: it is handed in later then. */
+static int hand_in(const struct enrolled *enrolled)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+        CLEANUP(server_done) struct server server = {0};
+        MSG_OWN(client_config) config = {0};
+        char *folder CLEANUP(mem_freep) = NULL, *path CLEANUP(mem_freep) = NULL;
+
+        TRY(address_parse(bytes_text(enrolled->answer.addresses.at[0]), &key));
+        TRY(user_folder(buf_text(&key), &folder));
+        path = text_format("%s/config", folder);
+        TRY(home_record_read(path, msg_record_client_config(), &config));
+        TRY(smime_make(folder, &config, &enrolled->store, SMIME_CAPABILITIES));
+        server_init(&server, msg_text(config.server), buf_view(&config.root), buf_view(&config.issuer));
+        server.ticket = buf_copy_of(buf_view(&config.ticket));
+        return PASS(smime_hand_in(&server, folder));
+}
+
 static int use_token(const struct arguments *arguments, const char *purpose, const struct token *token)
 {
         CLEANUP(secret_done) struct secret password = SECRET_NONE;
@@ -120,6 +139,7 @@ static int use_token(const struct arguments *arguments, const char *purpose, con
         CLEANUP(server_done) struct server server = {0};
         char *path CLEANUP(mem_freep) = NULL;
         const char *url = argument_text(arguments, "server");
+        int r;
 
         TRY(home_path(&path, "pending/%s", token->selector));
         TRY(pending_begin(arguments, purpose, token, path, &password, &pending));
@@ -133,6 +153,10 @@ static int use_token(const struct arguments *arguments, const char *purpose, con
         TRY(enroll_store(&pending, &password, &enrolled));
         if (unlink(path) < 0 && errno != ENOENT)
                 return fault(errno, "The file %s cannot be removed", path);
+        r = hand_in(&enrolled);
+        if (r != 0 && r != PROBLEM_STATE) /* of who was revoked, nothing is to be published */
+                tell("What the directory is to say of you was not handed in (%s); you need not do anything about it.",
+                     report_text());
         return PASS(show_result(arguments, purpose, &enrolled));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe keys list | export | password */
+/* vouchsafe keys list | export | password | publish */
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +10,7 @@
 #include "cli/keystore.h"
 #include "cli/session.h"
 #include "cli/show.h"
+#include "cli/smime.h"
 #include "cli/table.h"
 #include "crypto/certificate.h"
 #include "crypto/pkcs12.h"
@@ -268,4 +269,41 @@ const struct command command_keys_password = {
     .options = password_options,
     .examples = "  vouchsafe keys password\n",
     .run = password,
+};
+
+/* ---- publish ---------------------------------------------------------------------------------------------- */
+
+static int publish(struct arguments *arguments)
+{
+        unsigned capabilities = SMIME_CAPABILITIES;
+        CLEANUP(opened_done) struct opened opened = {0};
+        CLEANUP(session_done) struct session session = {0};
+
+        if (argument_flag(arguments, "gcm"))
+                capabilities |= MAIL_READS_AES256_GCM | MAIL_READS_AES128_GCM;
+        TRY(open_store(arguments, &opened));
+        TRY(session_user(arguments, &session));
+        TRY(smime_make(opened.folder, &session.config, &opened.store, capabilities));
+        TRY(smime_hand_in(&session.server, opened.folder));
+        say("The server has what mail programs are to find of your keys in the directory.");
+        return 0;
+}
+
+static const struct command_option publish_options[] = {
+    OPTION_USER,
+    {"gcm", NULL, "your mail program reads AES-GCM", 0, false},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
+};
+
+const struct command command_keys_publish = {
+    .noun = "keys",
+    .verb = "publish",
+    .summary = "Hand in anew what the directory says of your keys",
+    .operands = "",
+    .options = publish_options,
+    .about = "Mail programs read there (userSMIMECertificate) whom to encrypt for, and how. It is signed by you and handed in by\n"
+             "itself when you enroll; this is for changing what your mail program is said to read, and for making sure.\n",
+    .examples = "  vouchsafe keys publish\n  vouchsafe keys publish --gcm\n",
+    .run = publish,
 };

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/home.h"
+#include "cli/smime.h"
 #include "crypto/crl.h"
 
 enum { BATCH = 100, CONNECT_SECONDS = 4, SETTLED_SECONDS = 3 };
@@ -119,6 +120,8 @@ int directory_find(struct session *session, const struct msg_texts *addresses, b
                 session->away = text_copy(report_text());
                 r = 0;
         }
+        else if (r == 0)
+                smime_remember(session);
         if (r == 0)
                 return 0;
         for (size_t i = 0; i < addresses->count; i++)

@@ -18,6 +18,7 @@ static const struct request_entry kinds[] = {
     {MSG_authority, WHO_ANYONE, 0, REQUEST_SEALED | REQUEST_PUBLIC, "authority", authority_handle},
     {MSG_token_use, WHO_TOKEN, 0, REQUEST_OWN_WAY | REQUEST_SECRET, "token.use", token_use_handle},
     {MSG_certificate_find, WHO_TICKET, EVERYBODY, 0, "certificate.find", certificate_find_handle},
+    {MSG_smime_put, WHO_TICKET, EVERYBODY, REQUEST_OWN_WAY, "smime.put", smime_put_handle},
     {MSG_directory_import, WHO_OPERATOR, REGISTRARS, REQUEST_CHANGES, "directory.import", directory_import_handle},
     {MSG_directory_list, WHO_OPERATOR, EVERYBODY, 0, "directory.list", directory_list_handle},
     {MSG_user_enroll, WHO_OPERATOR, REGISTRARS, REQUEST_CHANGES, "user.enroll", user_enroll_handle},

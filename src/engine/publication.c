@@ -100,7 +100,7 @@ static int values_of_user(struct engine *engine, const struct entry_row *entry, 
 {
         CLEANUP(user_row_done) struct user_row user = {0};
         struct collecting collecting = {engine, values};
-        int r = store_user_find_guid(engine->store, &entry->guid, &user);
+        int r = entry->gone ? PROBLEM_NOT_FOUND : store_user_find_guid(engine->store, &entry->guid, &user);
 
         if (r == PROBLEM_NOT_FOUND)
                 return 0;

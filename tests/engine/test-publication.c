@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/publication.h"
+#include "mail/mail.h"
 #include "wire/channel.h"
 #include "world.h"
 
@@ -301,6 +302,88 @@ static void expired_certificates_leave(void **state)
         world_verify(WORLD);
 }
 
+/* ---- userSMIMECertificate */
+
+/* As the client makes it: signed with `key`, of the certificates of these two answers. */
+static void smime_value(struct player *player, EVP_PKEY *key, const struct client *signer, const struct client *other,
+                        struct buf *ret_value)
+{
+        CLEANUP(certificate_done) struct certificate signature = {0}, encryption = {0};
+        CLEANUP(cert_list_done) struct cert_list chain = {0};
+        struct mail_keys keys = {.signer = {&signature, key}, .signer_chain = &chain, .encryption = &encryption};
+
+        must(certificate_parse(buf_view(&signer->answer.signature_certificate), &signature));
+        must(certificate_parse(buf_view(&other->answer.keys.at[0].certificate), &encryption));
+        must(cert_list_add(&chain, buf_view(&player->world.fixture.trust.issuer)));
+        must(mail_smime_value(&keys, engine_now(&player->world.engine), ret_value));
+}
+
+static int smime_put(struct player *player, const struct client *whose, const struct buf *value, bool *ret_changed)
+{
+        struct msg_smime_put ask = {.value = *value};
+        MSG_OWN(smime_taken) taken = {0};
+        int r;
+
+        player->world.ticket = buf_view(&whose->answer.ticket);
+        r = world_ask(&player->world, -1, MSG_smime_put, &ask, &taken);
+        player->world.ticket = BYTES_NONE;
+        if (ret_changed)
+                *ret_changed = taken.changed;
+        return r;
+}
+
+static void what_the_client_signed_is_published_and_withdrawn(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0};
+        CLEANUP(buf_done) struct buf value = BUF_NONE;
+        MSG_OWN(directory_values) values = {0}, after = {0};
+        bool changed = false;
+
+        enroll(WORLD, "alice@example.org", &alice);
+        answer_all(PLAYER, &well);
+        smime_value(PLAYER, alice.key, &alice, &alice, &value);
+        must(smime_put(PLAYER, &alice, &value, &changed));
+        assert_true(changed);
+        values_given(PLAYER, 0, &values);
+        assert_true(bytes_equal(buf_view(&values.smime), buf_view(&value)));
+        assert_int_equal(values.certificates.count, 1);
+        answer_all(PLAYER, &well);
+        must(smime_put(PLAYER, &alice, &value, &changed)); /* again: nothing new */
+        assert_false(changed);
+        assert_int_equal(PLAYER->count, 0);
+        WORLD->engine.clock_offset = 1;
+        buf_clear(&value);
+        smime_value(PLAYER, alice.key, &alice, &alice, &value);
+        assert_int_equal(smime_put(PLAYER, &alice, &value, NULL), PROBLEM_TOO_MANY);
+        user_is_revoked(WORLD, "alice@example.org");
+        values_given(PLAYER, 0, &after);
+        assert_int_equal(after.smime.len, 0);
+        answer_all(PLAYER, &well);
+        WORLD->engine.clock_offset = 120;
+        assert_int_equal(smime_put(PLAYER, &alice, &value, NULL), PROBLEM_STATE);
+        world_verify(WORLD);
+}
+
+static void what_somebody_else_signed_is_refused(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0}, bob = {0};
+        CLEANUP(buf_done) struct buf mixed = BUF_NONE, forged = BUF_NONE, bobs = BUF_NONE;
+
+        enroll(WORLD, "alice@example.org", &alice);
+        enroll(WORLD, "bob@example.org", &bob);
+        answer_all(PLAYER, &well);
+        smime_value(PLAYER, alice.key, &alice, &bob, &mixed);
+        assert_int_equal(smime_put(PLAYER, &alice, &mixed, NULL), PROBLEM_FORBIDDEN);
+        smime_value(PLAYER, bob.key, &alice, &alice, &forged); /* another key under her certificate */
+        assert_int_equal(smime_put(PLAYER, &alice, &forged, NULL), PROBLEM_UNAUTHENTICATED);
+        smime_value(PLAYER, bob.key, &bob, &bob, &bobs);
+        assert_int_equal(smime_put(PLAYER, &alice, &bobs, NULL), PROBLEM_FORBIDDEN);
+        buf_add_byte(&bobs, 0);
+        assert_int_equal(smime_put(PLAYER, &bob, &bobs, NULL), PROBLEM_MALFORMED);
+        assert_int_equal(PLAYER->count, 0);
+        assert_int_equal(waiting(WORLD), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -312,6 +395,8 @@ int main(void)
             TEST(crashes_lose_no_job),
             TEST(failures_are_of_one_job),
             TEST(expired_certificates_leave),
+            TEST(what_the_client_signed_is_published_and_withdrawn),
+            TEST(what_somebody_else_signed_is_refused),
         };
 
         log_setup("test-publication", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
