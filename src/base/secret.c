@@ -168,3 +168,10 @@ int secret_write(int fd, const struct secret *secret)
 {
         return fd_write_all(fd, secret->data, secret->len);
 }
+
+void buf_wipe(struct buf *buf)
+{
+        if (buf->len)
+                memory_wipe(buf->data, buf->len);
+        buf_done(buf);
+}

@@ -33,4 +33,6 @@ int secret_read(int fd, size_t limit, struct secret *ret_secret) must_check;
 int secret_write(int fd, const struct secret *secret) must_check;
 /* Wipe ordinary memory, in a way that the compiler keeps. */
 void memory_wipe(void *data, size_t len);
+/* Wipe and release what ordinary memory must hold for a moment. */
+void buf_wipe(struct buf *buf);
 bool secret_locked(void);

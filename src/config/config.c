@@ -121,10 +121,21 @@ static void fill(char **member, char *text)
         free(text);
 }
 
+/* ":8443" of "[::]:8443"; none of the port that https:// means. */
+static const char *port_of(const char *address)
+{
+        const char *colon = strrchr(address, ':');
+
+        return !colon || strcmp(colon, ":443") == 0 ? "" : colon;
+}
+
 void config_complete(struct config *config)
 {
         if (config->server.host_names.count)
                 fill(&config->server.url, text_format("http://%s", config->server.host_names.at[0]));
+        if (config->server.host_names.count && config->listen.https.count)
+                fill(&config->mail.client_url, text_format("https://%s%s", config->server.host_names.at[0],
+                                                           port_of(config->listen.https.at[0])));
         fill(&config->store.url, text_format("sqlite:%s/vouchsafe.db", config->server.data));
         fill(&config->tls.certificate, config_data_path(config, "tls-chain.pem"));
         fill(&config->tls.key, config_data_path(config, "tls-key.pem"));

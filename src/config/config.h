@@ -10,7 +10,7 @@
  * have keys left out.
  *
  * Units are those of options.def: durations in seconds, sizes in bytes. Text members are never NULL. Empty defaults
- * that depend on others are already filled in: store.url, server.url, tls.certificate and tls.key (with the built-in
+ * that depend on others are already filled in: store.url, server.url, mail.client_url, tls.certificate and tls.key (with the built-in
  * CA, tls-chain.pem and tls-key.pem in the data folder).
  */
 #include <stdbool.h>
@@ -63,6 +63,8 @@ void config_restart_needed(const struct config *old, const struct config *new, s
 void config_keep_fixed(struct config *config, const struct config *old);
 /* log_setup() after [log]; `process` is kept, not copied. */
 void config_log_setup(const struct config *config, const char *process);
+/* "Name <address>" or "address", for [mail]. PROBLEM_CONFIGURATION, with a sentence that starts after the key. */
+int config_mailbox(const char *text, char **ret_name, char **ret_address) must_check;
 /* The server's TLS certificate is the built-in CA's. */
 bool config_tls_builtin(const struct config *config);
 /* The path of a file in the data or in the run folder; free() it. */

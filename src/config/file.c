@@ -163,7 +163,8 @@ static int config_check(const char *name, const struct config *config)
                               "%s: [server] url starts with http:// (revocation lists are signed, "
                               "and fetching them over TLS could not end).",
                               name);
-        return PASS(directory_check(name, config));
+        TRY(directory_check(name, config));
+        return PASS(config_check_mail(name, config));
 }
 
 int config_parse(const char *name, const char *text, struct config *ret_config)

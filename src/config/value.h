@@ -14,5 +14,7 @@ int config_option_find(const char *section, const char *key);
 bool config_section_known(const char *section);
 /* Remember and set. PROBLEM_CONFIGURATION. */
 int config_set(struct config *config, size_t index, const char *text) must_check;
+/* [mail] and [token] as a whole; `name` is the file's. PROBLEM_CONFIGURATION. */
+int config_check_mail(const char *name, const struct config *config) must_check;
 /* Fill in the defaults that depend on others. */
 void config_complete(struct config *config);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "crypto/statement.h"
 #include "engine/authorize.h"
+#include "engine/deliver.h"
 #include "engine/recover.h"
 
 struct opening {
@@ -232,7 +233,8 @@ static int opened_token(struct engine *engine, const struct request_row *row)
         TRY(store_token_find(engine->store, row->selector, &token));
         TRY(row_advance(&token_states, &token.state, TOKEN_HOLD));
         token.expires = engine_now(engine) + engine->config.recovery_lifetime;
-        return PASS(store_token_put(engine->store, &token));
+        TRY(store_token_put(engine->store, &token));
+        return PASS(token_deliver(engine, &token));
 }
 
 static int opened_user(struct engine *engine, const struct request_row *row)

@@ -40,6 +40,9 @@ static const struct request_entry kinds[] = {
      operator_invite_handle},
     {MSG_operator_list, WHO_OPERATOR, EVERYBODY, 0, "operator.list", operator_list_handle},
     {MSG_operator_disable, WHO_OPERATOR, ROLE_OFFICER, REQUEST_CHANGES, "operator.disable", operator_disable_handle},
+    {MSG_queue_list, WHO_OPERATOR, EVERYBODY, 0, "queue.list", queue_list_handle},
+    {MSG_queue_change, WHO_OPERATOR, REGISTRARS, REQUEST_CHANGES, "queue.change", queue_change_handle},
+    {MSG_queue_bounce, WHO_TOKEN, 0, REQUEST_OWN_WAY, "queue.bounce", queue_bounce_handle},
     {MSG_audit_list, WHO_OPERATOR, EVERYBODY, REQUEST_REVEALS, "audit.list", audit_list_handle},
     {MSG_verify, WHO_OPERATOR, EVERYBODY, 0, "verify", verify_handle},
 };

@@ -9,7 +9,7 @@
 
 void engine_config_from(const struct config *config, struct engine_config *ret_config)
 {
-        const char *url = config->store.url;
+        const char *url = config->store.url, *domain = strrchr(config->mail.from, '@');
 
         *ret_config = (struct engine_config){
             .database = text_copy(strncmp(url, "sqlite:", 7) == 0 ? url + 7 : url),
@@ -33,10 +33,18 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .pool_size = config->enroll.pool_size,
             .tls_lifetime = config->certificate.tls_lifetime,
             .directory_ldap = strcmp(config->directory.kind, "ldap") == 0,
+            .mail = config->mail.servers.count != 0,
+            .recovery_split = strcmp(config->token.recovery_delivery, "hand") != 0,
+            .mail_domain = text_copy(domain ? domain + 1 : ""),
+            .mail_keep = config->mail.keep,
             .publish = config->publish.folder[0] != 0,
             .publish_directory = config->publish.directory,
             .publish_users = config->publish.users && config->publish.folder[0],
         };
+        ret_config->mail_domain[strcspn(ret_config->mail_domain, ">")] = 0;
+        ret_config->delivery = strcmp(config->token.delivery, "mail") == 0    ? DELIVER_MAIL
+                               : strcmp(config->token.delivery, "split") == 0 ? DELIVER_SPLIT
+                                                                              : DELIVER_HAND;
         for (size_t i = 0; i < config->server.host_names.count; i++)
                 msg_texts_add(&ret_config->host_names, config->server.host_names.at[i]);
 }
@@ -45,6 +53,7 @@ void engine_config_done(struct engine_config *config)
 {
         free(config->database);
         free(config->encryption_profile);
+        free(config->mail_domain);
         for (size_t i = 0; i < config->host_names.count; i++)
                 free(config->host_names.at[i]);
         free(config->host_names.at);

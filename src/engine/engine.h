@@ -38,6 +38,10 @@ struct engine_config {
         uint64_t pool_size;
         int64_t tls_lifetime;
         struct msg_texts host_names;
+        enum token_delivery delivery; /* to enroll, unless asked otherwise */
+        bool mail, recovery_split;    /* mail can be sent; recovery tokens are in two parts then */
+        char *mail_domain;            /* of Message-IDs */
+        int64_t mail_keep;
         bool publish, publish_users; /* to a folder, by the outbound process */
         bool directory_ldap;         /* entries are those of an LDAP directory */
         bool publish_directory;      /* to the LDAP directory */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "engine/deliver.h"
 #include "engine/engine.h"
 
 enum { SLOTS = 32, TRIES_MOST = 1000, DELAY_MOST = 3600, IDLE_MS = 1000, PROBE_LEAST_MS = 2000, PROBE_MOST_MS = 60000 };
@@ -22,10 +23,12 @@ static const struct job_kind {
         unsigned most; /* given out at once */
         /* What the job is to do as things stand now, in place of what was stored with it. PROBLEM_NOT_FOUND: nothing any more. */
         int (*fill)(struct engine *engine, const struct job_row *job, struct buf *ret_content);
+        bool mail; /* handed over is not delivered: it stays as sent, and what is refused for good has bounced */
 } kinds[] = {
-    {"publish-user", TARGET_DIRECTORY, SLOTS, publication_fill},
-    {"publish-file", TARGET_FOLDER, 1, NULL},
-    {"remove-file", TARGET_FOLDER, 1, NULL},
+    {"publish-user", TARGET_DIRECTORY, SLOTS, publication_fill, false},
+    {"publish-file", TARGET_FOLDER, 1, NULL, false},
+    {"remove-file", TARGET_FOLDER, 1, NULL, false},
+    {"mail-token", TARGET_MAIL, 1, token_mail_fill, true},
 };
 _Static_assert(ARRAY_LEN(kinds) <= JOB_KINDS_MOST, "engine.h has a place for each kind");
 
@@ -35,6 +38,7 @@ struct slot {
         struct channel_call call;
         struct job_row job; /* that is done; version 0: none */
         const struct job_kind *kind;
+        bool nothing; /* there was nothing to do any more */
 };
 struct outbound_peer {
         struct list link;
@@ -92,13 +96,18 @@ static int64_t job_delay(const struct job_row *job)
 static int job_store(struct slot *slot, const struct msg_job_done *done)
 {
         struct engine *engine = slot->peer->engine;
+        int64_t until = engine_now(engine) + engine->config.mail_keep;
 
         free(slot->job.error);
         slot->job.error = text_copy(msg_text(done->detail));
+        if (done->success && slot->kind->mail && !slot->nothing)
+                return PASS(store_job_sent(engine->store, &slot->job, until));
         if (done->success)
                 return PASS(store_job_done(engine->store, &slot->job));
         if (done->unreachable)
                 return PASS(store_job_return(engine->store, &slot->job));
+        if (done->permanent && slot->kind->mail)
+                return PASS(store_job_bounce(engine->store, &slot->job, until));
         if (done->permanent || slot->job.attempts >= TRIES_MOST)
                 return PASS(store_job_fail(engine->store, &slot->job));
         return PASS(store_job_retry(engine->store, &slot->job, engine_now(engine) + job_delay(&slot->job)));
@@ -167,7 +176,7 @@ static int job_send(struct slot *slot)
 {
         struct engine *engine = slot->peer->engine;
         MSG_OWN(job) job = {.id = (uint64_t)slot->job.number};
-        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        CLEANUP(buf_wipe) struct buf encoded = BUF_NONE;
 
         job.kind = text_copy(msg_text(slot->job.kind));
         job.subject = text_copy(msg_text(slot->job.subject));
@@ -176,6 +185,7 @@ static int job_send(struct slot *slot)
         else
                 buf_add_bytes(&job.content, secret_view(&slot->job.payload));
         TRY(msg_encode(job, &job, &encoded));
+        buf_wipe(&job.content); /* it may be a token */
         slot->call.replied = job_replied;
         slot->call.context = slot;
         return PASS(channel_call(slot->peer->channel, &slot->call, MSG_job, buf_view(&encoded)));
@@ -187,6 +197,7 @@ static void job_unsent(struct slot *slot, int result)
         struct msg_job_done done = {.success = result == PROBLEM_NOT_FOUND};
         int r;
 
+        slot->nothing = done.success;
         if (!done.success) {
                 log_report(result, "job %lld could not be given out", (long long)slot->job.number);
                 done.detail = text_copy(report_text());
@@ -220,6 +231,7 @@ static void kind_pump(struct outbound_peer *peer, const struct job_kind *kind)
                 if (!slot)
                         return;
                 slot->kind = kind;
+                slot->nothing = false;
                 r = job_claim(slot);
                 if (r) { /* nothing is due, or something is wrong: not in every round */
                         *idle_until_ms = clock_monotonic_ms() + IDLE_MS;

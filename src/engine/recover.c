@@ -15,6 +15,7 @@
 #include "crypto/name.h"
 #include "crypto/statement.h"
 #include "crypto/token.h"
+#include "engine/deliver.h"
 
 /* As messages.def permits. */
 enum { TERMS_ADDRESSES = 32, TERMS_NAME = 1024 };
@@ -241,6 +242,23 @@ static int create_check(struct request *request, const struct msg_request_create
         return PASS(none_open(request->engine, user));
 }
 
+/* The requester's machine has made both parts; this is the one that the server mails. */
+static int mail_part_check(struct engine *engine, const struct msg_request_create *ask, const struct user_row *user)
+{
+        CLEANUP(token_done) struct token part = TOKEN_NONE;
+        MSG_OWN(subject) subject = {0};
+        enum token_delivery delivery;
+        int r;
+
+        if (!ask->mail_part.len)
+                return 0;
+        TRY(delivery_of(engine, delivery_name(DELIVER_SPLIT), &delivery));
+        if (token_add(secret_view(&ask->mail_part), &part) != 0 || part.secret.len)
+                return refuse(PROBLEM_MALFORMED, "What is to be mailed is not the part by mail of a token.");
+        r = subject_of(engine, user, &subject);
+        return r ? report_prefix(PASS(r), "The part by mail can be sent to nobody; ask for a token by hand. ") : 0;
+}
+
 /* Not to be redeemed before the request is done; it lives as long as the request until then. */
 static int recovery_token_add(struct request *request, const struct msg_request_create *ask,
                               const struct request_row *row)
@@ -260,6 +278,8 @@ static int recovery_token_add(struct request *request, const struct msg_request_
         token.expires = row->expires;
         token.attempts_most = (int64_t)engine->config.token_attempts;
         token.issuer = text_copy(request_operator(request));
+        token.delivery = ask->mail_part.len ? DELIVER_SPLIT : DELIVER_HAND;
+        token.mail = secret_copy(secret_view(&ask->mail_part));
         return PASS(store_token_add(engine->store, &token));
 }
 
@@ -275,6 +295,7 @@ int request_create_handle(struct request *request)
         request_subject(request, "%s", msg_text(ask->user));
         TRY(user_named(engine, msg_text(ask->user), &user));
         TRY(create_check(request, ask, &user));
+        TRY(mail_part_check(engine, ask, &user));
         row.id = id_new();
         row.kind = REQUEST_RECOVER;
         row.user = user.id;

@@ -100,13 +100,6 @@ int request_record(struct request *request, const char *outcome)
 
 /* ---- answers */
 
-static void answer_wipe(struct buf *answer)
-{
-        if (answer->len)
-                memory_wipe(answer->data, answer->len);
-        buf_done(answer);
-}
-
 static int answer_encode(struct request *request)
 {
         CLEANUP(secret_done) struct secret payload = SECRET_NONE;
@@ -119,7 +112,7 @@ static int answer_encode(struct request *request)
         buf_add_bytes(&reply.payload, secret_view(&payload));
         buf_reserve(&request->answer, payload.len + 32);
         r = msg_encode(api_reply, &reply, &request->answer);
-        answer_wipe(&reply.payload);
+        buf_wipe(&reply.payload);
         request->answer_kind = MSG_api_reply;
         return PASS(r);
 }
@@ -133,7 +126,7 @@ static void answer_problem(struct request *request, int result, const char *deta
                            1000);
         problem.code = text_copy(result > 0 ? problem_info(result)->code : "fault");
         problem.detail = text_copy(buf_text(&text));
-        answer_wipe(&request->answer);
+        buf_wipe(&request->answer);
         request->answer_kind = MSG_problem;
         if (msg_encode(problem, &problem, &request->answer))
                 request->answer = BUF_NONE;
@@ -358,7 +351,7 @@ void request_free(struct request *request)
         free(request->actor);
         buf_done(&request->subject);
         buf_done(&request->details);
-        answer_wipe(&request->answer);
+        buf_wipe(&request->answer);
         free(request);
 }
 

@@ -124,5 +124,8 @@ int request_startup_handle(struct request *request);
 int operator_invite_handle(struct request *request);
 int operator_list_handle(struct request *request);
 int operator_disable_handle(struct request *request);
+int queue_list_handle(struct request *request);
+int queue_change_handle(struct request *request);
+int queue_bounce_handle(struct request *request);
 int audit_list_handle(struct request *request);
 int verify_handle(struct request *request);

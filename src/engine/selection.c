@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "engine/deliver.h"
 #include "engine/token.h"
 
 enum { PAGE_USUAL = 100, FILTER_MOST = 1000000 };
@@ -23,6 +24,7 @@ struct page {
         struct request *request;
         const struct msg_user_enroll *ask;
         struct msg_user_enroll_reply *reply;
+        enum token_delivery delivery;
         size_t limit, seen, tokens;
         size_t index;     /* of the selector under way */
         bool named;       /* it is a person's address or id */
@@ -79,7 +81,8 @@ static int page_entry(void *context, struct entry_row *entry)
 {
         struct page *page = context;
         const struct msg_user_enroll *ask = page->ask;
-        struct token_terms terms = {.dry_run = ask->dry_run,
+        struct token_terms terms = {.delivery = page->delivery,
+                                    .dry_run = ask->dry_run,
                                     .renew = ask->renew || (page->named && !ask->list),
                                     .since = ask->begun};
         bool given = false;
@@ -351,6 +354,7 @@ int user_enroll_handle(struct request *request)
                               .ask = ask,
                               .reply = request->reply,
                               .limit = ask->limit ? (size_t)ask->limit : PAGE_USUAL};
+        TRY(delivery_of(request->engine, msg_text(ask->deliver), &page->delivery));
         if (ask->cursor && *ask->cursor)
                 TRY(cursor_parse(ask->cursor, page));
         return PASS(page_finish(page));

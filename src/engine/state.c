@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/deliver.h"
 #include "engine/engine.h"
 
 static const char *state_text(const struct engine *engine)
@@ -31,6 +32,8 @@ int status_handle(struct request *request)
         store_counts(engine->store, &counts);
         reply->users = (uint64_t)counts.users[USER_ENROLLED];
         reply->pool = (uint64_t)counts.pool;
+        reply->delivery = text_copy(delivery_name(engine->config.delivery));
+        reply->recovery_delivery = text_copy(delivery_name(delivery_of_recovery(engine)));
         reply->queue = (uint64_t)(counts.jobs[JOB_WAITING] + counts.jobs[JOB_RUNNING]);
         return 0;
 }
@@ -83,6 +86,8 @@ static void metrics_stored(struct engine *engine, struct buf *out)
         metric(out, "audit_records", "counter", "Records of the audit chain.", counts.audit);
         metric(out, "queue_jobs", "gauge", "Jobs that wait for the outbound process.",
                counts.jobs[JOB_WAITING] + counts.jobs[JOB_RUNNING]);
+        metric_states(out, "jobs", "Jobs of the queue by state; bounced is mail that could not be delivered.", &job_states,
+                      counts.jobs);
         metric(out, "queue_failed_jobs", "gauge", "Jobs that were given up.", counts.jobs[JOB_FAILED]);
 }
 

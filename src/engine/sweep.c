@@ -73,10 +73,11 @@ static int request_expire(struct engine *engine, struct request_row *row)
 static int answers_forget(struct engine *engine)
 {
         int64_t before = engine_now(engine) - engine->config.answer_lifetime;
-        size_t replies = 0, operations = 0, pool = 0;
+        size_t replies = 0, operations = 0, pool = 0, jobs = 0;
 
         TRY(store_reply_purge(engine->store, before, SWEEP_MOST, &replies));
         TRY(store_operation_purge(engine->store, before, SWEEP_MOST, &operations));
+        TRY(store_job_purge(engine->store, engine_now(engine), SWEEP_MOST, &jobs));
         TRY(pool_purge(engine, SWEEP_MOST, &pool));
         if (pool)
                 TRY(engine_audit_server(engine, "server.pool", "", "done", "removed what no keeper opens any more"));

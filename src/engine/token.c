@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "crypto/token.h"
+#include "engine/deliver.h"
 
 static void row_fill(struct msg_token_item *item, const struct entry_row *entry)
 {
@@ -16,6 +16,7 @@ static void row_fill(struct msg_token_item *item, const struct entry_row *entry)
         item->name = text_copy(msg_text(entry->cn));
         item->address = text_copy(entry->addresses.count ? entry->addresses.items[0] : "");
         item->unit = text_copy(msg_text(entry->unit));
+        item->language = text_copy(msg_text(entry->language));
 }
 
 int token_outcome(struct msg_token_item *item, const char *outcome, const char *detail)
@@ -47,7 +48,8 @@ static int user_store(struct engine *engine, const struct entry_row *entry, stru
         return PASS(user->row.version ? store_user_put(engine->store, user) : store_user_add(engine->store, user));
 }
 
-static int token_issue(struct request *request, const struct user_row *user, struct msg_token_item *item)
+static int token_issue(struct request *request, const struct user_row *user, enum token_delivery delivery,
+                       struct msg_token_item *item)
 {
         struct engine *engine = request->engine;
         CLEANUP(token_done) struct token token = TOKEN_NONE;
@@ -57,9 +59,10 @@ static int token_issue(struct request *request, const struct user_row *user, str
         for (unsigned tries = 0; r == PROBLEM_EXISTS && tries < 8; tries++) {
                 token_done(&token);
                 token_row_done(&row);
-                token = token_new();
+                token = delivery_token(delivery, &row.mail);
                 memcpy(row.selector, token.selector, sizeof(row.selector));
                 row.kind = TOKEN_ENROLL;
+                row.delivery = delivery;
                 row.user = user->id;
                 row.state = TOKEN_ISSUED;
                 row.auth = token_auth(&token);
@@ -71,10 +74,11 @@ static int token_issue(struct request *request, const struct user_row *user, str
                 r = store_token_add(engine->store, &row);
         }
         TRY(r);
-        item->token = token_text(&token);
+        if (delivery != DELIVER_MAIL)
+                item->token = token_text(&token);
         item->expires = row.expires;
-        item->delivery = text_copy("hand");
-        return 0;
+        item->delivery = text_copy(delivery_name(delivery));
+        return PASS(token_deliver(engine, &row));
 }
 
 /* ---- who gets one */
@@ -137,6 +141,9 @@ int token_give(struct request *request, const struct entry_row *entry, const str
         if (user.row.version)
                 TRY(token_cancel(request->engine, &user.id, TOKEN_ENROLL));
         TRY(user_store(request->engine, entry, &user));
-        TRY(token_issue(request, &user, item));
-        return token_outcome(item, "token", "");
+        TRY(token_issue(request, &user, terms->delivery, item));
+        return token_outcome(item, "token",
+                             terms->delivery == DELIVER_MAIL    ? "It goes to the user by mail."
+                             : terms->delivery == DELIVER_SPLIT ? "The other part goes to the user by mail."
+                                                         : "");
 }

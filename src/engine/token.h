@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A token for one person of the directory. Its text is in the reply alone; the database has what its answer is
- * checked with.
+ * A token for one person of the directory. What is given to the administrator is in the reply alone; the database has
+ * what its answer is checked with, and, sealed, what is mailed (deliver.h).
  */
 #include "engine/people.h"
 
 struct token_terms {
+        enum token_delivery delivery;
         bool dry_run;  /* only say what would become of him */
         bool renew;    /* a token that waits is replaced … */
         int64_t since; /* … unless it was given at or after this; 0: whenever */

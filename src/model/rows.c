@@ -28,6 +28,7 @@ void user_row_done(struct user_row *row)
 void token_row_done(struct token_row *row)
 {
         secret_done(&row->auth);
+        secret_done(&row->mail);
         buf_done(&row->recipient);
         free(row->issuer);
         free(row->profile);

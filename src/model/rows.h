@@ -59,6 +59,8 @@ struct user_row {
 };
 
 enum token_kind { TOKEN_ENROLL = 1, TOKEN_RECOVER };
+/* How it reaches its user: by hand, whole by mail, or in two parts by both. */
+enum token_delivery { DELIVER_HAND = 1, DELIVER_MAIL, DELIVER_SPLIT };
 
 struct token_row {
         struct row row;
@@ -74,6 +76,8 @@ struct token_row {
         uint8_t digest[HASH_SIZE];       /* of the request that used it */
         char *issuer;            /* operator */
         char *profile;
+        int64_t delivery;        /* enum token_delivery */
+        struct secret mail;      /* what is mailed: the token, or its part by mail; only while it is issued */
 };
 
 enum certificate_kind { CERTIFICATE_SIGNATURE = 1, CERTIFICATE_ENCRYPTION, CERTIFICATE_SERVICE };
@@ -210,16 +214,16 @@ struct reply_row {
         struct secret answer;
 };
 
-enum job_state { JOB_WAITING = 1, JOB_RUNNING, JOB_FAILED };
-
 /* Work for the outbound process. Jobs of one subject are done in their order; a later one waits for the earlier. */
 struct job_row {
         struct row row;
         int64_t number;              /* key; given by the store */
         char *subject;
         char *kind;
-        int64_t state;
-        int64_t created, due, attempts;
+        int64_t state;               /* enum job_state */
+        int64_t created;
+        int64_t due;                 /* next try; sent or bounced: when it is forgotten */
+        int64_t attempts;
         char *error;                 /* of the last attempt */
         struct secret payload;
 };

@@ -134,6 +134,45 @@ static const unsigned char operator_next[][ARRAY_LEN(operator_event_names)] = {
 };
 TABLE(operator_states, "operator", operator_state_names, operator_event_names, operator_next);
 
+static const char *const job_state_names[] = {NULL, "waiting", "running", "failed", "sent", "bounced", "over"};
+static const char *const job_event_names[] = {
+    NULL,     "be given out",   "be taken back",          "be given up", "be finished", "be handed over",
+    "bounce", "be tried again", "be cancelled", "be forgotten",
+};
+static const unsigned char job_next[][ARRAY_LEN(job_event_names)] = {
+    [JOB_WAITING] =
+        {
+            [JOB_GIVE_OUT] = JOB_RUNNING,
+            [JOB_REPEAT] = JOB_WAITING,
+            [JOB_CANCEL] = JOB_OVER,
+        },
+    [JOB_RUNNING] =
+        {
+            [JOB_TAKE_BACK] = JOB_WAITING,
+            [JOB_GIVE_UP] = JOB_FAILED,
+            [JOB_FINISH] = JOB_OVER,
+            [JOB_HAND_OVER] = JOB_SENT,
+            [JOB_BOUNCE] = JOB_BOUNCED,
+        },
+    [JOB_FAILED] = {[JOB_REPEAT] = JOB_WAITING, [JOB_CANCEL] = JOB_OVER},
+    [JOB_SENT] =
+        {
+            [JOB_BOUNCE] = JOB_BOUNCED,
+            [JOB_REPEAT] = JOB_WAITING,
+            [JOB_CANCEL] = JOB_OVER,
+            [JOB_FORGET] = JOB_OVER,
+        },
+    [JOB_BOUNCED] =
+        {
+            [JOB_BOUNCE] = JOB_BOUNCED, /* reported twice */
+            [JOB_REPEAT] = JOB_WAITING,
+            [JOB_CANCEL] = JOB_OVER,
+            [JOB_FORGET] = JOB_OVER,
+        },
+    [JOB_OVER] = {0},
+};
+TABLE(job_states, "job", job_state_names, job_event_names, job_next);
+
 static bool in_range(const struct state_table *table, int state, int event)
 {
         return state > 0 && state < table->state_count && event > 0 && event < table->event_count;

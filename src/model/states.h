@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The state machines of users, tokens, requests, certificates and operators as constant tables (state, event → next).
+ * The state machines of users, tokens, requests, certificates, operators and jobs as constant tables (state, event → next).
  * What a table does not permit is refused with a sentence; the caller audits that. The numbers are stored and keep
  * their meaning; the names are those of the API. 0 is never a state.
  */
@@ -55,6 +55,20 @@ enum certificate_event { CERTIFICATE_REVOKE = 1, CERTIFICATE_SUPERSEDE };
 enum operator_state { OPERATOR_INVITED = 1, OPERATOR_ACTIVE, OPERATOR_DISABLED };
 enum operator_event { OPERATOR_ACCEPT = 1, OPERATOR_INVITE_AGAIN, OPERATOR_DISABLE, OPERATOR_ENABLE };
 
+/* Work for the outbound process. Mail that a server took is not there yet: it stays known as sent for a while. */
+enum job_state { JOB_WAITING = 1, JOB_RUNNING, JOB_FAILED, JOB_SENT, JOB_BOUNCED, JOB_OVER /* its row goes */ };
+enum job_event {
+        JOB_GIVE_OUT = 1,
+        JOB_TAKE_BACK, /* it is tried again later */
+        JOB_GIVE_UP,
+        JOB_FINISH,
+        JOB_HAND_OVER, /* to a mail server */
+        JOB_BOUNCE,
+        JOB_REPEAT,    /* an operator wants it tried again now */
+        JOB_CANCEL,
+        JOB_FORGET,    /* sent or bounced so long ago that nobody asks any more */
+};
+
 struct state_table {
         const char *noun;               /* "user", for the sentence */
         const char *const *state_names; /* by state; [0] is unused */
@@ -63,7 +77,8 @@ struct state_table {
         const unsigned char *next;      /* [state * event_count + event]; 0 = not permitted */
 };
 
-extern const struct state_table user_states, token_states, request_states, certificate_states, operator_states;
+extern const struct state_table user_states, token_states, request_states, certificate_states, operator_states,
+    job_states;
 
 /* The next state; PROBLEM_STATE, with a sentence that names both, when the table does not permit it. A state that is
  * out of range is a fault. */

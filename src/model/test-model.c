@@ -63,7 +63,7 @@ static void texts_are_a_set_in_order(void **state)
 static void state_tables_are_closed(void **state)
 {
         static const struct state_table *const tables[] = {
-            &user_states, &token_states, &request_states, &certificate_states, &operator_states,
+            &user_states, &token_states, &request_states, &certificate_states, &operator_states, &job_states,
         };
 
         for (size_t t = 0; t < ARRAY_LEN(tables); t++) {

@@ -58,7 +58,7 @@ static void each_type_has_its_form(void **state)
         assert_string_equal(buf_text(&json),
                             "{\"rows\":[{\"user\":\"\",\"name\":\"\",\"address\":\"\",\"outcome\":\"\",\"detail\":"
                             "\"\",\"token\":\"ABCDEFG\",\"expires\":\"2026-11-23T02:51:30Z\",\"unit\":"
-                            "\"\",\"delivery\":\"\"}],\"cursor\":\"\"}");
+                            "\"\",\"delivery\":\"\",\"language\":\"\"}],\"cursor\":\"\"}");
         assert_int_equal(json_parse(user_enroll_reply, buf_view(&json), &back), 0);
         assert_int_equal(back.rows.at[0].expires, row->expires);
         create.auth = secret_copy(bytes_of("\xff\x00\x01", 3));

@@ -5,6 +5,21 @@
 
 #include "store/internal.h"
 
+static int job_advance(struct job_row *row, int event)
+{
+        int next;
+
+        TRY(state_next(&job_states, (int)row->state, event, &next));
+        row->state = next;
+        return 0;
+}
+
+static int job_move(struct store *store, struct job_row *row, int event)
+{
+        TRY(job_advance(row, event));
+        return PASS(row_update(store, &table_jobs, row));
+}
+
 int store_job_push(struct store *store, struct job_row *row)
 {
         TRY(store_write(store));
@@ -61,10 +76,11 @@ int store_job_claim(struct store *store, const char *kind, int64_t now, struct j
         TRY(row_find(
             store, &table_jobs,
             "WHERE state = 1 AND kind = $1 AND due <= $2 AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE "
-            "earlier.subject = jobs.subject AND earlier.number < jobs.number AND earlier.state IN (1, 2)) "
+            "earlier.subject = jobs.subject AND (earlier.state = 2 OR (earlier.state = 1 AND "
+            "earlier.number < jobs.number))) "
             "ORDER BY due, number LIMIT 1",
             VALUES(TEXT(kind), NUMBER(now)), &row));
-        row.state = JOB_RUNNING;
+        TRY(job_advance(&row, JOB_GIVE_OUT));
         row.attempts++;
         TRY(row_update(store, &table_jobs, &row));
         *ret_row = row;
@@ -72,33 +88,67 @@ int store_job_claim(struct store *store, const char *kind, int64_t now, struct j
         return 0;
 }
 
+int store_job_find(struct store *store, int64_t number, struct job_row *ret_row)
+{
+        return PASS(row_find(store, &table_jobs, "WHERE number = $1", VALUES(NUMBER(number)), ret_row));
+}
+
 int store_job_done(struct store *store, struct job_row *row)
 {
+        TRY(job_advance(row, JOB_FINISH));
         return PASS(row_remove(store, &table_jobs, row));
 }
 
 int store_job_retry(struct store *store, struct job_row *row, int64_t due)
 {
-        row->state = JOB_WAITING;
         row->due = due;
-        return PASS(row_update(store, &table_jobs, row));
+        return PASS(job_move(store, row, JOB_TAKE_BACK));
 }
 
 int store_job_return(struct store *store, struct job_row *row)
 {
-        row->state = JOB_WAITING;
         row->attempts -= row->attempts > 0;
-        return PASS(row_update(store, &table_jobs, row));
+        return PASS(job_move(store, row, JOB_TAKE_BACK));
 }
 
 int store_job_fail(struct store *store, struct job_row *row)
 {
-        row->state = JOB_FAILED;
-        return PASS(row_update(store, &table_jobs, row));
+        return PASS(job_move(store, row, JOB_GIVE_UP));
+}
+
+int store_job_sent(struct store *store, struct job_row *row, int64_t until)
+{
+        row->due = until;
+        return PASS(job_move(store, row, JOB_HAND_OVER));
+}
+
+int store_job_bounce(struct store *store, struct job_row *row, int64_t until)
+{
+        row->due = until;
+        return PASS(job_move(store, row, JOB_BOUNCE));
+}
+
+int store_job_repeat(struct store *store, struct job_row *row, int64_t due)
+{
+        row->due = due;
+        row->attempts = 0;
+        return PASS(job_move(store, row, JOB_REPEAT));
+}
+
+int store_job_cancel(struct store *store, struct job_row *row)
+{
+        TRY(job_advance(row, JOB_CANCEL));
+        return PASS(row_remove(store, &table_jobs, row));
+}
+
+int store_job_purge(struct store *store, int64_t now, size_t most, size_t *ret_count)
+{
+        return PASS(rows_purge(store, &table_jobs, "WHERE state IN (4, 5) AND due <= $1 ORDER BY due, number LIMIT $2",
+                               VALUES(NUMBER(now), NUMBER((int64_t)most)), ret_count));
 }
 
 /* Those of a state that are due after an instant wait, `due` then at the latest. */
-static int jobs_wait(struct store *store, int state, int64_t after, int64_t due)
+static int jobs_wait(struct store *store, int state, int event, int64_t after, int64_t due)
 {
         CLEANUP(rows_done) struct rows rows = {0};
 
@@ -107,21 +157,20 @@ static int jobs_wait(struct store *store, int state, int64_t after, int64_t due)
         for (size_t i = 0; i < rows.count; i++) {
                 struct job_row *row = &((struct job_row *)(void *)rows.items)[i];
 
-                row->state = JOB_WAITING;
                 row->due = MIN(row->due, due);
-                TRY(row_update(store, &table_jobs, row));
+                TRY(job_move(store, row, event));
         }
         return 0;
 }
 
 int store_job_reclaim(struct store *store)
 {
-        return PASS(jobs_wait(store, JOB_RUNNING, -1, INT64_MAX));
+        return PASS(jobs_wait(store, JOB_RUNNING, JOB_TAKE_BACK, -1, INT64_MAX));
 }
 
 int store_job_hasten(struct store *store, int64_t now)
 {
-        return PASS(jobs_wait(store, JOB_WAITING, now, now));
+        return PASS(jobs_wait(store, JOB_WAITING, JOB_REPEAT, now, now));
 }
 
 int store_job_due(struct store *store, int64_t *ret_due)

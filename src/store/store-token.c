@@ -7,8 +7,11 @@ int store_token_add(struct store *store, struct token_row *row)
         return PASS(row_insert(store, &table_tokens, row));
 }
 
+/* What is used, void or expired is mailed to nobody any more. */
 int store_token_put(struct store *store, struct token_row *row)
 {
+        if (row->state != TOKEN_ISSUED)
+                secret_done(&row->mail);
         return PASS(row_update(store, &table_tokens, row));
 }
 

@@ -284,6 +284,15 @@ int store_job_retry(struct store *store, struct job_row *row, int64_t due) must_
 int store_job_return(struct store *store, struct job_row *row) must_check;
 /* Given up: it stays, and no longer holds its subject back. */
 int store_job_fail(struct store *store, struct job_row *row) must_check;
+/* Handed over to a mail server: it stays until `until`, so that a later report finds it. */
+int store_job_sent(struct store *store, struct job_row *row, int64_t until) must_check;
+int store_job_bounce(struct store *store, struct job_row *row, int64_t until) must_check;
+/* Waits again, as if it were new; or goes. PROBLEM_STATE while it runs. */
+int store_job_repeat(struct store *store, struct job_row *row, int64_t due) must_check;
+int store_job_cancel(struct store *store, struct job_row *row) must_check;
+int store_job_find(struct store *store, int64_t number, struct job_row *ret_row) must_check;
+/* Sent and bounced ones whose time is over go. *ret_count < most: that was all. */
+int store_job_purge(struct store *store, int64_t now, size_t most, size_t *ret_count) must_check;
 /* After a start: running ones wait again, since who ran them is gone. */
 int store_job_reclaim(struct store *store) must_check;
 /* Those that wait beyond `now` do so no longer: it was another clock that told them to. */
@@ -303,7 +312,7 @@ struct store_counts {
         int64_t archives[ARCHIVE_FORMER + 1];
         int64_t requests[REQUEST_CANCELLED + 1];
         int64_t operators[OPERATOR_DISABLED + 1];
-        int64_t jobs[JOB_FAILED + 1];
+        int64_t jobs[JOB_BOUNCED + 1];
         int64_t pool, replies, revocations, audit;
 };
 void store_counts(struct store *store, struct store_counts *ret_counts);

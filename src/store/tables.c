@@ -60,6 +60,8 @@ static const struct column token_columns[] = {
     FIXED_(token_row, digest),
     TEXT_(token_row, issuer),
     TEXT_(token_row, profile),
+    NUMBER_(token_row, delivery),
+    SEALED_(token_row, mail),
 };
 static const struct column reply_columns[] = {
     CHARS_(reply_row, selector),
@@ -194,7 +196,7 @@ const struct table table_operations = {"operations", 14, "operation", sizeof(str
 const struct table table_settings = {"settings", 15, "setting", sizeof(struct setting_row), COLUMNS(setting_columns), 1,
         .chained = true, .count_states = -1};
 const struct table table_jobs = {"jobs", 16, "job", sizeof(struct job_row), COLUMNS(job_columns), 1,
-        COUNTED_BY_STATE(jobs, job_row, JOB_FAILED)};
+        COUNTED_BY_STATE(jobs, job_row, JOB_BOUNCED)};
 const struct table table_smime = {"smime", 17, "userSMIMECertificate", sizeof(struct smime_row), COLUMNS(smime_columns), 1,
         .chained = true, .count_states = -1};
 /* clang-format on */

@@ -409,11 +409,47 @@ static void jobs_keep_the_order_of_their_subject(void **state)
         job_row_done(&b);
         must(store_job_claim(STORE, "first", 30, &b));
         must(store_job_done(STORE, &b));
+        assert_int_equal(store_job_fail(STORE, &a), PROBLEM_STATE); /* it waits */
+        job_row_done(&a);
+        must(store_job_claim(STORE, "first", 100, &a));
+        assert_int_equal(store_job_repeat(STORE, &a, 30), PROBLEM_STATE);
+        assert_int_equal(store_job_cancel(STORE, &a), PROBLEM_STATE);
         must(store_job_fail(STORE, &a));
         must(store_job_claim(STORE, "second", 30, &c));
         must(store_commit(STORE));
         assert_string_equal(SEEN(store_job_list, 0, 0, 9, &seen, see_job), "first second ");
         assert_string_equal(SEEN(store_job_list, JOB_FAILED, 0, 9, &seen, see_job), "first ");
+}
+
+static void what_was_sent_stays_for_a_while(void **state)
+{
+        CLEANUP(job_row_done) struct job_row a = {0}, b = {0}, again = {0};
+        struct seen seen;
+        size_t count = 0;
+
+        must(store_begin(STORE));
+        push_job(state, "alice", "mail", 10);
+        push_job(state, "bob", "mail", 10);
+        push_job(state, "alice", "later", 10);
+        must(store_job_claim(STORE, "mail", 10, &a));
+        must(store_job_claim(STORE, "mail", 10, &b));
+        must(store_job_sent(STORE, &a, 50));
+        must(store_job_bounce(STORE, &b, 60));
+        must(store_job_claim(STORE, "later", 10, &again)); /* what was sent holds nobody back */
+        job_row_done(&again);
+        assert_string_equal(SEEN(store_job_list, JOB_SENT, 0, 9, &seen, see_job), "mail ");
+        must(store_job_purge(STORE, 49, 9, &count));
+        assert_int_equal(count, 0);
+        must(store_job_find(STORE, a.number, &again));
+        must(store_job_bounce(STORE, &again, 60));
+        must(store_job_repeat(STORE, &again, 20));
+        assert_int_equal(again.state, JOB_WAITING);
+        assert_int_equal(again.attempts, 0);
+        must(store_job_cancel(STORE, &again));
+        must(store_job_purge(STORE, 60, 9, &count));
+        assert_int_equal(count, 1);
+        assert_int_equal(store_job_find(STORE, b.number, &a), PROBLEM_NOT_FOUND);
+        must(store_commit(STORE));
 }
 
 static void push_once(void **state, int64_t due)
@@ -513,6 +549,7 @@ int main(void)
             TEST(operators_requests_and_approvals_are_kept),
             TEST(operations_and_settings_are_kept),
             TEST(jobs_keep_the_order_of_their_subject),
+            TEST(what_was_sent_stays_for_a_while),
             TEST(a_job_that_waits_is_not_pushed_twice),
             TEST(audit_records_are_chained_and_listed),
         };

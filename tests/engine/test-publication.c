@@ -4,95 +4,27 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <cmocka.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/publication.h"
 #include "mail/mail.h"
-#include "wire/channel.h"
-#include "world.h"
+#include "player.h"
 
-/* An outbound process that notes what it is given and answers when told to. */
-struct player {
-        struct world world;
-        struct channel *channel;
-        struct {
-                uint64_t id;
-                struct msg_job job;
-        } given[64];
-        size_t count;
-};
 #define PLAYER ((struct player *)*state)
 #define WORLD  (&PLAYER->world)
 
-static int player_received(void *context, struct channel *channel, struct channel_message *message)
-{
-        struct player *player = context;
-
-        if (message->kind != MSG_job)
-                return 0;
-        player->given[player->count].id = message->id;
-        must(msg_decode(job, message->payload, &player->given[player->count].job));
-        player->count++;
-        return 0;
-}
-
-static int player_closed(void *context, struct channel *channel, int result)
-{
-        return 0;
-}
-
-static const struct channel_handler handler = {.received = player_received, .closed = player_closed};
-
-static void player_forget(struct player *player)
-{
-        for (size_t i = 0; i < player->count; i++)
-                msg_done(job, &player->given[i].job);
-        player->count = 0;
-}
-
-/* Engines look for jobs at once when one was pushed, and else every second: the tests do not wait for that. */
 static void look(struct player *player)
 {
-        outbound_wake(&player->world.engine, "publish-user");
-        world_run(&player->world);
+        player_look(player, "publish-user");
 }
 
-static void player_connect(struct player *player)
+static void begin(struct player *player)
 {
-        int fds[2];
-
         player->world.engine.config.publish_directory = true;
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        must(outbound_add(&player->world.engine, 0, fds[0]));
-        must(channel_new(&player->world.loop, fds[1], &handler, player, &player->channel));
+        player_connect(player);
         look(player);
-}
-
-static void player_lose(struct player *player)
-{
-        channel_close(player->channel);
-        channel_unref(TAKE(player->channel));
-        player_forget(player);
-        world_run(&player->world);
-}
-
-static void answer(struct player *player, size_t index, const struct msg_job_done *done)
-{
-        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
-
-        must(msg_encode(job_done, done, &encoded));
-        must(channel_reply(player->channel, player->given[index].id, MSG_job_done, buf_view(&encoded)));
-}
-
-static void answer_all(struct player *player, const struct msg_job_done *done)
-{
-        for (size_t i = 0; i < player->count; i++)
-                answer(player, i, done);
-        player_forget(player);
-        world_run(&player->world);
 }
 
 static const struct msg_job_done well = {.success = true},
@@ -105,7 +37,7 @@ static int set_up(void **state)
         world_open(WORLD);
         world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice@example.org");
         world_import(WORLD, "22222222222222222222222222222222", "Bob", "bob@example.org");
-        player_connect(PLAYER);
+        begin(PLAYER);
         return 0;
 }
 
@@ -161,14 +93,14 @@ static void enrollment_and_revocation_are_published(void **state)
         assert_int_equal(values.certificates.count, 1);
         assert_true(bytes_equal(buf_view(&values.certificates.at[0].value), buf_view(&client.answer.keys.at[0].certificate)));
         assert_true(bytes_equal(buf_view(&values.issuers.at[0].value), buf_view(&WORLD->fixture.trust.issuer)));
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_int_equal(waiting(WORLD), 0);
         user_is_revoked(WORLD, "alice@example.org");
         values_given(PLAYER, 0, &after);
         assert_string_equal(after.guid, values.guid);
         assert_int_equal(after.certificates.count, 0);
         assert_int_equal(after.issuers.count, 1);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
 }
 
 /* While one is under way nothing newer is given out for him, for others it is; then comes the state as it is then. */
@@ -183,11 +115,11 @@ static void one_at_a_time_for_each_user(void **state)
         enroll(WORLD, "bob@example.org", &bob);
         assert_int_equal(PLAYER->count, 2);
         assert_int_equal(waiting(WORLD), 1);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_int_equal(PLAYER->count, 1);
         values_given(PLAYER, 0, &values);
         assert_int_equal(values.certificates.count, 0);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_int_equal(waiting(WORLD), 0);
 }
 
@@ -209,7 +141,7 @@ static void an_outage_costs_nothing(void **state)
         enroll(WORLD, "alice@example.org", &alice);
         enroll(WORLD, "bob@example.org", &bob);
         assert_int_equal(PLAYER->count, 2);
-        answer_all(PLAYER, &away);
+        player_answer(PLAYER, &away);
         assert_int_equal(target->failures, 1); /* and not two */
         assert_false(outbound_target_reachable(&WORLD->engine, TARGET_DIRECTORY));
         look(PLAYER);
@@ -218,7 +150,7 @@ static void an_outage_costs_nothing(void **state)
                 target->until_ms = 0;
                 look(PLAYER);
                 assert_int_equal(PLAYER->count, 1); /* one asks for all */
-                answer_all(PLAYER, &away);
+                player_answer(PLAYER, &away);
         }
         user_is_revoked(WORLD, "alice@example.org");
         assert_int_equal(waiting(WORLD), 2);
@@ -229,10 +161,10 @@ static void an_outage_costs_nothing(void **state)
         look(PLAYER);
         values_given(PLAYER, 0, &values);
         assert_int_equal(values.certificates.count, 0); /* what is true now */
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_true(outbound_target_reachable(&WORLD->engine, TARGET_DIRECTORY));
         assert_int_equal(PLAYER->count, 1);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_int_equal(waiting(WORLD), 0);
         world_verify(WORLD);
 }
@@ -247,16 +179,16 @@ static void crashes_lose_no_job(void **state)
         channel_close(PLAYER->channel);
         channel_unref(TAKE(PLAYER->channel));
         world_crash(WORLD);
-        player_connect(PLAYER);
+        begin(PLAYER);
         assert_int_equal(PLAYER->count, 1);
         player_lose(PLAYER); /* the other side this time: tried again, a little later */
         assert_int_equal(waiting(WORLD), 1);
-        player_connect(PLAYER);
+        begin(PLAYER);
         assert_int_equal(PLAYER->count, 0);
         WORLD->engine.clock_offset = 100;
         look(PLAYER);
         assert_int_equal(PLAYER->count, 1);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_int_equal(waiting(WORLD), 0);
 }
 
@@ -268,16 +200,16 @@ static void failures_are_of_one_job(void **state)
         struct store_counts counts;
 
         enroll(WORLD, "alice@example.org", &alice);
-        answer_all(PLAYER, &forbidden);
+        player_answer(PLAYER, &forbidden);
         enroll(WORLD, "bob@example.org", &bob);
         assert_int_equal(PLAYER->count, 1);
-        answer_all(PLAYER, &never);
+        player_answer(PLAYER, &never);
         store_counts(WORLD->engine.store, &counts);
         assert_int_equal(counts.jobs[JOB_FAILED], 1);
         assert_int_equal(counts.jobs[JOB_WAITING], 1);
         user_is_revoked(WORLD, "bob@example.org"); /* news: another try */
         assert_int_equal(PLAYER->count, 1);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         store_counts(WORLD->engine.store, &counts);
         assert_int_equal(counts.jobs[JOB_FAILED], 0);
 }
@@ -288,13 +220,13 @@ static void expired_certificates_leave(void **state)
         MSG_OWN(directory_values) values = {0};
 
         enroll(WORLD, "alice@example.org", &alice);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         WORLD->engine.clock_offset = 600LL * 86400;
         sweep_pump(&WORLD->engine);
         look(PLAYER);
         values_given(PLAYER, 0, &values);
         assert_int_equal(values.certificates.count, 0);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         assert_int_equal(audit_count(WORLD, "server.publication", "done"), 1);
         sweep_pump(&WORLD->engine);
         look(PLAYER);
@@ -340,14 +272,14 @@ static void what_the_client_signed_is_published_and_withdrawn(void **state)
         bool changed = false;
 
         enroll(WORLD, "alice@example.org", &alice);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         smime_value(PLAYER, alice.key, &alice, &alice, &value);
         must(smime_put(PLAYER, &alice, &value, &changed));
         assert_true(changed);
         values_given(PLAYER, 0, &values);
         assert_true(bytes_equal(buf_view(&values.smime), buf_view(&value)));
         assert_int_equal(values.certificates.count, 1);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         must(smime_put(PLAYER, &alice, &value, &changed)); /* again: nothing new */
         assert_false(changed);
         assert_int_equal(PLAYER->count, 0);
@@ -358,7 +290,7 @@ static void what_the_client_signed_is_published_and_withdrawn(void **state)
         user_is_revoked(WORLD, "alice@example.org");
         values_given(PLAYER, 0, &after);
         assert_int_equal(after.smime.len, 0);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         WORLD->engine.clock_offset = 120;
         assert_int_equal(smime_put(PLAYER, &alice, &value, NULL), PROBLEM_STATE);
         world_verify(WORLD);
@@ -371,7 +303,7 @@ static void what_somebody_else_signed_is_refused(void **state)
 
         enroll(WORLD, "alice@example.org", &alice);
         enroll(WORLD, "bob@example.org", &bob);
-        answer_all(PLAYER, &well);
+        player_answer(PLAYER, &well);
         smime_value(PLAYER, alice.key, &alice, &bob, &mixed);
         assert_int_equal(smime_put(PLAYER, &alice, &mixed, NULL), PROBLEM_FORBIDDEN);
         smime_value(PLAYER, bob.key, &alice, &alice, &forged); /* another key under her certificate */

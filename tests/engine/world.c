@@ -333,6 +333,7 @@ void client_init_key(struct client *client, const struct token *token, const cha
         *client = (struct client){0};
         memcpy(client->token.selector, token->selector, sizeof(token->selector));
         client->token.secret = secret_copy(secret_view(&token->secret));
+        client->token.mail = secret_copy(secret_view(&token->mail));
         EVP_PKEY_up_ref(key);
         client->key = key;
         must(scalar_random(&client->recipient_scalar));

@@ -115,6 +115,8 @@ CREATE TABLE tokens (
         digest BLOB NOT NULL,
         issuer TEXT NOT NULL,
         profile TEXT NOT NULL,
+        delivery INTEGER NOT NULL,
+        mail BLOB NOT NULL,
         version INTEGER NOT NULL,
         mac BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
