@@ -1,52 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vouchsafe user enroll */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/bulk.h"
+#include "cli/report.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/table.h"
 
-enum { PAGE = 500 };
+/* ---- what a page shows ------------------------------------------------------------------------------------ */
 
-static int fetch_tokens(struct session *session, struct arguments *arguments, struct msg_user_enroll_reply *all)
-{
-        MSG_OWN(user_enroll) request = {.dry_run = argument_flag(arguments, "dry-run"), .limit = PAGE};
-        struct progress progress;
-
-        for (size_t i = 0; i < operand_count(arguments); i++)
-                msg_texts_add(&request.selection, operand(arguments, i));
-        progress_begin(&progress, "Making tokens", 0);
-        for (;;) {
-                MSG_OWN(user_enroll_reply) page = {0};
-                TRY(server_call(&session->server, user_enroll, &request, user_enroll_reply, &page));
-                LIST_MOVE(all->rows, page.rows);
-                progress_step(&progress, all->rows.count);
-                free(request.cursor);
-                request.cursor = TAKE(page.cursor);
-                if (!*msg_text(request.cursor))
-                        break;
-        }
-        progress_end(&progress);
-        return 0;
-}
+struct display {
+        bool json, tokens_go_to_file, silent;
+        struct json_rows rows;
+        struct table *others;
+};
 
 /* Tokens go to the descriptor themselves, not through tables: they are secrets. */
-static int show_tokens(const struct msg_user_enroll_reply *all)
+static int show_tokens(const struct msg_user_enroll_reply *page)
 {
         size_t width = 0;
 
-        for (size_t i = 0; i < all->rows.count; i++)
-                if (all->rows.at[i].token.len)
-                        width = MAX(width, text_columns(msg_text(all->rows.at[i].address)));
-        for (size_t i = 0; i < all->rows.count; i++) {
-                const struct msg_token_item *row = &all->rows.at[i];
+        for (size_t i = 0; i < page->rows.count; i++)
+                if (page->rows.at[i].token.len)
+                        width = MAX(width, text_columns(msg_text(page->rows.at[i].address)));
+        for (size_t i = 0; i < page->rows.count; i++) {
+                const struct msg_token_item *row = &page->rows.at[i];
                 CLEANUP(buf_done) struct buf name = BUF_NONE;
                 char time[TIME_TEXT_SIZE];
                 if (!row->token.len)
@@ -60,102 +43,136 @@ static int show_tokens(const struct msg_user_enroll_reply *all)
         return 0;
 }
 
-static void show_others(const struct msg_user_enroll_reply *all)
+static void show_others(struct display *display, const struct msg_user_enroll_reply *page)
 {
-        CLEANUP(table_freep)
-        struct table *table = table_new((const char *const[]){"Outcome", "Address", "~Name", "Detail", NULL});
-
-        for (size_t i = 0; i < all->rows.count; i++) {
-                const struct msg_token_item *row = &all->rows.at[i];
+        for (size_t i = 0; i < page->rows.count; i++) {
+                const struct msg_token_item *row = &page->rows.at[i];
                 if (!row->token.len)
-                        table_row(table, (const char *const[]){row->outcome, row->address, row->name, row->detail});
+                        table_row(display->others,
+                                  (const char *const[]){row->outcome, row->address, row->name, row->detail});
         }
-        table_print(table, NULL);
+        table_print(display->others, NULL);
 }
 
-/* A line each: token, address, name, separated by tabs. */
-static int write_tokens(const char *path, const struct msg_user_enroll_reply *all)
+static int show_json_page(struct display *display, const struct msg_user_enroll_reply *page)
 {
-        CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-        if (fd < 0)
-                return refuse(errno == EEXIST ? PROBLEM_EXISTS : PROBLEM_STORAGE,
-                              "The tokens cannot be written to %s: %s. They are void; repeat with another file.",
-                              path, strerror(errno));
-        for (size_t i = 0; i < all->rows.count; i++) {
-                const struct msg_token_item *row = &all->rows.at[i];
-                CLEANUP(buf_done) struct buf rest = BUF_NONE;
-                if (!row->token.len)
-                        continue;
-                buf_add_format(&rest, "\t%s\t%s\n", msg_text(row->address), msg_text(row->name));
-                TRY(secret_write(fd, &row->token));
-                TRY(fd_write_all(fd, rest.data, rest.len));
+        for (size_t i = 0; i < page->rows.count; i++) {
+                struct msg_token_item row = page->rows.at[i];
+                if (display->tokens_go_to_file)
+                        row.token = SECRET_NONE;
+                TRY(json_rows_add(&display->rows, msg_record_token_item(), &row));
         }
-        return fsync(fd) < 0
-                   ? refuse(PROBLEM_STORAGE, "The tokens cannot be written to %s: %s.", path, strerror(errno))
-                   : 0;
-}
-
-static size_t count_tokens(const struct msg_user_enroll_reply *all)
-{
-        size_t count = 0;
-
-        for (size_t i = 0; i < all->rows.count; i++)
-                count += all->rows.at[i].token.len > 0;
-        return count;
-}
-
-/* Before anything is asked of the server: a file that is in the way would leave tokens that nobody saw. */
-static int check_out(const char *path)
-{
-        if (path && access(path, F_OK) == 0)
-                return refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", path);
         return 0;
 }
 
-/* Whoever waits for tokens that nobody gets is to know by the exit code too. */
-static int check_any(const struct msg_user_enroll_reply *all)
+static int show_page(void *context, const struct msg_user_enroll_reply *page)
 {
-        for (size_t i = 0; i < all->rows.count; i++)
-                if (strcmp(msg_text(all->rows.at[i].outcome), "refused") != 0)
-                        return 0;
-        return all->rows.count
+        struct display *display = context;
+
+        if (display->json)
+                return PASS(show_json_page(display, page));
+        if (!display->tokens_go_to_file)
+                TRY(show_tokens(page));
+        if (!display->silent)
+                show_others(display, page);
+        return 0;
+}
+
+/* ---- how it ended ----------------------------------------------------------------------------------------- */
+
+static void count_add(struct buf *words, uint64_t count, const char *what)
+{
+        if (count)
+                buf_add_format(words, ", %llu %s", (unsigned long long)count, what);
+}
+
+static void show_sum(const struct bulk *bulk)
+{
+        CLEANUP(buf_done) struct buf words = BUF_NONE;
+        const struct msg_bulk_journal *sum = &bulk->at;
+
+        buf_add_format(&words, "%llu selected", (unsigned long long)sum->selected);
+        count_add(&words, sum->fresh, "new (dry run: nothing was written)");
+        count_add(&words, sum->given, "with a new token");
+        count_add(&words, sum->waiting, "with one that waits");
+        count_add(&words, sum->enrolled, "enrolled");
+        count_add(&words, sum->refused, "refused");
+        tell("%s.", buf_text(&words));
+        if (bulk->tokens.path)
+                tell("The tokens are in %s.", bulk->tokens.path);
+        if (bulk->report.path)
+                tell("The report is %s.", bulk->report.path);
+}
+
+/* Whoever waits for tokens that nobody gets is to know by the exit code too. */
+static int check_any(const struct msg_bulk_journal *sum)
+{
+        if (sum->selected > sum->refused)
+                return 0;
+        return sum->selected
                    ? refuse(PROBLEM_STATE, "Nobody gets a token; each line says why.")
                    : refuse(PROBLEM_NOT_FOUND, "The selection names nobody; \"vouchsafe directory list\" shows who there "
                                                "is.");
 }
 
+/* ---- the command ------------------------------------------------------------------------------------------ */
+
+static int fill(const struct arguments *arguments, struct bulk *bulk)
+{
+        bulk->ask.dry_run = argument_flag(arguments, "dry-run");
+        bulk->ask.renew = argument_flag(arguments, "renew");
+        for (size_t i = 0; i < operand_count(arguments); i++)
+                msg_texts_add(&bulk->ask.selection, operand(arguments, i));
+        for (size_t i = 0; i < argument_count(arguments, "from"); i++)
+                msg_texts_add(&bulk->list_paths, argument_text_at(arguments, "from", i));
+        if (!bulk->ask.selection.count && !bulk->list_paths.count)
+                return refuse(PROBLEM_USAGE, "Whom? Give selectors, such as bob@example.org, unit:Sales or all, or a list "
+                                             "with --from FILE.");
+        return 0;
+}
+
+static int run(struct bulk *bulk, struct display *display)
+{
+        if (bulk->went_on)
+                tell("This was interrupted after %llu people, and goes on from there.",
+                     (unsigned long long)bulk->at.selected);
+        if (display->json)
+                TRY(json_rows_begin("rows"));
+        TRY(bulk_run(bulk, &(struct bulk_show){show_page, display}));
+        if (display->json)
+                TRY(json_rows_end(""));
+        else
+                show_sum(bulk);
+        return PASS(check_any(&bulk->at));
+}
+
 static int enroll(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
-        MSG_OWN(user_enroll_reply) all = {0};
-        const char *out = argument_text(arguments, "out");
+        CLEANUP(bulk_done) struct bulk bulk = {.server = &session.server};
+        const char *out = argument_text(arguments, "out"), *report = argument_text(arguments, "report");
         bool dry = argument_flag(arguments, "dry-run");
+        CLEANUP(table_freep)
+        struct table *others = table_new((const char *const[]){"Outcome", "Address", "~Name", "Detail", NULL});
+        struct display display = {.json = argument_json(arguments),
+                                  .tokens_go_to_file = out && !dry,
+                                  .silent = report != NULL,
+                                  .others = others};
 
-        TRY(check_out(out));
+        TRY(fill(arguments, &bulk));
         TRY(session_operator(arguments, &session));
-        TRY(fetch_tokens(&session, arguments, &all));
-        if (out && !dry)
-                TRY(write_tokens(out, &all));
-        if (argument_json(arguments)) {
-                for (size_t i = 0; out && i < all.rows.count; i++)
-                        secret_done(&all.rows.at[i].token); /* it is in the file */
-                TRY(show_json_of(user_enroll_reply, &all));
-                return PASS(check_any(&all));
-        }
-        if (!out)
-                TRY(show_tokens(&all));
-        show_others(&all);
-        tell("%zu selected, %zu with a token%s%s%s.", all.rows.count, count_tokens(&all),
-             dry ? " (dry run: nothing was written)" : "", out && !dry ? ", written to " : "",
-             out && !dry ? out : "");
-        return PASS(check_any(&all));
+        TRY(bulk_open(&bulk, dry ? NULL : out, report));
+        return PASS(run(&bulk, &display));
 }
 
 static const struct command_option enroll_options[] = {
-    {"dry-run", NULL, "say who would get a token, and make none", 'n', false},
+    {"from", "FILE", "people of a list: an address or directory id a line, or the first column of a CSV file; - is stdin",
+     'f', true},
+    {"dry-run", NULL, "say who is new, enrolled or waiting, and who can get no token, and make none", 'n', false},
+    {"renew", NULL, "also a new token for those who have one that waits; it replaces that", 0, false},
     {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, separated by tabs", 'o',
      false},
+    {"report", "FILE", "write a line for each person, without tokens, to a new file .csv or .json", 'r', false},
     OPTIONS_OPERATOR,
     OPTIONS_END,
 };
@@ -163,16 +180,21 @@ static const struct command_option enroll_options[] = {
 const struct command command_user_enroll = {
     .noun = "user",
     .verb = "enroll",
-    .summary = "Give one-time tokens to people of the address book",
-    .operands = "SELECTOR…",
-    .least = 1,
+    .summary = "Give one-time tokens to people of the directory",
+    .operands = "[SELECTOR…]",
     .most = 1000,
     .options = enroll_options,
     .about =
-        "A selector is an address, unit:PATH (with all below it), group:NAME, server:NAME, or all. Who is enrolled\n"
-        "already is left alone; a new token cancels an older one. Tokens are shown once.\n",
+        "A selector is an address, a directory id, unit:PATH (with all below it), group:NAME (or its DN; with groups\n"
+        "within), server:NAME, filter:(LDAP FILTER), or all. Whoever is selected twice gets one token. Who is enrolled\n"
+        "is left alone, and so is who has a token that waits, unless he is named by address or id or with --renew; then\n"
+        "the new one cancels the old. Tokens are shown once.\n"
+        "\n"
+        "With --out or --report the command can be interrupted at any point: the same command goes on, and each person\n"
+        "is in the files once. FILE.progress beside them says how far it is, until all is done.\n",
     .examples = "  vouchsafe user enroll bob@example.org\n"
                 "  vouchsafe user enroll unit:Sales/Berlin group:Board --dry-run\n"
-                "  vouchsafe user enroll all --out tokens.tsv\n",
+                "  vouchsafe user enroll all --out tokens.tsv --report report.csv\n"
+                "  vouchsafe user enroll --from people.txt --out tokens.tsv\n",
     .run = enroll,
 };

@@ -2,9 +2,12 @@
 /* vouchsafe user list | show | revoke */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/report.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/table.h"
@@ -14,25 +17,88 @@ enum { PAGE = 500, PAGE_MOST = 1000 };
 
 /* ---- list, show ------------------------------------------------------------------------------------------- */
 
-static int fetch_users(struct session *session, struct arguments *arguments, struct msg_user_listed *all)
-{
-        const char *search = operand(arguments, 0), *state = argument_text(arguments, "state"),
-                   *cursor = argument_text(arguments, "cursor");
-        MSG_OWN(user_list) request = {.search = search ? text_copy(search) : NULL,
-                   .state = state ? text_copy(state) : NULL,
-                   .cursor = cursor ? text_copy(cursor) : NULL};
-        bool one_page = cursor || argument_text(arguments, "limit");
+/* How the pages go out: one at a time, none is kept. */
+struct listing {
+        bool json, csv;
+        struct json_rows rows;
+        struct table *table;
+};
 
-        TRY(argument_number(arguments, "limit", PAGE_MOST, PAGE, &request.limit));
+static const char *user_address(const struct msg_user_item *user)
+{
+        return user->addresses.count ? user->addresses.at[0] : "";
+}
+
+static void list_table(struct listing *listing, const struct msg_user_listed *page)
+{
+        for (size_t i = 0; i < page->users.count; i++) {
+                const struct msg_user_item *user = &page->users.at[i];
+                char since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+                table_row(listing->table, (const char *const[]){user->name, user_address(user), user->state, user->token,
+                                                                time_short(user->activated, since),
+                                                                time_short(user->expires, until)});
+        }
+        if (page->users.count)
+                table_print(listing->table, NULL);
+}
+
+static const char *time_cell(int64_t instant, char text[static TIME_TEXT_SIZE])
+{
+        return instant ? time_text(instant, text) : "";
+}
+
+static int list_csv(const struct msg_user_listed *page)
+{
+        CLEANUP(buf_done) struct buf lines = BUF_NONE;
+
+        for (size_t i = 0; i < page->users.count; i++) {
+                const struct msg_user_item *user = &page->users.at[i];
+                char *addresses CLEANUP(mem_freep) = texts_joined(&user->addresses);
+                char token[TIME_TEXT_SIZE], since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+                csv_line_add(&lines, (const char *const[]){
+                                         msg_text(user->user), msg_text(user->name), user_address(user), addresses,
+                                         msg_text(user->unit), msg_text(user->state), msg_text(user->token),
+                                         time_cell(user->token_expires, token), time_cell(user->activated, since),
+                                         time_cell(user->expires, until), NULL});
+        }
+        return PASS(fd_write_all(STDOUT_FILENO, lines.data, lines.len));
+}
+
+static int list_begin(const struct listing *listing)
+{
+        CLEANUP(buf_done) struct buf title = BUF_NONE;
+
+        if (listing->json)
+                return PASS(json_rows_begin("users"));
+        if (!listing->csv)
+                return 0;
+        csv_line_add(&title, (const char *const[]){"id", "name", "address", "addresses", "unit", "state", "token",
+                                                   "token_expires", "activated", "expires", NULL});
+        return PASS(fd_write_all(STDOUT_FILENO, title.data, title.len));
+}
+
+static int list_page(struct listing *listing, const struct msg_user_listed *page)
+{
+        if (listing->csv)
+                return PASS(list_csv(page));
+        if (!listing->json) {
+                list_table(listing, page);
+                return 0;
+        }
+        for (size_t i = 0; i < page->users.count; i++)
+                TRY(json_rows_add(&listing->rows, msg_record_user_item(), &page->users.at[i]));
+        return 0;
+}
+
+static int list_pages(struct server *server, struct msg_user_list *request, struct listing *listing, bool one_page)
+{
         for (;;) {
                 MSG_OWN(user_listed) page = {0};
-                TRY(server_call(&session->server, user_list, &request, user_listed, &page));
-                LIST_MOVE(all->users, page.users);
-                free(request.cursor);
-                request.cursor = TAKE(page.cursor);
-                if (one_page)
-                        all->cursor = TAKE(request.cursor);
-                if (!*msg_text(request.cursor))
+                TRY(server_call(server, user_list, request, user_listed, &page));
+                TRY(list_page(listing, &page));
+                free(request->cursor);
+                request->cursor = TAKE(page.cursor);
+                if (one_page || !*msg_text(request->cursor))
                         return 0;
         }
 }
@@ -40,25 +106,29 @@ static int fetch_users(struct session *session, struct arguments *arguments, str
 static int list(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
-        MSG_OWN(user_listed) all = {0};
+        const char *search = operand(arguments, 0), *state = argument_text(arguments, "state"),
+                   *cursor = argument_text(arguments, "cursor");
+        MSG_OWN(user_list) request = {.search = search ? text_copy(search) : NULL,
+                   .state = state ? text_copy(state) : NULL,
+                   .cursor = cursor ? text_copy(cursor) : NULL};
         CLEANUP(table_freep)
         struct table *table =
             table_new((const char *const[]){"~Name", "Address", "State", "Token", "Enrolled", "Until", NULL});
+        struct listing listing = {
+            .json = argument_json(arguments), .csv = argument_flag(arguments, "csv"), .table = table};
 
+        if (listing.json && listing.csv)
+                return refuse(PROBLEM_USAGE, "--json and --csv are both given; one is enough.");
+        TRY(argument_number(arguments, "limit", PAGE_MOST, PAGE, &request.limit));
         TRY(session_operator(arguments, &session));
-        TRY(fetch_users(&session, arguments, &all));
-        if (argument_json(arguments))
-                return PASS(show_json_of(user_listed, &all));
-        for (size_t i = 0; i < all.users.count; i++) {
-                const struct msg_user_item *user = &all.users.at[i];
-                char since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
-                table_row(table, (const char *const[]){user->name, user->addresses.count ? user->addresses.at[0] : "",
-                                                       user->state, user->token, time_short(user->activated, since),
-                                                       time_short(user->expires, until)});
-        }
-        table_print(table, "No users.");
-        if (all.cursor && *all.cursor)
-                tell("There are more: --cursor %s", all.cursor);
+        TRY(list_begin(&listing));
+        TRY(list_pages(&session.server, &request, &listing, cursor || argument_text(arguments, "limit")));
+        if (listing.json)
+                return PASS(json_rows_end(msg_text(request.cursor)));
+        if (!listing.csv)
+                table_print(table, "No users.");
+        if (*msg_text(request.cursor))
+                tell("There are more: --cursor %s", request.cursor);
         return 0;
 }
 
@@ -138,6 +208,7 @@ static int revoke_user(struct arguments *arguments)
 
 static const struct command_option list_options[] = {
     {"state", "STATE", "only users in that state: undefined, new, enrolled, recovery, revoked", 0, false},
+    {"csv", NULL, "print CSV: everybody's state, token and dates of the keys", 0, false},
     {"limit", "N", "one page of N users", 0, false},
     {"cursor", "CURSOR", "the page that begins there", 0, false},
     OPTIONS_OPERATOR,
@@ -160,7 +231,8 @@ const struct command command_user_list = {
     .operands = "[SEARCH]",
     .most = 1,
     .options = list_options,
-    .examples = "  vouchsafe user list --state recovery\n",
+    .examples = "  vouchsafe user list --state recovery\n"
+                "  vouchsafe user list --csv >users.csv\n",
     .run = list,
 };
 

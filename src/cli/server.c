@@ -63,7 +63,10 @@ static int sign(const struct server *server, const struct msg_record *record, co
         uint8_t nonce[OPERATION_NONCE_SIZE], signature[SIGNATURE_SIZE];
 
         TRY(message_encode_secret(record, request, &encoded));
-        random_fill(nonce, sizeof(nonce));
+        if (server->nonce.len == sizeof(nonce))
+                memcpy(nonce, server->nonce.data, sizeof(nonce));
+        else
+                random_fill(nonce, sizeof(nonce));
         TRY(operation_sign(&(struct operation){.server_id = bytes_text(msg_text(server->server_id)),
                                                .created = authorization.created,
                                                .nonce = bytes_of(nonce, sizeof(nonce)),

@@ -17,6 +17,8 @@ struct server {
         struct buf ticket;
         char *operator_name;   /* NULL: nobody who signs */
         struct secret signing; /* scalar */
+        struct bytes nonce;    /* of the next requests that are signed, borrowed; none: a new one for each. What is asked
+                                  again with the same nonce is answered as before */
 };
 
 /* `roots` are DER certificates to be trusted; empty ones are left out. */

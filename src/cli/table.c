@@ -15,6 +15,7 @@ enum { CELL_MOST = 4096, COLUMNS_MOST = 16 };
 struct table {
         struct libscols_table *table;
         size_t columns, rows;
+        bool printed;
         bool free_text[COLUMNS_MOST];
 };
 
@@ -84,7 +85,7 @@ void table_row(struct table *table, const char *const *cells)
 void table_print(struct table *table, const char *empty)
 {
         if (!table->rows) {
-                if (empty)
+                if (empty && !table->printed)
                         tell("%s", empty);
                 return;
         }
@@ -92,6 +93,8 @@ void table_print(struct table *table, const char *empty)
         scols_print_table(table->table);
         fflush(stdout);
         scols_table_remove_lines(table->table);
+        scols_table_enable_noheadings(table->table, 1);
+        table->printed = true;
         table->rows = 0;
 }
 

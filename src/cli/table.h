@@ -18,7 +18,8 @@ void table_free(struct table *table);
 DEFINE_CLEANUP(struct table *, table_free)
 /* A row with as many cells as there are columns; NULL is empty. */
 void table_row(struct table *table, const char *const *cells);
-/* Print and forget the rows; without rows, `empty` as a sentence on standard error. */
+/* Print and forget the rows, so that a long table goes out in pieces, of which the first has the titles; when there
+ * were none at all, `empty` as a sentence on standard error. */
 void table_print(struct table *table, const char *empty);
 
 /* Append the text, printable, in at most so many columns; what is left out shows as "…". */

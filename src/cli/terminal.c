@@ -191,12 +191,18 @@ void progress_step(struct progress *progress, uint64_t done)
                 return;
         progress->shown_ms = now;
         progress->shown = true;
+        fprintf(stderr, "\r%s: %llu", progress->what, (unsigned long long)done);
         if (progress->total)
-                fprintf(stderr, "\r%s: %llu of %llu (%llu %%)\033[K", progress->what, (unsigned long long)done,
-                        (unsigned long long)progress->total, (unsigned long long)(done * 100 / progress->total));
-        else
-                fprintf(stderr, "\r%s: %llu\033[K", progress->what, (unsigned long long)done);
+                fprintf(stderr, " of %llu (%llu %%)", (unsigned long long)progress->total,
+                        (unsigned long long)(done * 100 / progress->total));
+        fprintf(stderr, ", %llu a second\033[K",
+                (unsigned long long)((done - progress->first) * 1000 / (now - progress->started_ms)));
         fflush(stderr);
+}
+
+void progress_resume(struct progress *progress, uint64_t done)
+{
+        progress->first = done;
 }
 
 void progress_end(struct progress *progress)

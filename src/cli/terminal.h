@@ -60,9 +60,11 @@ bool password_given(const struct arguments *arguments, const struct password_sou
 struct progress {
         const char *what;
         uint64_t total; /* 0: unknown */
+        uint64_t first; /* done before it began */
         uint64_t started_ms, shown_ms;
         bool shown;
 };
 void progress_begin(struct progress *progress, const char *what, uint64_t total);
+void progress_resume(struct progress *progress, uint64_t done); /* so much was done before */
 void progress_step(struct progress *progress, uint64_t done);
 void progress_end(struct progress *progress);
