@@ -126,8 +126,7 @@ static void questions_give_up(struct engine *engine)
 
 static int peer_received(void *context, struct channel *channel, struct channel_message *message)
 {
-        return refuse(PROBLEM_MALFORMED, "The process that follows the directory sent a message of kind %u.",
-                      message->kind);
+        return PASS(directory_received(context, message));
 }
 
 static void peer_drop(struct directory *directory)
@@ -146,8 +145,10 @@ static int peer_closed(void *context, struct channel *channel, int result)
 
         if (result)
                 log_report(result, "the process that follows the directory was cut");
-        if (engine->directory.channel == channel)
-                peer_drop(&engine->directory);
+        if (engine->directory.channel != channel)
+                return 0;
+        peer_drop(&engine->directory);
+        directory_lost(engine);
         return 0;
 }
 
@@ -162,8 +163,12 @@ int directory_peer_add(struct engine *engine, int fd)
         struct channel *channel = NULL;
 
         TRY(channel_new(engine->loop, fd, &peer_handler, engine, &channel));
-        peer_drop(&engine->directory);
+        if (engine->directory.channel) {
+                peer_drop(&engine->directory);
+                directory_lost(engine);
+        }
         engine->directory.channel = channel;
+        engine->directory.next_ms = 0;
         return 0;
 }
 
@@ -172,14 +177,18 @@ int directory_peer_add(struct engine *engine, int fd)
 void directory_init(struct engine *engine)
 {
         list_init(&engine->directory.questions);
+        directory_run_init(engine);
 }
 
 void directory_done(struct engine *engine)
 {
+        channel_call_cancel(&engine->directory.follow);
         peer_drop(&engine->directory);
+        directory_run_done(engine);
 }
 
 void directory_pump(struct engine *engine)
 {
         questions_give_up(engine);
+        directory_run_pump(engine);
 }

@@ -37,6 +37,9 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .recovery_split = strcmp(config->token.recovery_delivery, "hand") != 0,
             .mail_domain = text_copy(domain ? domain + 1 : ""),
             .mail_keep = config->mail.keep,
+            .left_most = config->directory.left_most,
+            .revoke_left_after = config->directory.revoke_left_after,
+            .reconcile = config->directory.reconcile,
             .publish = config->publish.folder[0] != 0,
             .publish_directory = config->publish.directory,
             .publish_users = config->publish.users && config->publish.folder[0],
@@ -257,6 +260,7 @@ void engine_sealed(struct engine *engine, const char *why)
         requests_end(engine, PROBLEM_SEALED,
                      "The server was sealed meanwhile; repeat the request once it is unsealed.");
         openings_done(engine);
+        directory_sealed(engine);
         verification_stop(engine);
         if (round_commit(engine))
                 log_report(-EIO, "the last round before the seal");

@@ -44,6 +44,8 @@ struct engine_config {
         int64_t mail_keep;
         bool publish, publish_users; /* to a folder, by the outbound process */
         bool directory_ldap;         /* entries are those of an LDAP directory */
+        uint64_t left_most;          /* percent of them that may leave at once */
+        int64_t revoke_left_after, reconcile;
         bool publish_directory;      /* to the LDAP directory */
 };
 void engine_config_from(const struct config *config, struct engine_config *ret_config);
@@ -53,6 +55,7 @@ enum engine_state { ENGINE_STARTING, ENGINE_SEALED, ENGINE_UNSEALED };
 
 struct round {
         struct list answers; /* of struct request */
+        struct list after;   /* of struct round_after */
         bool open;           /* a transaction is */
         bool notified;       /* after the commit: changes that others look at */
         struct loop_deferred deferred;
@@ -218,6 +221,7 @@ bool heads_settled(struct engine *engine); /* the last record is under a signed 
 
 /* state.c */
 int engine_metrics(struct engine *engine, struct buf *out) must_check;
+void metric(struct buf *out, const char *name, const char *type, const char *help, long long value);
 int second_tick(void *context);
 
 /* crl.c */

@@ -63,6 +63,8 @@ int subject_of(struct engine *engine, const struct user_row *user, struct msg_su
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_STATE, "%s is no longer in the directory.", msg_text(user->cn));
         TRY(r);
+        if (entry.gone)
+                return refuse(PROBLEM_STATE, "%s is no longer in the directory.", msg_text(entry.cn));
         if (entry.disabled)
                 return refuse(PROBLEM_STATE, "%s is disabled in the directory.", msg_text(entry.cn));
         if (!entry.addresses.count)
@@ -83,7 +85,7 @@ static const struct {
         const char *name;
 } reasons[] = {
     {0, "unspecified"},          {1, "keyCompromise"},      {3, "affiliationChanged"}, {4, "superseded"},
-    {5, "cessationOfOperation"}, {9, "privilegeWithdrawn"},
+    {REASON_CESSATION, "cessationOfOperation"}, {9, "privilegeWithdrawn"},
 };
 
 const char *reason_name(int64_t reason)

@@ -63,6 +63,12 @@ static void round_flush(struct engine *engine, bool stored)
                 request->sink.answer(request->sink.context, request->answer_kind, buf_view(&request->answer));
                 request_free(request);
         }
+        while (!list_empty(&engine->round.after)) {
+                struct round_after *after = CONTAINER_OF(engine->round.after.next, struct round_after, link);
+
+                list_remove(&after->link);
+                after->run(after, stored);
+        }
 }
 
 int round_commit(struct engine *engine)
@@ -109,6 +115,7 @@ static int round_end(void *context)
 void round_init(struct engine *engine)
 {
         list_init(&engine->round.answers);
+        list_init(&engine->round.after);
         loop_deferred_init(&engine->round.deferred, engine->loop, round_end, engine);
 }
 

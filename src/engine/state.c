@@ -54,7 +54,7 @@ int authority_handle(struct request *request)
 
 /* ---- metrics */
 
-static void metric(struct buf *out, const char *name, const char *type, const char *help, long long value)
+void metric(struct buf *out, const char *name, const char *type, const char *help, long long value)
 {
         buf_add_format(out, "# HELP vouchsafe_%s %s\n# TYPE vouchsafe_%s %s\nvouchsafe_%s %lld\n", name, help, name,
                        type, name, value);
@@ -75,6 +75,7 @@ static void metrics_stored(struct engine *engine, struct buf *out)
 
         store_counts(engine->store, &counts);
         metric(out, "directory_entries", "gauge", "People and groups in the address book.", counts.entries);
+        directory_metrics(engine, out);
         metric_states(out, "users", "Users by state.", &user_states, counts.users);
         metric_states(out, "tokens", "Tokens by state.", &token_states, counts.tokens);
         metric_states(out, "certificates", "Certificates by state.", &certificate_states, counts.certificates);

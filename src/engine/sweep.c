@@ -98,6 +98,7 @@ static int sweep_run(struct sweep *sweep)
         for (size_t i = 0; i < sweep->request_count; i++)
                 TRY(request_expire(engine, &sweep->requests[i]));
         TRY(publication_sweep(engine));
+        TRY(directory_sweep(engine));
         return PASS(answers_forget(engine));
 }
 

@@ -47,7 +47,8 @@ int user_list_handle(struct request *request)
 {
         const struct msg_user_list *ask = request->message;
         struct listing listing = {.engine = request->engine, .reply = request->reply};
-        struct store_entry_filter filter = {.text = ask->search, .kind = ENTRY_PERSON};
+        struct store_entry_filter filter = {
+            .text = ask->search, .kind = ENTRY_PERSON, .presence = ask->search ? ENTRY_EITHER : ENTRY_PRESENT};
         size_t limit = ask->limit ? (size_t)ask->limit : 100;
         struct id after = ID_NONE;
         char text[ID_TEXT_SIZE];
@@ -143,26 +144,40 @@ int token_cancel(struct engine *engine, const struct id *user, int kind)
 }
 
 /* All that are not revoked and still in time: a superseded one could be used as well. */
-static int revoke_all(struct request *request, const struct user_row *user, int64_t reason, size_t *ret_count)
+static int revoke_all(struct engine *engine, const struct user_row *user, int64_t reason,
+                      struct certificate_rows *ret_revoked)
 {
-        struct msg_user_revoked *reply = request->reply;
         CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+        size_t revoked = 0;
 
-        *ret_count = 0;
-        TRY(certificates_of(request->engine, &user->id, 0, 0, &rows));
+        TRY(certificates_of(engine, &user->id, 0, 0, &rows));
         for (size_t i = 0; i < rows.count; i++) {
-                CLEANUP(buf_done) struct buf serial = BUF_NONE;
+                struct certificate_row row = rows.items[i];
 
-                if (rows.items[i].state == CERTIFICATE_REVOKED ||
-                    rows.items[i].not_after < engine_now(request->engine))
+                if (row.state == CERTIFICATE_REVOKED || row.not_after < engine_now(engine))
                         continue;
-                TRY(certificate_revoke(request->engine, &rows.items[i], reason));
-                hex_add(&serial, bytes_of(rows.items[i].serial, SERIAL_SIZE));
-                if (reply->serials.count < 16)
-                        msg_texts_add(&reply->serials, buf_text(&serial));
-                (*ret_count)++;
+                TRY(certificate_revoke(engine, &rows.items[i], reason));
+                row = rows.items[i];
+                rows.items[i] = rows.items[revoked];
+                rows.items[revoked++] = row;
         }
+        for (size_t i = revoked; i < rows.count; i++)
+                certificate_row_done(&rows.items[i]);
+        rows.count = revoked;
+        *ret_revoked = rows;
+        rows = (struct certificate_rows){0};
         return 0;
+}
+
+int user_revoke(struct engine *engine, struct user_row *user, int64_t reason, struct certificate_rows *ret_revoked)
+{
+        TRY(row_advance(&user_states, &user->state, USER_REVOKE));
+        TRY(revoke_all(engine, user, reason, ret_revoked));
+        TRY(token_cancel(engine, &user->id, TOKEN_ENROLL));
+        TRY(token_cancel(engine, &user->id, TOKEN_RECOVER));
+        user->revoked = engine_now(engine);
+        TRY(store_user_put(engine->store, user));
+        return PASS(publication_queue(engine, &user->id));
 }
 
 int user_revoke_handle(struct request *request)
@@ -170,20 +185,21 @@ int user_revoke_handle(struct request *request)
         const struct msg_user_revoke *ask = request->message;
         struct msg_user_revoked *reply = request->reply;
         CLEANUP(user_row_done) struct user_row user = {0};
+        CLEANUP(certificate_rows_done) struct certificate_rows revoked = {0};
         int64_t reason = 0;
-        size_t count = 0;
 
         request_subject(request, "%s", msg_text(ask->user));
         TRY(reason_parse(ask->reason ? ask->reason : "unspecified", &reason));
         TRY(user_named(request->engine, msg_text(ask->user), &user));
-        TRY(row_advance(&user_states, &user.state, USER_REVOKE));
-        TRY(revoke_all(request, &user, reason, &count));
-        TRY(token_cancel(request->engine, &user.id, TOKEN_ENROLL));
-        TRY(token_cancel(request->engine, &user.id, TOKEN_RECOVER));
-        user.revoked = engine_now(request->engine);
-        TRY(store_user_put(request->engine->store, &user));
-        TRY(publication_queue(request->engine, &user.id));
+        TRY(user_revoke(request->engine, &user, reason, &revoked));
+        for (size_t i = 0; i < revoked.count && i < 16; i++) {
+                CLEANUP(buf_done) struct buf serial = BUF_NONE;
+
+                hex_add(&serial, bytes_of(revoked.items[i].serial, SERIAL_SIZE));
+                msg_texts_add(&reply->serials, buf_text(&serial));
+        }
         reply->crl_number = request->engine->crl.number + 1;
-        request_details(request, "%zu certificates revoked, %s; %s", count, reason_name(reason), msg_text(ask->note));
+        request_details(request, "%zu certificates revoked, %s; %s", revoked.count, reason_name(reason),
+                        msg_text(ask->note));
         return 0;
 }

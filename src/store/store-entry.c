@@ -6,6 +6,7 @@
  */
 #include "store/entry.h"
 
+#include "base/dn.h"
 #include "base/text.h"
 
 /* ---- keys ---- */
@@ -25,15 +26,35 @@ static void lower(char *text)
                         *text = (char)(*text | 0x20);
 }
 
-/* In lower case, once: the directory's names are the same whatever the case of their letters (RFC 4517 4.2.11). */
+char *store_name_key(const char *name)
+{
+        CLEANUP(dn_done) struct dn dn = {0};
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+        char *text;
+
+        if (strchr(name, '=') && dn_parse(bytes_text(name), &dn) == 0) {
+                dn_key_add(&key, &dn);
+                return text_copy(buf_text(&key));
+        }
+        text = text_copy(name);
+        lower(text);
+        return text;
+}
+
+/* Once. */
 static void add_lower_key(struct entry_keys *keys, int kind, const char *text)
 {
         size_t before = keys->count;
+        char *key CLEANUP(mem_freep) = NULL;
 
-        add_key(keys, kind, text);
-        if (keys->count == before)
+        if (!text || !*text)
                 return;
-        lower(keys->items[before].text);
+        if (kind == ENTRY_KEY_SEARCH) {
+                key = text_copy(text);
+                lower(key);
+        } else
+                key = store_name_key(text);
+        add_key(keys, kind, key);
         for (size_t i = 0; i < before; i++)
                 if (keys->items[i].kind == kind && strcmp(keys->items[i].text, keys->items[before].text) == 0) {
                         free(keys->items[--keys->count].text);
@@ -157,14 +178,14 @@ int store_entry_find_address(struct store *store, const char *address, struct en
 
 int store_entry_find_name(struct store *store, const char *name, struct entry_row *ret_row)
 {
-        char *key CLEANUP(mem_freep) = text_copy(name);
+        char *key CLEANUP(mem_freep) = store_name_key(name);
         struct entry_row row;
 
-        lower(key);
         TRY(row_find(store, &table_entries,
                      "WHERE guid = (SELECT guid FROM entry_keys WHERE kind = 4 AND key = $1)",
                      VALUES(TEXT(key)), &row));
-        if (!text_equal_ignoring_case(row.name, name)) {
+        char *own CLEANUP(mem_freep) = store_name_key(row.name);
+        if (strcmp(own, key) != 0) {
                 entry_row_done(&row);
                 return index_false("the name", name);
         }
@@ -246,7 +267,7 @@ static int group_of_common_name(struct store *store, const char *name, char **re
                         VALUES(TEXT(key), NUMBER(GROUPS_SHOWN)), &rows));
         if (rows.count > 1)
                 return groups_ambiguous(name, &rows);
-        *ret_dn = rows.count ? text_copy(((struct entry_row *)(void *)rows.items)->name) : NULL;
+        *ret_dn = rows.count ? store_name_key(((struct entry_row *)(void *)rows.items)->name) : NULL;
         return 0;
 }
 
@@ -267,8 +288,7 @@ static int group_find(struct store *store, const char *group, struct entry_query
 
         if (r && r != PROBLEM_NOT_FOUND)
                 return PASS(r);
-        query->text = text_copy(group);
-        lower(query->text);
+        query->text = store_name_key(group);
         if (r)
                 TRY(group_of_common_name(store, group, &query->from));
         if (r && !query->from) {
@@ -279,7 +299,6 @@ static int group_find(struct store *store, const char *group, struct entry_query
         }
         if (!query->from)
                 query->from = text_copy(query->text);
-        lower(query->from);
         return 0;
 }
 
@@ -350,10 +369,9 @@ int store_entry_count_left(struct store *store, int64_t *ret_count)
         return PASS(db_number(&store->db, "SELECT count(*) FROM entries WHERE gone > 0", VALUES_NONE, ret_count));
 }
 
-int store_entry_count_present(struct store *store, int source, int kind, int64_t *ret_count)
+int store_entry_count_present(struct store *store, int kind, int64_t *ret_count)
 {
         TRY(store_need_keys(store));
-        return PASS(db_number(&store->db,
-                              "SELECT count(*) FROM entries WHERE gone = 0 AND source = $1 AND kind = $2",
-                              VALUES(NUMBER(source), NUMBER(kind)), ret_count));
+        return PASS(db_number(&store->db, "SELECT count(*) FROM entries WHERE gone = 0 AND kind = $1",
+                              VALUES(NUMBER(kind)), ret_count));
 }

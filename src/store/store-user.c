@@ -37,8 +37,8 @@ int store_user_list_left(struct store *store, int state, int64_t before, size_t 
                          int (*each)(void *context, struct user_row *row))
 {
         return ROWS_EACH(store, &table_users, user_row, context, each,
-                         "WHERE state = $1 AND guid IN (SELECT guid FROM entries WHERE gone > 0 AND gone <= $2) "
-                         "ORDER BY id LIMIT $3",
+                         "WHERE id IN (SELECT users.id FROM entries CROSS JOIN users WHERE entries.gone > 0 AND "
+                         "entries.gone <= $2 AND users.guid = entries.guid AND users.state = $1 LIMIT $3)",
                          NUMBER(state), NUMBER(before), NUMBER((int64_t)most));
 }
 

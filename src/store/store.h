@@ -118,6 +118,9 @@ int store_entry_put(struct store *store, struct entry_row *row) must_check;
 int store_entry_find(struct store *store, const struct id *guid, struct entry_row *ret_row) must_check;
 int store_entry_find_address(struct store *store, const char *address, struct entry_row *ret_row) must_check;
 int store_entry_find_name(struct store *store, const char *name, struct entry_row *ret_row) must_check;
+/* What names of the directory are compared by: case, blanks and the spelling of escapes of a DN do not count (RFC 4514);
+ * of another name, the case of ASCII letters. free() it. */
+char *store_name_key(const char *name);
 enum store_entry_presence { ENTRY_PRESENT, ENTRY_LEFT /* gone */, ENTRY_EITHER };
 struct store_entry_filter {
         const char *text;   /* start of common name, surname or address, ignoring ASCII case */
@@ -135,9 +138,9 @@ struct store_entry_filter {
 int store_entry_list(struct store *store, const struct store_entry_filter *filter, const struct id *after,
                      size_t most, void *context,
                      int (*each)(void *context, struct entry_row *row)) must_check;
-/* How many left; how many of this source are present. */
+/* How many left; how many of a kind are present. Reads them all. */
 int store_entry_count_left(struct store *store, int64_t *ret_count) must_check;
-int store_entry_count_present(struct store *store, int source, int kind, int64_t *ret_count) must_check;
+int store_entry_count_present(struct store *store, int kind, int64_t *ret_count) must_check;
 
 /* ---- users ---- */
 

@@ -74,7 +74,8 @@ CREATE INDEX entries_server ON entries (server, guid);
 CREATE INDEX entries_gone ON entries (gone, guid) WHERE gone > 0;
 
 -- What entries are found by: derived from them, checked against them whenever it is used. Kinds: 1 address, 2 group that has it as a
--- member, 3 start of a name, 4 the directory's name. Names of groups (2, 4) are compared ignoring the case of ASCII letters.
+-- member, 3 start of a name, 4 the directory's name. Keys of kind 2 and 4 are as
+-- store_name_key() makes them.
 CREATE TABLE entry_keys (
         kind INTEGER NOT NULL,
         key TEXT NOT NULL,
