@@ -140,8 +140,8 @@ static int refuse_certificate(const char *address)
 }
 
 /* Without a list that can be had and is the issuer's own nothing is said against a certificate: mail works while the server is down. */
-static int check_revocation(const struct addressees_trust *trust, const struct certificate *certificate,
-                            const struct certificate *issuer)
+int addressees_check_revocation(const struct addressees_trust *trust, const struct certificate *certificate,
+                                const struct certificate *issuer)
 {
         CLEANUP(buf_done) struct buf der = BUF_NONE;
         struct crl_entry entry;
@@ -169,7 +169,7 @@ static int check_one(const struct addressees_trust *trust, const char *address, 
         int r = chain_verify(&query, &issuer);
 
         if (!r)
-                r = check_revocation(trust, certificate, issuer);
+                r = addressees_check_revocation(trust, certificate, issuer);
         if (r)
                 return r < 0 ? PASS(r) : refuse_certificate(address);
         if (!certificate_has_address(certificate, address))

@@ -28,3 +28,6 @@ struct addressees_trust {
         bool offline;
 };
 int addressees_check(const struct addressees *addressees, const struct addressees_trust *trust) must_check;
+/* PROBLEM_MAIL_REVOKED: the newest list of the issuer's own that can be had (or is kept) names it. */
+int addressees_check_revocation(const struct addressees_trust *trust, const struct certificate *certificate,
+                                const struct certificate *issuer) must_check;

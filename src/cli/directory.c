@@ -24,12 +24,12 @@ void found_certificates_done(struct found_certificates *found)
 
 /* ---- certificates ----------------------------------------------------------------------------------------- */
 
-static int cache_path(const struct session *session, const char *address, char **ret_path)
+static int cache_path(const char *server_id, const char *address, char **ret_path)
 {
         CLEANUP(buf_done) struct buf name = BUF_NONE, server = BUF_NONE;
 
         home_name_add(&name, address);
-        home_name_add(&server, msg_text(session->server.server_id));
+        home_name_add(&server, server_id);
         return PASS(home_path(ret_path, "cache/certificates/%s/%s", buf_text(&server), buf_text(&name)));
 }
 
@@ -38,7 +38,7 @@ static int cache_load(const struct session *session, const char *address, struct
         char *path CLEANUP(mem_freep) = NULL;
         struct stat st;
 
-        TRY(cache_path(session, address, &path));
+        TRY(cache_path(msg_text(session->server.server_id), address, &path));
         if (stat(path, &st) < 0)
                 return refuse(PROBLEM_NOT_FOUND, "Nothing is kept for %s.", address);
         TRY(home_record_read(path, msg_record_address_certificates(), &found->found));
@@ -47,11 +47,11 @@ static int cache_load(const struct session *session, const char *address, struct
         return 0;
 }
 
-static int cache_store(const struct session *session, const struct msg_address_certificates *found)
+int directory_keep(const char *server_id, const struct msg_address_certificates *found)
 {
         char *path CLEANUP(mem_freep) = NULL;
 
-        TRY(cache_path(session, msg_text(found->address), &path));
+        TRY(cache_path(server_id, msg_text(found->address), &path));
         return PASS(home_record_write(path, msg_record_address_certificates(), found));
 }
 
@@ -81,7 +81,7 @@ static int ask_batch(struct session *session, const struct msg_texts *addresses,
                 struct found_certificates *place = place_of(addresses, msg_text(reply.found.at[i].address), found);
                 if (!place)
                         continue;
-                TRY(cache_store(session, &reply.found.at[i]));
+                TRY(directory_keep(msg_text(session->server.server_id), &reply.found.at[i]));
                 found_certificates_done(place);
                 *place = (struct found_certificates){.found = reply.found.at[i], .fetched = clock_now()};
                 reply.found.at[i] = (struct msg_address_certificates){0};

@@ -24,6 +24,9 @@ void found_certificates_done(struct found_certificates *found);
 int directory_find(struct session *session, const struct msg_texts *addresses, bool refresh,
                    struct found_certificates *ret_found) must_check;
 
+/* Put what a server says of an address into the cache. */
+int directory_keep(const char *server_id, const struct msg_address_certificates *found) must_check;
+
 /*
  * The revocation list at a URL, as DER, and when it was last known to be the newest. Whoever serves it is asked each
  * time whether there is a newer one (not `offline`), since a revocation shows there within seconds; when he does not

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/directory.h"
 #include "cli/home.h"
 #include "cli/keystore.h"
 #include "cli/session.h"
@@ -233,6 +234,28 @@ static int store_config(const char *folder, const struct msg_pending_exchange *p
         return PASS(home_record_write(path, msg_record_client_config(), &config));
 }
 
+/* One's own certificate is among what mail to others needs: it is kept as if it had been looked up. */
+static int keep_own(const char *address, const struct msg_token_answer *answer)
+{
+        MSG_OWN(address_certificates) own = {.address = text_copy(address)};
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        CLEANUP(buf_done) struct buf serial = BUF_NONE;
+        struct msg_certificate_item *item = MSG_LIST_ADD(own.certificates);
+        struct bytes newest = buf_view(&answer->keys.at[0].certificate);
+
+        TRY(certificate_parse(newest, &certificate));
+        hex_add(&serial, certificate.serial);
+        *item = (struct msg_certificate_item){
+            .serial = text_copy(buf_text(&serial)),
+            .kind = text_copy("encryption"),
+            .state = text_copy("valid"),
+            .not_before = certificate.not_before,
+            .not_after = certificate.not_after,
+            .der = buf_copy_of(newest),
+        };
+        return PASS(directory_keep(msg_text(answer->server_id), &own));
+}
+
 int enroll_store(const struct msg_pending_exchange *pending, const struct secret *password,
                  const struct enrolled *enrolled)
 {
@@ -242,5 +265,6 @@ int enroll_store(const struct msg_pending_exchange *pending, const struct secret
         TRY(address_parse(bytes_text(enrolled->answer.addresses.at[0]), &key));
         TRY(user_folder(buf_text(&key), &folder));
         TRY(store_keys(folder, password, enrolled));
-        return PASS(store_config(folder, pending, &enrolled->answer));
+        TRY(store_config(folder, pending, &enrolled->answer));
+        return PASS(keep_own(buf_text(&key), &enrolled->answer));
 }

@@ -95,13 +95,17 @@ def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
     server.run("user", "revoke", one.address, "--reason", "keyCompromise", home="rita")
     revoked = time.monotonic()
     while True:
-        after = one.result("mail", "sign", stdin=text, status=0).stdout
+        signed = one.result("mail", "sign", stdin=text)
+        after = signed.stdout
         done = ben.result("mail", "verify", "--check", stdin=after, password=False)
         if done.returncode == 47:
             break
         assert time.monotonic() - revoked < 6, done.stderr
         time.sleep(0.2)
     assert "revoked" in done.stderr.decode()
+    # Whoever signs is told too, and the message is there all the same.
+    signed = one.result("mail", "sign", stdin=text)
+    assert signed.returncode == 47 and b"Your signature certificate is revoked" in signed.stderr and signed.stdout
     assert ben.result("mail", "encrypt", "--to", one.address, stdin=text, password=False).returncode == 43
 
 
@@ -110,6 +114,11 @@ def test_mail_works_while_the_server_is_down(own_server):
     server = own_server.init()
     ann, ben = new_person(server, "Ann").enroll(), new_person(server, "Ben").enroll()
     text = letter(ann.address, ben.address)
+    server.stop()
+    # One's own certificate came with the enrollment: to oneself the first message goes without the server.
+    sent = ann.result("mail", "encrypt", "--to", ann.address, stdin=text, password=False, status=0).stdout
+    assert ann.result("mail", "decrypt", stdin=sent).returncode == 0
+    server.start()
 
     def exchange():
         signed = ann.result("mail", "sign", stdin=text, status=0).stdout
