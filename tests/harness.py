@@ -52,6 +52,14 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def open_way(folder: pathlib.Path):
+    """As root the server runs as another user, who must come through to its folder below that of temporary files."""
+    top = pathlib.Path(tempfile.gettempdir())
+    for place in [folder, *folder.parents]:
+        if os.geteuid() == 0 and place.is_relative_to(top) and place != top:
+            place.chmod(place.stat().st_mode | 0o055)
+
+
 class Server:
     """One server: folder, processes, and the homes of those who use it."""
 
@@ -204,6 +212,12 @@ class Server:
         path = self.folder / f"tokens-{time.monotonic_ns()}"
         path.write_text("".join(row["token"] + "\n" for row in rows["rows"] if row["token"]))
         return path
+
+    def damage(self) -> str:
+        """What "vouchsafe verify" finds wrong; empty when nothing is."""
+        done = self.result("verify", "--json", home=self.officers[-1], status=None)
+        found = json.loads(done.stdout).get("findings", []) if done.stdout else []
+        return " | ".join(f"{one['subject']}: {one['detail']}" for one in found if one["severity"] == "error")
 
     def enroll(self, address: str) -> None:
         """Token, then the user's own enrollment in a home named by the address."""

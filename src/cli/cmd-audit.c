@@ -13,7 +13,7 @@
 #include "crypto/der.h"
 #include "model/audit.h"
 
-enum { PAGE = 500, LIST_DEFAULT = 50, LIST_MOST = 1000000 };
+enum { PAGE = 500, LIST_DEFAULT = 50, LIST_MOST = 1000000, FINDINGS_SHOWN = 20 };
 #define EXPORT_MOST ((size_t)4 << 30)
 
 /* ---- what the model asks of cryptography -------------------------------------------------------------------- */
@@ -87,11 +87,21 @@ static void show_records(const struct msg_audit_listed *listed)
         for (size_t i = 0; i < listed->records.count; i++) {
                 const struct msg_audit_item *item = &listed->records.at[i];
                 char number[24], time[TIME_TEXT_SIZE];
-                snprintf(number, sizeof(number), "%llu", (unsigned long long)item->sequence);
+                snprintf(number, sizeof(number), "%llu%s", (unsigned long long)item->sequence, item->altered ? " (altered)" : "");
                 table_row(table, (const char *const[]){number, time_short(item->time, time), item->actor,
                                                        item->action, item->subject, item->outcome, item->detail});
         }
         table_print(table, "No records.");
+}
+
+/* They are shown, since all that is known of them is there, but not as if nothing were wrong. */
+static int altered_refuse(const struct msg_audit_listed *listed)
+{
+        for (size_t i = 0; i < listed->records.count; i++)
+                if (listed->records.at[i].altered)
+                        return refuse(PROBLEM_TAMPERED, "Audit record %llu was altered by something other than the server.",
+                                      (unsigned long long)listed->records.at[i].sequence);
+        return 0;
 }
 
 static int list(struct arguments *arguments)
@@ -105,9 +115,10 @@ static int list(struct arguments *arguments)
         TRY(session_operator(arguments, &session));
         TRY(server_call(&session.server, audit_list, &request, audit_listed, &reply));
         if (argument_json(arguments))
-                return PASS(show_json_of(audit_listed, &reply));
-        show_records(&reply);
-        return 0;
+                TRY(show_json_of(audit_listed, &reply));
+        else
+                show_records(&reply);
+        return PASS(altered_refuse(&reply));
 }
 
 /* ---- export ----------------------------------------------------------------------------------------------- */
@@ -117,7 +128,7 @@ struct exporting {
         struct buf file;
         struct audit_crypto crypto;
         struct audit_head last;
-        uint64_t records;
+        uint64_t records, findings;
 };
 
 static void exporting_done(struct exporting *exporting)
@@ -142,19 +153,43 @@ static int export_begin(struct exporting *exporting)
         return 0;
 }
 
+static void export_found(struct exporting *exporting, const struct msg_audit_item *item, const char *what)
+{
+        if (exporting->findings++ < FINDINGS_SHOWN)
+                tell_styled(STYLE_RED, "! Audit record %llu %s.", (unsigned long long)item->sequence, what);
+}
+
+/* What is wrong with a record, given the one before it; NULL: nothing. */
+static const char *record_wrong(const struct exporting *exporting, const struct msg_audit_item *item)
+{
+        uint8_t hash[HASH_SIZE];
+
+        if (item->altered)
+                return "was altered by something other than the server";
+        if (item->sequence != (uint64_t)exporting->last.seq + 1)
+                return "does not follow the one before it: those between were removed";
+        audit_record_hash(&exporting->crypto, exporting->last.hash, buf_view(&item->encoded), hash);
+        return bytes_equal(buf_view(&item->hash), bytes_of(hash, HASH_SIZE)) ? NULL : "does not follow the one before it";
+}
+
+/* What is wrong is said and exported as it is, so that whoever verifies the file finds it too, and all the rest. */
 static int export_record(struct exporting *exporting, const struct msg_audit_item *item)
 {
         struct audit_record record;
-        uint8_t next[HASH_SIZE];
+        const char *wrong = record_wrong(exporting, item);
+        int r = audit_record_parse(buf_view(&item->encoded), &record);
 
-        TRY(audit_record_parse(buf_view(&item->encoded), &record));
-        if (record.seq != exporting->last.seq + 1)
-                return refuse(PROBLEM_TAMPERED,
-                              "The server gives audit record %lld where %lld must follow; the chain has a gap.",
-                              (long long)record.seq, (long long)exporting->last.seq + 1);
-        audit_record_hash(&exporting->crypto, exporting->last.hash, buf_view(&item->encoded), next);
-        memcpy(exporting->last.hash, next, HASH_SIZE);
-        exporting->last.seq = record.seq;
+        if (r < 0)
+                return PASS(r);
+        if (wrong)
+                export_found(exporting, item, wrong);
+        exporting->last.seq = (int64_t)item->sequence;
+        memset(exporting->last.hash, 0, HASH_SIZE);
+        memcpy(exporting->last.hash, item->hash.data, MIN(item->hash.len, (size_t)HASH_SIZE));
+        if (r) {
+                export_found(exporting, item, "cannot be read, and is left out");
+                return 0;
+        }
         exporting->last.time = record.time;
         audit_file_record(&exporting->file, &record, exporting->last.hash);
         exporting->records++;
@@ -205,6 +240,10 @@ static int export(struct arguments *arguments)
         TRY(export_begin(&exporting));
         TRY(export_pages(&exporting));
         TRY(file_write(path, buf_view(&exporting.file), 0600));
+        if (exporting.findings)
+                return refuse(PROBLEM_TAMPERED,
+                              "%llu records of the audit chain are not as the server wrote them. All %llu that are there were written to %s, as they are.",
+                              (unsigned long long)exporting.findings, (unsigned long long)exporting.records, path);
         if (argument_json(arguments))
                 say("{\"records\":%llu}", (unsigned long long)exporting.records);
         else

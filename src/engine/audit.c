@@ -127,7 +127,7 @@ void heads_pump(struct engine *engine, bool now)
 
 struct listing {
         struct msg_audit_listed *reply;
-        size_t bytes;
+        size_t bytes, altered;
         int64_t last;
         bool full;
 };
@@ -142,7 +142,10 @@ static char *text_of(struct bytes bytes, size_t most)
         return text_copy(buf_text(&text));
 }
 
-static int listing_add(void *context, const struct audit_record *record, const uint8_t *hash)
+enum { ENCODED_MOST = 4 << 20 };
+
+/* The values of a record as the database has it; of one that was altered, as far as they can be. */
+static int listing_add(void *context, const struct audit_record *record, struct bytes hash, bool altered)
 {
         struct listing *listing = context;
         struct msg_audit_item *item;
@@ -158,6 +161,11 @@ static int listing_add(void *context, const struct audit_record *record, const u
         item->outcome = text_of(record->outcome, 32);
         item->detail = text_of(record->details, 2048);
         audit_record_add(&item->encoded, record);
+        if (item->encoded.len > ENCODED_MOST)
+                buf_clear(&item->encoded);
+        buf_add_bytes(&item->hash, bytes_of(hash.data, MIN(hash.len, (size_t)HASH_SIZE)));
+        item->altered = altered;
+        listing->altered += altered;
         listing->bytes += item->encoded.len + 512;
         listing->last = record->seq;
         listing->full = listing->bytes > LISTING_BYTES_MOST;
@@ -205,6 +213,9 @@ int audit_list_handle(struct request *request)
         if (!ask->newest && listing.last && listing.last < head.seq)
                 reply->next = (uint64_t)listing.last + 1;
         request_subject(request, "from %lld", (long long)from + 1);
-        request_details(request, "%zu records shown", reply->records.count);
+        if (listing.altered)
+                request_details(request, "%zu records shown, %zu of them altered", reply->records.count, listing.altered);
+        else
+                request_details(request, "%zu records shown", reply->records.count);
         return 0;
 }

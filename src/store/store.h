@@ -100,10 +100,11 @@ struct store_audit_filter {
         bool newest_first;
 };
 /* From `seq` on (exclusive; 0 = from the start, or from the end with newest_first). The views are valid during the
- * call. */
+ * call. What was altered by something other than the server is shown as what it is: it may hold anything, its hash too. */
 int store_audit_list(struct store *store, const struct store_audit_filter *filter, int64_t seq, size_t most,
                      void *context,
-                     int (*each)(void *context, const struct audit_record *record, const uint8_t *hash)) must_check;
+                     int (*each)(void *context, const struct audit_record *record, struct bytes hash,
+                                 bool altered)) must_check;
 /* A head signed by the keeper; needs a transaction but no record. PROBLEM_STATE when the chain has another hash
  * there. */
 int store_head_add(struct store *store, const struct audit_head *head, struct bytes signature) must_check;

@@ -81,7 +81,7 @@ static int see_job(void *context, struct job_row *row)
         see(context, row->kind);
         return 0;
 }
-static int see_record(void *context, const struct audit_record *record, const uint8_t *hash)
+static int see_record(void *context, const struct audit_record *record, struct bytes hash, bool altered)
 {
         char text[24];
 

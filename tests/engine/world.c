@@ -474,7 +474,7 @@ struct counting {
         int64_t count;
 };
 
-static int counting_one(void *context, const struct audit_record *record, const uint8_t *hash)
+static int counting_one(void *context, const struct audit_record *record, struct bytes hash, bool altered)
 {
         struct counting *counting = context;
 

@@ -25,9 +25,7 @@ def server():
 def own_server(tmp_path):
     """A server of one test, which may stop, seal or damage it. Not yet set up."""
     one = harness.Server(folder=tmp_path / "server")
-    # As root the server runs as another user, who must come through to its folder.
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
+    harness.open_way(tmp_path)
     try:
         yield one
     finally:

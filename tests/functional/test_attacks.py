@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hostile cases with real processes: a hostile front, a thief with database and secrets, strangers, who writes in the database."""
+"""The hostile cases with real processes: a hostile front, a thief with database and secrets, strangers."""
 import base64
 import http.client
 import http.server
@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -330,6 +329,11 @@ def test_files_are_private(server):
         assert path.lstat().st_mode & 0o077 == 0, path
     # The server's user, and whoever takes one of its processes over, does not read the startup secret.
     assert server.startup_secret.stat().st_uid == os.geteuid()
+    if os.geteuid() == 0:
+        assert subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "cat", server.startup_secret], capture_output=True).returncode
+        server.stop()
+        server.start()  # which read it before it became another user
+        assert server.startup_secret.stat().st_uid == 0
     for home in server.homes.iterdir():
         for path in home.rglob("*"):
             assert not path.is_file() or path.stat().st_mode & 0o077 == 0, path
@@ -349,127 +353,6 @@ def test_tls(server):
     assert connection.getresponse().headers["Strict-Transport-Security"]
 
 
-# ---- who writes in the database
-
-def verify(server) -> str:
-    done = server.result("verify", "--json", home="otto", status=None)
-    found = json.loads(done.stdout).get("findings", []) if done.stdout else []
-    return " | ".join(f"{one['subject']}: {one['detail']}" for one in found if one["severity"] == "error")
-
-
-def columns(database, table):
-    return [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-
-
-def rows(database, table):
-    return database.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
-
-
-def put(database, table, content):
-    database.execute(f"DELETE FROM {table}")
-    if content:
-        database.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(content[0]))})", content)
-
-
-def altered(database, table):
-    before = rows(database, table)
-    put(database, table, [(*before[0][:1], *flip(before[0][1:]), ), *before[1:]])
-
-
-def flip(values):
-    """The last number or text before version and MAC, changed."""
-    values = list(values)
-    place = next(i for i in range(len(values) - 3, -1, -1) if isinstance(values[i], (int, str)) and values[i] != "")
-    values[place] = values[place] + 1 if isinstance(values[place], int) else values[place] + "x"
-    return values
-
-
-def removed(database, table):
-    put(database, table, rows(database, table)[1:])
-
-
-def emptied(database, table):
-    put(database, table, [])
-
-
-def swapped(database, table):
-    key = 2 if table == "approvals" else 1
-    first, second, *others = rows(database, table)
-    put(database, table, [(*first[:key], *second[key:]), (*second[:key], *first[key:]), *others])
-
-
-TABLES = ("users", "certificates", "archives", "operators", "approvals", "requests")
-
-
-def write_as_root(server, change):
-    with sqlite3.connect(server.data / "vouchsafe.db", timeout=20) as database:
-        database.execute("PRAGMA foreign_keys = OFF")
-        return change(database)
-
-
-def test_tampering_while_running(server):
-    assert verify(server) == ""
-    for table in TABLES:
-        for attack in (altered, removed, emptied, swapped):
-            before = write_as_root(server, lambda database: rows(database, table))
-            if len(before) < 2 or (table == "operators" and attack is emptied):
-                continue  # without operators nobody is left who could ask
-            write_as_root(server, lambda database: attack(database, table))
-            try:
-                found = verify(server)
-            finally:
-                write_as_root(server, lambda database: put(database, table, before))
-            assert table.rstrip("s") in found, f"{attack.__name__} {table}: {found!r}"
-    assert verify(server) == ""
-
-
-def test_tampering_while_stopped(server):
-    attacks = {"users": swapped, "certificates": removed, "archives": altered}
-    server.stop()
-    before = write_as_root(server, lambda database: {table: rows(database, table) for table in attacks})
-    write_as_root(server, lambda database: [attack(database, table) for table, attack in attacks.items()])
-    server.start()
-    try:
-        found = verify(server)
-    finally:
-        server.stop()
-        write_as_root(server, lambda database: [put(database, table, content) for table, content in before.items()])
-        server.start()
-    assert all(table.rstrip("s") in found for table in attacks), found
-    assert verify(server) == ""
-
-
-def test_replay_of_rows_and_chain(server):
-    """The whole user table, later the chain too, as they were before a revocation."""
-    before = write_as_root(server, lambda database: {table: rows(database, table) for table in ("users", "certificates", "chain")})
-    server.run("user", "revoke", ALICE, "--reason", "keyCompromise", home="rita")
-    after = write_as_root(server, lambda database: {table: rows(database, table) for table in before})
-    write_as_root(server, lambda database: [put(database, table, before[table]) for table in ("users", "certificates")])
-    found = verify(server)
-    assert "certificate" in found and "user" in found, found
-    server.stop()
-    after["chain"] = write_as_root(server, lambda database: rows(database, "chain"))
-    write_as_root(server, lambda database: put(database, "chain", before["chain"]))
-    server.start(wait="sealed")  # it does not serve from it
-    until = time.monotonic() + 20
-    while "The audit chain ends with record" not in server.tail() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert "The audit chain ends with record" in server.tail() and server.state() == "sealed"
-    server.stop()
-    write_as_root(server, lambda database: [put(database, table, after[table]) for table in after])
-    server.start()
-    assert verify(server) == ""
-
-
-def test_audit_records_cut_off(server):
-    before = write_as_root(server, lambda database: rows(database, "audit"))
-    write_as_root(server, lambda database: database.execute("DELETE FROM audit WHERE seq = (SELECT max(seq) - 3 FROM audit)"))
-    assert "audit" in verify(server)
-    write_as_root(server, lambda database: database.executemany(
-        f"INSERT OR IGNORE INTO audit VALUES ({','.join('?' * len(before[0]))})", before))
-    assert verify(server) == ""
-
-
 # ---- what was stolen
 
 def test_database_startup_secret_and_one_officer(server):
@@ -485,4 +368,4 @@ def test_database_startup_secret_and_one_officer(server):
     assert server.result("request", "startup", "--reason", "x", "--key-password-file", server.folder / "password", home="otto",
                          status=None).returncode != 0
     withdraw(server, request)
-    assert verify(server) == ""
+    assert server.damage() == ""
