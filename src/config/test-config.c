@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "config/config.h"
@@ -139,6 +141,26 @@ static void changes_that_need_a_restart_are_named(void **state)
         assert_string_equal(buf_text(&keys), "[listen] http, [process] keepers");
 }
 
+static int64_t bound(const char *section, const char *key, bool most)
+{
+        int64_t seconds = 0;
+
+        for (size_t i = 0; config_option_at(i); i++) {
+                const struct config_option *option = config_option_at(i);
+
+                if (strcmp(option->section, section) == 0 && strcmp(option->key, key) == 0)
+                        assert_int_equal(duration_parse(bytes_text(most ? option->most : option->least), &seconds), 0);
+        }
+        assert_true(seconds > 0);
+        return seconds;
+}
+
+/* A request signed ahead of our clock is good until both tolerances are over: its answer is kept longer, or it could be done twice. */
+static void answers_outlive_their_requests(void **state)
+{
+        assert_true(2 * bound("operator", "clock-tolerance", true) < bound("store", "answer-lifetime", false));
+}
+
 static void the_sample_is_right(void **state)
 {
         CLEANUP(config_done) struct config config = {0};
@@ -152,7 +174,7 @@ int main(void)
                 cmocka_unit_test(defaults_are_complete),       cmocka_unit_test(values_are_read),
                 cmocka_unit_test(mistakes_are_named),          cmocka_unit_test(long_lines_are_refused_not_cut),
                 cmocka_unit_test(children_get_their_sections), cmocka_unit_test(changes_that_need_a_restart_are_named),
-                cmocka_unit_test(the_sample_is_right),
+                cmocka_unit_test(the_sample_is_right),         cmocka_unit_test(answers_outlive_their_requests),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

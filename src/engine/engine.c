@@ -25,7 +25,7 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .crl_interval = config->crl.interval,
             .audit_interval = config->audit.head_interval,
             .clock_tolerance = config->operator.clock_tolerance,
-            .answer_lifetime = 30 * 86400LL,
+            .answer_lifetime = config->store.answer_lifetime,
             .attempts_window = config->limits.token_failures_window,
             .token_attempts = config->enroll.token_attempts,
             .address_attempts = config->limits.token_failures_address,
@@ -133,9 +133,8 @@ void engine_reconfigure(struct engine *engine, struct engine_config *config)
         *config = (struct engine_config){0};
         free(engine->config.database);
         engine->config.database = database;
-        limits_done(&engine->limits);
-        limits_init(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
-                    engine->config.attempts_window);
+        limits_change(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
+                      engine->config.attempts_window);
         pool_reset(engine);
 }
 

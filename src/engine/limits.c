@@ -12,14 +12,19 @@
 void limits_init(struct limits *limits, uint64_t address, uint64_t total, int64_t window)
 {
         *limits = (struct limits){
-            .address_most = (double)address,
-            .address_per_second = (double)address / (double)window,
-            .total_most = (double)total,
-            .total_per_second = (double)total / (double)window,
             .total = {.level = (double)total},
             .entries = mem_array(LIMIT_ADDRESSES, sizeof(struct limit_entry)),
         };
+        limits_change(limits, address, total, window);
         random_fill(&limits->seed, sizeof(limits->seed));
+}
+
+void limits_change(struct limits *limits, uint64_t address, uint64_t total, int64_t window)
+{
+        limits->address_most = (double)address;
+        limits->address_per_second = (double)address / (double)window;
+        limits->total_most = (double)total;
+        limits->total_per_second = (double)total / (double)window;
 }
 
 void limits_done(struct limits *limits)

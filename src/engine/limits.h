@@ -30,6 +30,8 @@ struct limits {
 
 /* So many refusals in each window of seconds. */
 void limits_init(struct limits *limits, uint64_t address, uint64_t total, int64_t window);
+/* Other figures; who was refused is not forgotten. */
+void limits_change(struct limits *limits, uint64_t address, uint64_t total, int64_t window);
 void limits_done(struct limits *limits);
 /* May somebody at this address try (again)? */
 bool limits_permit(struct limits *limits, const char *address, uint64_t now_ms);

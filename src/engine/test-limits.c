@@ -23,6 +23,19 @@ static void test_address(void **state)
         assert_true(limits_permit(&limits, "192.0.2.1", now + 20 * 1000 + 1)); /* a third of the window, one of three */
 }
 
+/* Other figures, as when the configuration is read again, are no pardon. */
+static void test_change(void **state)
+{
+        CLEANUP(limits_done) struct limits limits;
+
+        limits_init(&limits, 2, 1000, 60);
+        limits_charge(&limits, "192.0.2.1", 1000);
+        limits_charge(&limits, "192.0.2.1", 1000);
+        limits_change(&limits, 3, 1000, 60);
+        assert_false(limits_permit(&limits, "192.0.2.1", 1000));
+        assert_true(limits_permit(&limits, "192.0.2.1", 1000 + 20 * 1000 + 1));
+}
+
 /* All of a /64 are one; the next /64 is another. */
 static void test_ipv6(void **state)
 {
@@ -67,6 +80,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_address),
+            cmocka_unit_test(test_change),
             cmocka_unit_test(test_ipv6),
             cmocka_unit_test(test_total),
             cmocka_unit_test(test_many),
