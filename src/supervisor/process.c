@@ -90,9 +90,23 @@ int process_folders(const struct config *config)
         return PASS(folder_prepare(config->server.run, user));
 }
 
+/* The first folder on the way to a path that this user does not come through; NULL when there is none. */
+static char *folder_closed(const char *path)
+{
+        for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+                char *parent = text_format("%.*s", (int)(slash == path ? 1 : slash - path), path);
+
+                if (access(parent, X_OK) < 0)
+                        return parent;
+                free(parent);
+        }
+        return NULL;
+}
+
 static int folder_check(const char *key, const char *path)
 {
         struct passwd *user = getpwuid(geteuid());
+        CLEANUP(mem_freep) char *closed = NULL;
 
         if (access(path, R_OK | W_OK | X_OK) == 0)
                 return 0;
@@ -101,6 +115,12 @@ static int folder_check(const char *key, const char *path)
                             key, path);
                 return 0;
         }
+        closed = folder_closed(path);
+        if (closed)
+                return refuse(PROBLEM_CONFIGURATION,
+                              "[server] %s: the server's user (%s) does not come through %s to %s. Permit it with \"chmod a+x %s\", or choose "
+                              "another folder.",
+                              key, user ? user->pw_name : "unknown", closed, path, closed);
         return refuse(PROBLEM_CONFIGURATION,
                       "[server] %s: the server's user (%s) may not write in %s. Correct it with \"chown -R\".", key,
                       user ? user->pw_name : "unknown", path);

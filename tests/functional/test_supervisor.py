@@ -15,7 +15,7 @@ import time
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import BUILD, DAEMON  # noqa: E402
+from harness import BUILD, DAEMON, open_way  # noqa: E402
 
 ROLES = ("keeper", "engine", "outbound", "front")
 
@@ -56,8 +56,7 @@ class Supervised:
         """Root gives the folder to the user that the server becomes."""
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", "nobody:nogroup", str(self.folder)], check=True)
-            for parent in [self.folder, *self.folder.parents][:3]:
-                parent.chmod(parent.stat().st_mode | 0o055)
+            open_way(self.folder)
 
     def start(self, wait=True, **environment):
         self.own()
@@ -322,6 +321,16 @@ def test_what_is_wrong_at_the_start_is_told(server):
     assert subprocess.run([str(DAEMON), "--nonsense"], capture_output=True).returncode == 2
     checked = subprocess.run([str(DAEMON), "--check", "--config", str(server.config)], capture_output=True, text=True)
     assert checked.returncode == 0 and "is right" in checked.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root comes through every folder, and gives that up")
+def test_a_closed_parent_is_named(server):
+    server.own()
+    server.folder.chmod(0o700)
+    subprocess.run(["chown", "root", str(server.folder)], check=True)
+    done = subprocess.run([str(DAEMON), "--config", str(server.config)], capture_output=True, text=True, timeout=20,
+                          env=dict(os.environ, VOUCHSAFE_LIBEXEC=str(server.folder / "libexec")))
+    assert done.returncode == 29 and f"does not come through {server.folder} to {server.data}" in done.stderr, done.stderr
 
 
 def test_two_servers_do_not_share_data_or_ports(server, tmp_path):
