@@ -297,6 +297,9 @@ void openapi_add(struct buf *out)
         json_open(&w, "info", '{');
         member_text(&w, "title", "Vouchsafe");
         member_text(&w, "version", VOUCHSAFE_VERSION);
+        member_text(&w, "description",
+                    "What is not done is answered with a problem (RFC 9457) that says why. Only what is no HTTP request at all (a request line or "
+                    "a header section that cannot be read or is too long: statuses 400, 414, 431 and 505) is answered in HTML, with \"Connection: close\".");
         json_open(&w, "license", '{');
         member_text(&w, "name", "Apache-2.0");
         member_text(&w, "identifier", "Apache-2.0");
