@@ -124,7 +124,7 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 char *store_name_key(const char *name);
 enum store_entry_presence { ENTRY_PRESENT, ENTRY_LEFT /* gone */, ENTRY_EITHER };
 struct store_entry_filter {
-        const char *text;   /* start of common name, surname or address, ignoring ASCII case */
+        const char *text;   /* start of common name, given name, surname or address, ignoring ASCII case */
         /* Its members, and those of groups in it: the DN of a group, the common name that only one group has, or a
          * name that entries were imported with. PROBLEM_NOT_FOUND: no group; PROBLEM_EXISTS: several of this common
          * name, which the sentence lists. */
