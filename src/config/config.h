@@ -23,7 +23,7 @@ struct config_texts {
         size_t count;
 };
 
-enum config_child { CONFIG_ENGINE = 1, CONFIG_FRONT = 2, CONFIG_KEEPER = 4, CONFIG_OUTBOUND = 8 };
+enum config_child { CONFIG_ENGINE = 1, CONFIG_FRONT = 2, CONFIG_KEEPER = 4, CONFIG_OUTBOUND = 8, CONFIG_LDAP = 16 };
 
 #define SECTION(section, children, help)                               struct {
 #define TEXT(section, member, key, value, when, help)                  char *member;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ini.h>
 
+#include "base/dn.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -134,6 +135,24 @@ static int directory_check(const char *name, const struct config *config)
         return 0;
 }
 
+static int ldap_check(const char *name, const struct config *config)
+{
+        CLEANUP(dn_done) struct dn dn = {0};
+
+        if (*config->ldap.base) {
+                int r = dn_parse(bytes_text(config->ldap.base), &dn);
+                if (r)
+                        return report_prefix(refuse(PROBLEM_CONFIGURATION, "%s", report_text()),
+                                             "%s: [ldap] base is no distinguished name, as o=Example: ", name);
+        }
+        if (!*config->ldap.bind_name != !*config->ldap.bind_password_file)
+                return missing(name, "ldap", *config->ldap.bind_name ? "bind-password-file" : "bind-name",
+                               "give both, or neither if nobody is to bind.");
+        if (!config->ldap.anonymous && !*config->ldap.bind_name)
+                return missing(name, "ldap", "bind-name", "with anonymous = no, nobody could search without it.");
+        return 0;
+}
+
 /* What no option can check alone. */
 static int config_check(const char *name, const struct config *config)
 {
@@ -164,6 +183,7 @@ static int config_check(const char *name, const struct config *config)
                               "and fetching them over TLS could not end).",
                               name);
         TRY(directory_check(name, config));
+        TRY(ldap_check(name, config));
         return PASS(config_check_mail(name, config));
 }
 

@@ -101,6 +101,7 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
         list_init(&engine->requests);
         list_init(&engine->openings);
         list_init(&engine->fronts);
+        list_init(&engine->lookup_peers);
         list_init(&engine->outbounds);
         list_init(&engine->pool.reserved);
         list_init(&engine->pool.stock);
@@ -155,6 +156,7 @@ void engine_done(struct engine *engine)
         if (engine->store && engine->round.open && round_commit(engine))
                 log_report(-EIO, "the last round");
         peers_done(engine);
+        lookups_done(engine);
         outbound_done(engine);
         directory_done(engine);
         keeper_call_cancel(engine, &engine->pool.call);

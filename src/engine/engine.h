@@ -153,6 +153,7 @@ struct engine {
         struct list openings; /* approved requests at a keeper */
         struct keepers keepers;
         struct list fronts, outbounds;
+        struct list lookup_peers; /* LDAP processes */
         struct directory directory;
         struct outbound_state outbound;
         struct limits limits;
@@ -165,7 +166,7 @@ struct engine {
         struct filter_answer filter;
         uint64_t last_record_id;
         uint64_t asked_ms; /* when anything but the state was asked last */
-        uint64_t asked, refused, refused_unrecorded, faults, enrolled, commits, commit_failures; /* for the metrics */
+        uint64_t asked, refused, refused_unrecorded, faults, enrolled, commits, commit_failures, lookups; /* for the metrics */
         struct loop_timer second;
         bool stopping;
         bool keepers_reload; /* the trust record changed: keepers get it after the commit */
@@ -275,6 +276,11 @@ void fronts_publish(struct engine *engine, const struct msg_publish *publication
 void fronts_state(struct engine *engine, bool always);
 void fronts_authority(struct engine *engine);
 void peers_done(struct engine *engine);
+
+/* lookup.c: look-ups by the LDAP service */
+int lookup_add(struct engine *engine, uint64_t index, int fd) must_check;
+void lookups_metrics(const struct engine *engine, struct buf *out);
+void lookups_done(struct engine *engine);
 
 /* outbound.c */
 void outbounds_publish(struct engine *engine, const struct msg_publish *publication);

@@ -109,6 +109,8 @@ static int process_peer(void *context, const struct msg_peer *peer, int fd)
         }
         if (strcmp(role, "front") == 0)
                 r = front_add(&process->engine, fd);
+        else if (strcmp(role, "ldapd") == 0)
+                r = lookup_add(&process->engine, peer->index, fd);
         else if (strcmp(role, "keeper") == 0)
                 r = keeper_add_channel(&process->engine, peer->index, fd);
         else if (strcmp(role, "outbound") == 0)

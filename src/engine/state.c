@@ -109,6 +109,8 @@ int engine_metrics(struct engine *engine, struct buf *out)
         metric(out, "crl_number", "gauge", "Number of the revocation list.", (long long)engine->crl.number);
         metric(out, "crl_next_update_seconds", "gauge", "When the revocation list ends, in seconds since 1970.",
                engine->crl.next_update);
+        metric(out, "lookups_total", "counter", "Look-ups by the LDAP service.", (long long)engine->lookups);
+        lookups_metrics(engine, out);
         if (engine->state == ENGINE_UNSEALED)
                 metrics_stored(engine, out);
         return 0;

@@ -38,6 +38,14 @@ const char *peer_text(const struct sockaddr *address, char text[static PEER_TEXT
         return text;
 }
 
+bool peer_is_loopback(const struct sockaddr *address)
+{
+        uint8_t whole[16];
+
+        whole_address(address, whole);
+        return is_mapped(whole) ? whole[12] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)(void *)whole);
+}
+
 void peers_init(struct peers *peers)
 {
         for (size_t i = 0; i < PEER_BUCKETS; i++)

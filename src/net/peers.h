@@ -30,3 +30,5 @@ struct peer *peers_enter(struct peers *peers, const struct sockaddr *address, si
 void peers_leave(struct peer *peer);
 /* The whole address, without port: "192.0.2.1", "2001:db8::1". */
 const char *peer_text(const struct sockaddr *address, char text[static PEER_TEXT_SIZE]);
+/* From this machine, so that nobody else reads along. */
+bool peer_is_loopback(const struct sockaddr *address);

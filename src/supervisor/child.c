@@ -15,6 +15,7 @@ const struct role_info role_table[ROLE_COUNT] = {
         [ROLE_ENGINE] = {"engine", "vouchsafe-engine", CONFIG_ENGINE, true, 1},
         [ROLE_OUTBOUND] = {"outbound", "vouchsafe-outbound", CONFIG_OUTBOUND, false, 1},
         [ROLE_FRONT] = {"front", "vouchsafe-front", CONFIG_FRONT, true, 0},
+        [ROLE_LDAP] = {"ldapd", "vouchsafe-ldap", CONFIG_LDAP, true, 0},
 };
 
 static const char *child_name(const struct child *child)
@@ -106,18 +107,21 @@ int child_send(struct child *child, const struct msg_record *record, const void 
 int child_configure(struct child *child)
 {
         struct supervisor *supervisor = child->supervisor;
+        bool serves_tls = child->role == ROLE_FRONT || child->role == ROLE_LDAP;
         MSG_OWN(configure) configure = {.index = child->index};
 
         config_encode(&supervisor->config, role_table[child->role].section, &configure.content);
-        if (child->role == ROLE_FRONT)
+        if (serves_tls)
                 configure.tls_key = secret_copy(secret_view(&supervisor->material.tls_key));
-        if (child->role == ROLE_FRONT || (child->role == ROLE_ENGINE && config_tls_builtin(&supervisor->config)))
+        if (serves_tls || (child->role == ROLE_ENGINE && config_tls_builtin(&supervisor->config)))
                 buf_add_bytes(&configure.tls_chain, buf_view(&supervisor->material.tls_chain));
         if (child->role == ROLE_KEEPER && !supervisor->sealed) {
                 int r = startup_secret_load(supervisor, &configure.startup_secret);
                 if (r)
                         log_report(r, "keeper %u starts sealed", child->index);
         }
+        if (child->role == ROLE_LDAP)
+                TRY(ldap_password_load(supervisor, &configure.ldap_password));
         return PASS(child_send(child, msg_record_configure(), &configure, -1));
 }
 
@@ -180,8 +184,7 @@ static int child_prepare(struct child *child)
         TRY(child_spawn(child, &child->pid, &fd));
         TRY(channel_new(&child->supervisor->loop, fd, &handler, child, &child->channel));
         TRY(child_configure(child));
-        if (child->role == ROLE_FRONT)
-                TRY(listeners_give(child));
+        TRY(listeners_give(child));
         TRY(peers_connect(child));
         return 0;
 }

@@ -15,12 +15,30 @@
 #include "base/mem.h"
 
 /*
- * Each front has sockets of its own on the same addresses (SO_REUSEPORT), so that the kernel spreads connections over
- * them. They stay open here while a front is away: who connects then waits, and is not refused.
+ * Each front, and each LDAP process, has sockets of its own on the same addresses (SO_REUSEPORT), so that the kernel spreads
+ * connections over them. They stay open here while a process is away: who connects then waits, and is not refused.
  */
 
 const char *const purpose_names[PURPOSE_COUNT] = {
-        [PURPOSE_HTTPS] = "https", [PURPOSE_HTTP] = "http", [PURPOSE_METRICS] = "metrics"};
+        [PURPOSE_HTTPS] = "https",
+        [PURPOSE_HTTP] = "http",
+        [PURPOSE_METRICS] = "metrics",
+        [PURPOSE_LDAP] = "ldap",
+        [PURPOSE_LDAPS] = "ldaps",
+};
+
+static const char *const options[PURPOSE_COUNT] = {
+        [PURPOSE_HTTPS] = "[listen] https",
+        [PURPOSE_HTTP] = "[listen] http",
+        [PURPOSE_METRICS] = "[listen] metrics",
+        [PURPOSE_LDAP] = "[ldap] listen",
+        [PURPOSE_LDAPS] = "[ldap] listen-tls",
+};
+
+static enum role role_of(int purpose)
+{
+        return purpose == PURPOSE_LDAP || purpose == PURPOSE_LDAPS ? ROLE_LDAP : ROLE_FRONT;
+}
 
 /* The configuration has checked the form. */
 static void address_of(const char *text, struct sockaddr_in6 *ret_address)
@@ -65,21 +83,21 @@ void listener_text(const struct listener *listener, struct buf *out)
 static int listen_refused(const struct listener *listener)
 {
         CLEANUP(buf_done) struct buf text = BUF_NONE;
-        const char *purpose = purpose_names[listener->purpose];
+        const char *option = options[listener->purpose];
 
         listener_text(listener, &text);
         switch (errno) {
         case EADDRINUSE:
                 return refuse(PROBLEM_CONFIGURATION,
-                              "[listen] %s: another program already listens on %s. Stop it, or choose another port.",
-                              purpose, buf_text(&text));
+                              "%s: another program already listens on %s. Stop it, or choose another port.",
+                              option, buf_text(&text));
         case EACCES:
                 return refuse(PROBLEM_CONFIGURATION,
-                              "[listen] %s: only root may listen on %s. Choose a port from 1024, or give the service "
+                              "%s: only root may listen on %s. Choose a port from 1024, or give the service "
                               "CAP_NET_BIND_SERVICE.",
-                              purpose, buf_text(&text));
+                              option, buf_text(&text));
         case EADDRNOTAVAIL:
-                return refuse(PROBLEM_CONFIGURATION, "[listen] %s: this machine has no such address as in %s.", purpose,
+                return refuse(PROBLEM_CONFIGURATION, "%s: this machine has no such address as in %s.", option,
                               buf_text(&text));
         default:
                 return fault(errno, "cannot listen on %s", buf_text(&text));
@@ -114,11 +132,11 @@ static int listener_probe(struct listener *listener)
         return 0;
 }
 
-static int listener_open(struct listener *listener, unsigned fronts)
+static int listener_open(struct listener *listener)
 {
         socklen_t len = sizeof(listener->address);
 
-        for (unsigned i = 0; i < fronts; i++) {
+        for (unsigned i = 0; i < listener->count; i++) {
                 TRY(socket_bind(listener, true, &listener->fds[i]));
                 if (listen(listener->fds[i], SOMAXCONN) < 0)
                         return PASS(listen_refused(listener));
@@ -140,13 +158,14 @@ static bool address_family_missing(const struct listener *listener)
 
 static int listener_add(struct supervisor *supervisor, int purpose, const char *text)
 {
+        unsigned count = role_of(purpose) == ROLE_LDAP ? supervisor->ldaps : supervisor->fronts;
         struct listener *listener;
 
         supervisor->listeners =
                 mem_resize(supervisor->listeners, supervisor->listener_count + 1, sizeof(struct listener));
         listener = &supervisor->listeners[supervisor->listener_count++];
-        *listener = (struct listener){.purpose = purpose, .fds = mem_array(supervisor->fronts, sizeof(int))};
-        for (unsigned i = 0; i < supervisor->fronts; i++)
+        *listener = (struct listener){.purpose = purpose, .fds = mem_array(count, sizeof(int)), .count = count};
+        for (unsigned i = 0; i < count; i++)
                 listener->fds[i] = -1;
         address_of(text, &listener->address);
         if (strncmp(text, "[::]:", 5) == 0 && address_family_missing(listener)) {
@@ -157,7 +176,7 @@ static int listener_add(struct supervisor *supervisor, int purpose, const char *
         }
         if (listener->address.sin6_port) /* at the same place in both families */
                 TRY(listener_probe(listener));
-        return PASS(listener_open(listener, supervisor->fronts));
+        return PASS(listener_open(listener));
 }
 
 int listeners_open(struct supervisor *supervisor)
@@ -166,6 +185,8 @@ int listeners_open(struct supervisor *supervisor)
                 [PURPOSE_HTTPS] = &supervisor->config.listen.https,
                 [PURPOSE_HTTP] = &supervisor->config.listen.http,
                 [PURPOSE_METRICS] = &supervisor->config.listen.metrics,
+                [PURPOSE_LDAP] = &supervisor->config.ldap.listen,
+                [PURPOSE_LDAPS] = &supervisor->config.ldap.listen_tls,
         };
 
         for (int purpose = 0; purpose < PURPOSE_COUNT; purpose++)
@@ -174,18 +195,21 @@ int listeners_open(struct supervisor *supervisor)
         return 0;
 }
 
-int listeners_give(struct child *front)
+int listeners_give(struct child *child)
 {
-        struct supervisor *supervisor = front->supervisor;
+        struct supervisor *supervisor = child->supervisor;
 
         for (size_t i = 0; i < supervisor->listener_count; i++) {
                 const struct listener *listener = &supervisor->listeners[i];
                 struct msg_listen message = {.purpose = (char *)(uintptr_t)purpose_names[listener->purpose]};
-                int fd = fcntl(listener->fds[front->index], F_DUPFD_CLOEXEC, 0);
+                int fd;
 
+                if (role_of(listener->purpose) != child->role)
+                        continue;
+                fd = fcntl(listener->fds[child->index], F_DUPFD_CLOEXEC, 0);
                 if (fd < 0)
                         return fault(errno, "cannot hand over a listening socket");
-                TRY(child_send(front, msg_record_listen(), &message, fd));
+                TRY(child_send(child, msg_record_listen(), &message, fd));
         }
         return 0;
 }
@@ -193,7 +217,7 @@ int listeners_give(struct child *front)
 void listeners_close(struct supervisor *supervisor)
 {
         for (size_t i = 0; i < supervisor->listener_count; i++) {
-                for (unsigned k = 0; k < supervisor->fronts; k++)
+                for (unsigned k = 0; k < supervisor->listeners[i].count; k++)
                         fd_closep(&supervisor->listeners[i].fds[k]);
                 free(supervisor->listeners[i].fds);
         }

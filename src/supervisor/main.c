@@ -68,6 +68,12 @@ static unsigned fronts_count(const struct config *config)
         return cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
 }
 
+/* None while there is nothing to listen on. */
+static unsigned ldaps_count(const struct config *config)
+{
+        return config->ldap.listen.count || config->ldap.listen_tls.count ? (unsigned)config->ldap.processes : 0;
+}
+
 /* Everything that can be wrong is found before the first child starts. */
 static int supervisor_prepare(struct supervisor *supervisor)
 {
@@ -75,6 +81,7 @@ static int supervisor_prepare(struct supervisor *supervisor)
 
         supervisor->libexec = libexec ? text_copy(libexec) : NULL;
         supervisor->fronts = fronts_count(&supervisor->config);
+        supervisor->ldaps = ldaps_count(&supervisor->config);
         TRY(process_limits());
         TRY(process_folders(&supervisor->config));
         TRY(process_lock(&supervisor->config, &supervisor->lock));
@@ -82,6 +89,7 @@ static int supervisor_prepare(struct supervisor *supervisor)
         int r = startup_secret_open(&supervisor->config, &supervisor->startup);
         if (r)
                 log_report(r, "the server starts sealed");
+        TRY(ldap_password_open(&supervisor->config, &supervisor->ldap_password));
         TRY(listeners_open(supervisor));
         return PASS(process_privileges_drop(&supervisor->config));
 }
@@ -100,6 +108,7 @@ static void supervisor_done(struct supervisor *supervisor)
         loop_done(&supervisor->loop);
         fd_closep(&supervisor->signals);
         fd_closep(&supervisor->startup);
+        fd_closep(&supervisor->ldap_password);
         material_done(&supervisor->material);
         config_done(&supervisor->config);
         free(supervisor->libexec);
@@ -115,6 +124,7 @@ static int supervisor_main(const struct arguments *arguments)
                 .signals = -1,
                 .local = -1,
                 .startup = -1,
+                .ldap_password = -1,
                 .config_path = arguments->config,
         };
 

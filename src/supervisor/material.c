@@ -117,15 +117,37 @@ int startup_secret_open(const struct config *config, int *ret_fd)
         return PASS(secret_file_open(path, "the startup secret", ret_fd));
 }
 
+/* The file stays open, since its path may be closed to the user that everything runs as. */
+static int kept_read(int fd, const char *what, struct secret *ret_secret)
+{
+        int r;
+
+        if (fd < 0) {
+                *ret_secret = SECRET_NONE;
+                return 0;
+        }
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return fault(errno, "cannot read %s", what);
+        r = secret_read(fd, 1024, ret_secret);
+        return r ? report_prefix(PASS(r), "%s: ", what) : 0;
+}
+
 int startup_secret_load(struct supervisor *supervisor, struct secret *ret_secret)
 {
         if (supervisor->startup < 0)
                 TRY(startup_secret_open(&supervisor->config, &supervisor->startup));
-        if (supervisor->startup < 0) {
-                *ret_secret = SECRET_NONE;
-                return 0;
-        }
-        if (lseek(supervisor->startup, 0, SEEK_SET) < 0)
-                return fault(errno, "cannot read the startup secret");
-        return PASS(secret_read(supervisor->startup, 1024, ret_secret));
+        return PASS(kept_read(supervisor->startup, "the startup secret", ret_secret));
+}
+
+int ldap_password_open(const struct config *config, int *ret_fd)
+{
+        if (*config->ldap.bind_password_file)
+                return PASS(secret_file_open(config->ldap.bind_password_file, "the password of [ldap] bind-name", ret_fd));
+        *ret_fd = -1;
+        return 0;
+}
+
+int ldap_password_load(const struct supervisor *supervisor, struct secret *ret_secret)
+{
+        return PASS(kept_read(supervisor->ldap_password, "the password of [ldap] bind-name", ret_secret));
 }

@@ -10,6 +10,7 @@ static const struct {
         enum role a, b;
 } links[] = {
         {ROLE_FRONT, ROLE_ENGINE},
+        {ROLE_LDAP, ROLE_ENGINE},
         {ROLE_ENGINE, ROLE_KEEPER},
         {ROLE_KEEPER, ROLE_KEEPER},
         {ROLE_ENGINE, ROLE_OUTBOUND},

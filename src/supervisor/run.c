@@ -78,7 +78,7 @@ static void material_renew(struct supervisor *supervisor)
         log_notice("there is a new TLS certificate");
         material_done(&supervisor->material);
         supervisor->material = material;
-        children_configure(supervisor, CONFIG_FRONT | CONFIG_ENGINE);
+        children_configure(supervisor, CONFIG_FRONT | CONFIG_ENGINE | CONFIG_LDAP);
 }
 
 int supervisor_tls_renewed(struct supervisor *supervisor, struct bytes chain)
@@ -112,7 +112,7 @@ static void config_replace(struct supervisor *supervisor, struct config *config)
         supervisor->config = *config;
         *config = (struct config){0};
         config_log_setup(&supervisor->config, "vouchsafed");
-        children_configure(supervisor, CONFIG_KEEPER | CONFIG_ENGINE | CONFIG_FRONT | CONFIG_OUTBOUND);
+        children_configure(supervisor, CONFIG_KEEPER | CONFIG_ENGINE | CONFIG_FRONT | CONFIG_OUTBOUND | CONFIG_LDAP);
 }
 
 static void supervisor_reload(struct supervisor *supervisor)
@@ -241,6 +241,7 @@ static void children_init(struct supervisor *supervisor)
                 [ROLE_ENGINE] = 1,
                 [ROLE_OUTBOUND] = 1,
                 [ROLE_FRONT] = supervisor->fronts,
+                [ROLE_LDAP] = supervisor->ldaps,
         };
         struct child *child;
 

@@ -9,9 +9,9 @@
  *   child.c      one child: start, control channel, liveness, end, delay before the next start
  *   spawn.c      fork and exec, with nothing inherited but what is meant
  *   peers.c      which children talk to which, and their socket pairs
- *   listeners.c  listening sockets: a set for each front, kept while fronts come and go
+ *   listeners.c  listening sockets: a set for each process that serves them, kept while those come and go
  *   local.c      the socket of the administrator's tool; its connections go to a keeper unread
- *   material.c   TLS certificate and key, startup secret: read here, handed on
+ *   material.c   TLS certificate and key, startup secret, password of LDAP: read here, handed on
  *   process.c    limits, privileges, the lock on the data folder
  *   notify.c     systemd's notification protocol
  *   status.c     the status file
@@ -35,7 +35,7 @@ enum {
         ACCEPT_PAUSE = 1000,
 };
 
-enum role { ROLE_KEEPER, ROLE_ENGINE, ROLE_OUTBOUND, ROLE_FRONT, ROLE_COUNT };
+enum role { ROLE_KEEPER, ROLE_ENGINE, ROLE_OUTBOUND, ROLE_FRONT, ROLE_LDAP, ROLE_COUNT };
 
 struct role_info {
         const char *name, *executable;
@@ -63,12 +63,13 @@ struct child {
         char last_end[160];
 };
 
-enum { PURPOSE_HTTPS, PURPOSE_HTTP, PURPOSE_METRICS, PURPOSE_COUNT };
+enum { PURPOSE_HTTPS, PURPOSE_HTTP, PURPOSE_METRICS, PURPOSE_LDAP, PURPOSE_LDAPS, PURPOSE_COUNT };
 
 struct listener {
         int purpose;
         struct sockaddr_in6 address; /* or sockaddr_in, by family; with the port that was got */
-        int *fds;                    /* one for each front */
+        int *fds;                    /* one for each process of its role */
+        unsigned count;
 };
 
 struct material {
@@ -88,11 +89,12 @@ struct supervisor {
         size_t child_count;
         struct listener *listeners;
         size_t listener_count;
-        unsigned fronts;
+        unsigned fronts, ldaps;
         struct material material;
         char *libexec; /* from the environment, or NULL */
         int lock, signals, local;
         int startup; /* the file of the startup secret, -1 */
+        int ldap_password; /* likewise */
         bool sealed; /* by an administrator: no keeper is given the startup secret until one was unsealed again */
         struct loop_source signal_source, local_source;
         struct loop_timer local_pause, material_timer, watchdog;
@@ -132,7 +134,8 @@ int peers_connect(struct child *child) must_check;
 
 /* listeners.c */
 int listeners_open(struct supervisor *supervisor) must_check;
-int listeners_give(struct child *front) must_check;
+/* Those of its role. */
+int listeners_give(struct child *child) must_check;
 void listeners_close(struct supervisor *supervisor);
 void listener_text(const struct listener *listener, struct buf *out);
 extern const char *const purpose_names[PURPOSE_COUNT];
@@ -151,6 +154,9 @@ bool material_changed(const struct config *config, struct material *material);
 int startup_secret_open(const struct config *config, int *ret_fd) must_check;
 /* SECRET_NONE when it is to be typed. */
 int startup_secret_load(struct supervisor *supervisor, struct secret *ret_secret) must_check;
+/* The password with which LDAP clients bind, in the same way. */
+int ldap_password_open(const struct config *config, int *ret_fd) must_check;
+int ldap_password_load(const struct supervisor *supervisor, struct secret *ret_secret) must_check;
 
 /* process.c */
 int process_limits(void) must_check;

@@ -3,13 +3,14 @@
 /*
  * What a child hears from its supervisor, over the channel that it is started with (descriptor 3).
  *
- * The supervisor sends `configure` first, then the descriptors: `listen` (front: listening sockets) and `peer` (a
+ * The supervisor sends `configure` first, then the descriptors: `listen` (front, ldapd: listening sockets) and `peer` (a
  * channel to another process: role and index say to which). When a peer dies its channel closes; a new one comes by
  * itself as soon as the supervisor has started that process again, with the same role and index. So whoever holds a
  * peer replaces the old one by it.
  *
  *   front      engine 0
- *   engine     front 0…, keeper 0…, outbound 0 (the queue), outbound 1 (follows the directory, when that is LDAP)
+ *   ldapd      engine 0
+ *   engine     front 0…, ldapd 0…, keeper 0…, outbound 0 (the queue), outbound 1 (follows the directory, when that is LDAP)
  *   keeper     engine 0, keeper (every sibling), local (a connection to the local socket, handed over unread; many)
  *   outbound   engine 0
  *

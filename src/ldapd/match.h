@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Filters: whether an entry matches, and what the index of people can be asked so that none that matches is missed. Pure.
+ * Texts are compared without case (ASCII letters) and without blanks that do not count (RFC 4518 section 2.6.1).
+ */
+#include "ldapd/entry.h"
+#include "ldapd/request.h"
+
+/* RFC 4511 section 4.5.1.7: what is not known is neither true nor false, and does not become true by negation. */
+enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_UNDEFINED };
+enum truth filter_match(const struct filter *filter, const struct entry *entry);
+
+/* One question to the index: whose address is this, whose address or name begins so, or everybody. */
+struct ask {
+        enum { ASK_ADDRESS, ASK_PREFIX, ASK_ALL } kind;
+        char *text; /* lower case */
+};
+
+struct plan {
+        struct ask *asks;
+        size_t count; /* 0: nobody can match */
+};
+
+/* Asks may find the same person; plan_finds() says whether one does. */
+void plan_make(const struct filter *filter, struct plan *ret_plan);
+void plan_address(const char *address, struct plan *ret_plan);
+void plan_done(struct plan *plan);
+/* Whether one of the first `count` asks finds the person: then he was seen already. */
+bool plan_finds(const struct plan *plan, size_t count, const struct msg_lookup_person *person);
