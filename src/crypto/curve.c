@@ -103,17 +103,32 @@ int point_write(const EC_POINT *point, struct point *ret_point)
         return 0;
 }
 
-int point_parse(struct bytes bytes, struct point *ret_point)
+static int point_parse_read(struct bytes bytes, struct point *ret_point, EC_POINT **ret_read)
 {
-        CLEANUP(EC_POINT_clear_freep) EC_POINT *point = NULL;
         struct point candidate;
 
         if (bytes.len != POINT_SIZE || (bytes.data[0] != 2 && bytes.data[0] != 3))
                 return refuse(PROBLEM_MALFORMED, "A point is not in compressed form (%zu bytes).", bytes.len);
         memcpy(candidate.data, bytes.data, POINT_SIZE);
         /* EC_POINT_oct2point() refuses x ≥ p and x that no point has, so every encoding it takes is the only one. */
-        TRY(point_read(&candidate, &point));
+        TRY(point_read(&candidate, ret_read));
         *ret_point = candidate;
+        return 0;
+}
+
+int point_parse(struct bytes bytes, struct point *ret_point)
+{
+        CLEANUP(EC_POINT_clear_freep) EC_POINT *read = NULL;
+
+        return PASS(point_parse_read(bytes, ret_point, &read));
+}
+
+int point_parse_key(struct bytes bytes, struct point *ret_point)
+{
+        CLEANUP(EC_POINT_clear_freep) EC_POINT *read = NULL;
+
+        TRY(point_parse_read(bytes, ret_point, &read));
+        known_add(ret_point, read);
         return 0;
 }
 

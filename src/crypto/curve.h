@@ -28,6 +28,8 @@ static inline bool point_equal(const struct point *a, const struct point *b)
 
 /* PROBLEM_MALFORMED for another length or form, infinity, x ≥ p, or no such point. */
 int point_parse(struct bytes bytes, struct point *ret_point) must_check;
+/* The same for somebody's public key that is about to be used: what it took to read it is kept. */
+int point_parse_key(struct bytes bytes, struct point *ret_point) must_check;
 /* 65 bytes, for what wants it uncompressed (SubjectPublicKeyInfo). */
 int point_uncompressed(const struct point *point, uint8_t ret_bytes[static 65]) must_check;
 /* From 65 bytes uncompressed or 33 compressed; PROBLEM_MALFORMED as above. */

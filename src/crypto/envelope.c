@@ -161,11 +161,11 @@ static int parts_make(const struct point *recipient, const struct secret *plain,
         CLEANUP(secret_done) struct secret key = secret_random(KEK_SIZE);
         struct point ephemeral;
 
-        TRY(recipient_id(recipient, parts->id));
         TRY(scalar_random(&scalar));
         TRY(point_of_scalar(&scalar, &ephemeral));
+        TRY(point_agree(&scalar, recipient, &shared)); /* which keeps the recipient's point ready for its id */
+        TRY(recipient_id(recipient, parts->id));
         TRY(point_uncompressed(&ephemeral, parts->ephemeral));
-        TRY(point_agree(&scalar, recipient, &shared));
         kek = kek_derive(&shared);
         TRY(key_wrap(&kek, &key, parts->wrapped));
         random_fill(parts->iv, sizeof(parts->iv));

@@ -184,7 +184,7 @@ static int encryption_issue(const struct keeper *keeper, const struct msg_keeper
                                         .user_id = bytes_text(msg_text(subject->user))};
         struct point recipient;
 
-        TRY(point_parse(buf_view(&request->recipient), &recipient));
+        TRY(point_parse_key(buf_view(&request->recipient), &recipient));
         TRY(encryption_pair(keeper, request, type, &key));
         TRY(pkey_to_pkcs8(key, &pkcs8));
         TRY(pkey_to_spki(key, &spki));
