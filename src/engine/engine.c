@@ -139,7 +139,7 @@ void engine_reconfigure(struct engine *engine, struct engine_config *config)
         pool_reset(engine);
 }
 
-static void requests_end(struct engine *engine, int problem, const char *sentence)
+void requests_end(struct engine *engine, int problem, const char *sentence)
 {
         while (!list_empty(&engine->requests)) {
                 struct request *request = CONTAINER_OF(engine->requests.next, struct request, link);

@@ -6,8 +6,9 @@
  * in.
  *
  * Rounds. Everything that one round of the loop brings shares one transaction. Answers are held back until it is
- * durable; when the commit fails (disk full), everybody in that round is told PROBLEM_STORAGE, nothing of it remains,
- * and the engine goes on.
+ * durable; when the commit fails (disk full), everybody in that round is told PROBLEM_STORAGE, and so is whoever waits for
+ * a keeper, since he may have read what is undone; nothing of it remains, and the engine goes on. The pairs of enrollments
+ * are asked of the keepers before the commit, so that they work while the disk does.
  *
  * What is kept in memory is either configuration, or can be had again from the database, or is a limit that may be
  * forgotten.
@@ -191,6 +192,8 @@ static inline struct bytes engine_server_id(const struct engine *engine)
 /* engine.c: keepers said what they are */
 int engine_unsealed(struct engine *engine, const struct msg_keeper_state *state) must_check;
 void engine_sealed(struct engine *engine, const char *why);
+/* All that wait end, with this problem. */
+void requests_end(struct engine *engine, int problem, const char *sentence);
 int engine_trust_set(struct engine *engine, struct bytes encoded) must_check;
 
 /* round.c */

@@ -57,14 +57,11 @@ static int enroll_made(struct request *request, int result, struct bytes reply)
 
 int enroll_begin(struct request *request, struct token_use *use)
 {
-        struct point recipient;
-
         TRY(token_use_user(request, use));
         request_actor(request, "user:%s", msg_text(use->user.address));
         request_subject(request, "enroll %s", msg_text(use->user.address));
-        TRY(point_parse(buf_view(&use->ask.recipient), &recipient));
         TRY(token_use_csr(request, use));
-        return PASS(issue_ask(request, use, false, enroll_made));
+        return PASS(issue_ask(request, use, false, enroll_made)); /* the keeper checks the point of the recipient */
 }
 
 /* ---- recovery */

@@ -240,6 +240,22 @@ void keepers_pump(struct engine *engine)
         }
 }
 
+void keepers_pump_early(struct engine *engine)
+{
+        /* In their order, so that nothing else waits longer for it. */
+        while (!list_empty(&engine->keepers.waiting)) {
+                struct keeper_call *call = CONTAINER_OF(engine->keepers.waiting.next, struct keeper_call, link);
+                struct keeper_link *keeper = call->kind == MSG_keeper_enroll ? keeper_choose(engine, call) : NULL;
+
+                if (!keeper)
+                        break;
+                call_send(engine, keeper, call);
+        }
+        LIST_EACH (keeper, &engine->keepers.all, struct keeper_link, link)
+                if (keeper->channel)
+                        channel_push(keeper->channel);
+}
+
 void keepers_fail_waiting(struct engine *engine, int problem, const char *sentence)
 {
         while (!list_empty(&engine->keepers.waiting)) {

@@ -85,4 +85,7 @@ void keeper_answered(struct keeper_call *call, int result, uint16_t kind, struct
 /* Send what waits as far as keepers are free; and give up what waited too long. Called once a round and once a
  * second. */
 void keepers_pump(struct engine *engine);
+/* The same before a commit, so that keepers work while the disk does: only what a keeper answers from its question alone,
+ * and keeps nothing of. Whoever asked is told when the commit fails. */
+void keepers_pump_early(struct engine *engine);
 void keepers_fail_waiting(struct engine *engine, int problem, const char *sentence);

@@ -38,15 +38,16 @@ void round_answer(struct engine *engine, struct request *request)
         list_append(&engine->round.answers, &request->link);
 }
 
+static const char storage_failed[] = "The database could not be written, so nothing was changed; repeat the request once "
+                                     "its disk has space and can be written.";
+
 static void answer_storage(struct request *request)
 {
         MSG_OWN(problem) problem = {0};
 
         buf_done(&request->answer);
         problem.code = text_copy(problem_info(PROBLEM_STORAGE)->code);
-        problem.detail =
-            text_copy("The database could not be written, so nothing was changed; repeat the request once its "
-                      "disk has space and can be written.");
+        problem.detail = text_copy(storage_failed);
         request->answer_kind = MSG_problem;
         if (msg_encode(problem, &problem, &request->answer))
                 request->answer = BUF_NONE;
@@ -71,6 +72,15 @@ static void round_flush(struct engine *engine, bool stored)
         }
 }
 
+static void round_failed(struct engine *engine, int result)
+{
+        log_report(result, "the database could not be written");
+        store_rollback(engine->store);
+        pool_reset(engine);
+        /* Whoever waits for a keeper may have read what is undone now. */
+        requests_end(engine, PROBLEM_STORAGE, storage_failed);
+}
+
 int round_commit(struct engine *engine)
 {
         int r = 0;
@@ -81,14 +91,10 @@ int round_commit(struct engine *engine)
                 r = engine->fail_commits ? refuse(PROBLEM_STORAGE, "The disk is full (in a test).")
                                          : store_commit(engine->store);
                 engine->round.open = false;
-                if (r) {
-                        store_rollback(engine->store);
-                        pool_reset(engine);
-                }
                 engine->commits += dirty;
                 engine->commit_failures += r != 0;
                 if (r)
-                        log_report(r, "the database could not be written");
+                        round_failed(engine, r);
         }
         round_flush(engine, r == 0);
         return r < 0 || r == PROBLEM_STORAGE || r == PROBLEM_BUSY ? 0 : PASS(r);
@@ -99,6 +105,7 @@ static int round_end(void *context)
 {
         struct engine *engine = context;
 
+        keepers_pump_early(engine);
         TRY(round_commit(engine));
         if (engine->keepers_reload) {
                 engine->keepers_reload = false;

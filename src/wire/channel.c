@@ -245,6 +245,12 @@ static void channel_flush(struct channel *channel)
         }
 }
 
+void channel_push(struct channel *channel)
+{
+        if (channel_is_open(channel))
+                channel_flush(channel);
+}
+
 static int channel_flush_run(void *context)
 {
         struct channel *channel = channel_hold(context);

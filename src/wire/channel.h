@@ -100,6 +100,8 @@ int channel_send(struct channel *channel, uint16_t kind, struct bytes payload) m
 /* The same with a descriptor, which is taken (also on failure). */
 int channel_send_descriptor(struct channel *channel, uint16_t kind, struct bytes payload, int fd) must_check;
 int channel_call(struct channel *channel, struct channel_call *call, uint16_t kind, struct bytes payload) must_check;
+/* What is queued leaves now, as far as the peer has room for it: before something that takes long. */
+void channel_push(struct channel *channel);
 /* `id` as it came in the request. */
 int channel_reply(struct channel *channel, uint64_t id, uint16_t kind, struct bytes payload) must_check;
 /* No longer wait: the reply will be dropped. Idempotent, also on a zeroed call. */

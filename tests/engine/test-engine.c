@@ -239,6 +239,44 @@ static void test_disk_full(void **state)
         world_verify(WORLD);
 }
 
+/* One whom a keeper works for may have read what the failure undoes. */
+static void test_disk_full_meanwhile(void **state)
+{
+        CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org");
+        CLEANUP(client_done) struct client client = {0};
+        CLEANUP(world_answer_done) struct world_answer answer = {0};
+        MSG_OWN(token_use) use = {0};
+        struct msg_status ask = {0};
+        MSG_OWN(status_reply) status = {0};
+
+        client_init(&client, &token, "enroll");
+        use_message(&client, &use);
+        WORLD->keeper_holds = true;
+        world_send(WORLD, -1, MSG_token_use, &use, &answer);
+        world_run(WORLD);
+        assert_false(answer.there);
+        WORLD->engine.fail_commits = true;
+        must(world_ask(WORLD, -1, MSG_status, &ask, &status));
+        assert_true(answer.there);
+        assert_int_equal(answer.result, PROBLEM_STORAGE);
+        WORLD->engine.fail_commits = WORLD->keeper_holds = false;
+        must(client_use(WORLD, &client));
+        world_verify(WORLD);
+}
+
+static void test_recipient_no_point(void **state)
+{
+        CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org");
+        CLEANUP(client_done) struct client client = {0};
+        MSG_OWN(token_request) ask = {0};
+
+        client_init(&client, &token, "enroll");
+        must(msg_decode(token_request, buf_view(&client.request), &ask));
+        memset(ask.recipient.data + 1, 0xff, POINT_SIZE - 1);
+        client_request(&client, &ask);
+        assert_int_equal(client_use(WORLD, &client), PROBLEM_MALFORMED);
+}
+
 static void test_foreign_key(void **state)
 {
         CLEANUP(token_done)
@@ -554,6 +592,8 @@ int main(void)
             TEST(test_at_once),
             TEST(test_cancelled_meanwhile),
             TEST(test_disk_full),
+            TEST(test_disk_full_meanwhile),
+            TEST(test_recipient_no_point),
             TEST(test_foreign_key),
             TEST(test_selection),
             TEST(test_import),

@@ -309,10 +309,11 @@ struct token world_token(struct world *world, const char *address)
 
 /* ---- a user's machine */
 
-static void client_request(struct client *client, struct msg_token_request *ask)
+void client_request(struct client *client, const struct msg_token_request *ask)
 {
         CLEANUP(secret_done) struct secret auth = token_auth(&client->token);
 
+        buf_clear(&client->request);
         must(msg_encode(token_request, ask, &client->request));
         client->mac = token_request_mac(&auth, buf_view(&client->request));
 }

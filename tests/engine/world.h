@@ -78,6 +78,8 @@ struct client {
 };
 void client_init(struct client *client, const struct token *token, const char *purpose);
 void client_init_key(struct client *client, const struct token *token, const char *purpose, EVP_PKEY *key);
+/* It asks this from now on. */
+void client_request(struct client *client, const struct msg_token_request *ask);
 void client_done(struct client *client);
 /* token_use; checks the MAC of the answer. */
 int client_use(struct world *world, struct client *client);
