@@ -238,7 +238,7 @@ int store_write_unsealed(struct store *store)
                         TRY(chain_load(store));
         }
         if (store->savepoint && !store->savepoint_begun) {
-                TRY(db_run(&store->db, "SAVEPOINT request"));
+                TRY(db_change(&store->db, "SAVEPOINT request", VALUES_NONE, NULL));
                 store->savepoint_begun = true;
                 store->chain_before = store->chain;
                 store->counts_before = store->counts;
@@ -277,7 +277,7 @@ int store_release(struct store *store)
                 return fault(0, "There is no savepoint to release");
         TRY(check_described(store));
         if (begun)
-                TRY(db_run(&store->db, "RELEASE SAVEPOINT request"));
+                TRY(db_change(&store->db, "RELEASE SAVEPOINT request", VALUES_NONE, NULL));
         store->savepoint = store->savepoint_begun = false;
         return 0;
 }
