@@ -11,7 +11,7 @@
         const struct msg_record *msg_record_##name(void)                                                     \
         {                                                                                                    \
                 typedef struct msg_##name self;                                                              \
-                static const char *const record_name = #name, *const record_doc = doc;                       \
+                static const char record_name[] = #name, record_doc[] = doc;                                 \
                 enum { record_kind = kind };                                                                 \
                 static const struct msg_field fields[] = {
 #define RECORD(name, doc)        TABLE(0, name, doc)
@@ -29,9 +29,8 @@
         {NULL, 0, 0, 0, 0, NULL}                                                                             \
         }                                                                                                    \
         ;                                                                                                    \
-        static struct msg_record record;                                                                     \
-        record = (struct msg_record){record_name, record_doc, record_kind, sizeof(self), fields,             \
-                                     ARRAY_LEN(fields) - 1};                                                 \
+        static const struct msg_record record = {record_name, record_doc, record_kind, sizeof(self), fields, \
+                                                 ARRAY_LEN(fields) - 1};                                     \
         return &record;                                                                                      \
         }
 #include "wire/messages.def"
