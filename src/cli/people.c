@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/kdf.h"
+#include "model/id.h"
 
 enum { GUID_BYTES = 16 };
 
@@ -128,14 +129,9 @@ char *guid_of_name(struct bytes name)
 
 char *guid_of_active_directory(struct bytes bytes)
 {
-        static const uint8_t order[GUID_BYTES] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
-        uint8_t guid[GUID_BYTES];
+        struct id id;
 
-        if (bytes.len != GUID_BYTES)
-                return NULL;
-        for (size_t i = 0; i < GUID_BYTES; i++)
-                guid[i] = bytes.data[order[i]];
-        return guid_text(guid);
+        return id_from_active_directory(bytes, &id) ? NULL : guid_text(id.data);
 }
 
 char *guid_of_text(struct bytes text)

@@ -83,6 +83,13 @@ static int scan_value(struct scanner *s)
         }
 }
 
+/* Between the filters of a list libldap takes blanks, as does whoever folds a long one. */
+static void skip_blanks(struct scanner *s)
+{
+        while (peek(s) == ' ')
+                s->at++;
+}
+
 static int scan_filter(struct scanner *s, unsigned depth)
 {
         if (depth > FILTER_DEPTH_MOST)
@@ -91,9 +98,11 @@ static int scan_filter(struct scanner *s, unsigned depth)
         TRY(expect(s, '(', "\"(\""));
         if (peek(s) == '&' || peek(s) == '|') {
                 s->at++;
-                do
+                do {
+                        skip_blanks(s);
                         TRY(scan_filter(s, depth + 1));
-                while (peek(s) == '(');
+                        skip_blanks(s);
+                } while (peek(s) == '(');
         } else if (peek(s) == '!') {
                 s->at++;
                 TRY(scan_filter(s, depth + 1));

@@ -51,6 +51,24 @@ const char *id_text(const struct id *id, char text[static ID_TEXT_SIZE])
         return text;
 }
 
+/* The same either way. */
+static const uint8_t active_directory_order[ID_SIZE] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+
+int id_from_active_directory(struct bytes bytes, struct id *ret_id)
+{
+        struct id id;
+
+        TRY(id_from_bytes(bytes, &id));
+        id_to_active_directory(&id, ret_id->data);
+        return 0;
+}
+
+void id_to_active_directory(const struct id *id, uint8_t ret_bytes[static ID_SIZE])
+{
+        for (size_t i = 0; i < ID_SIZE; i++)
+                ret_bytes[i] = id->data[active_directory_order[i]];
+}
+
 struct id id_new(void)
 {
         struct id id;

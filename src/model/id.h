@@ -30,6 +30,9 @@ int id_from_bytes(struct bytes bytes, struct id *ret_id) must_check;
 /* PROBLEM_MALFORMED */
 int id_parse(struct bytes text, struct id *ret_id) must_check;
 const char *id_text(const struct id *id, char text[static ID_TEXT_SIZE]);
+/* objectGUID of Active Directory, which keeps the first three fields little endian: from there and back. */
+int id_from_active_directory(struct bytes bytes, struct id *ret_id) must_check;
+void id_to_active_directory(const struct id *id, uint8_t ret_bytes[static ID_SIZE]);
 /* Random but for the first six bytes, the milliseconds since 1970, so that rows are stored in the order of their
  * creation. */
 struct id id_new(void);
