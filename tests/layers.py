@@ -20,7 +20,7 @@ MAY = {
     "net": {"base"},
     "front": {"base", "config", "wire", "net", "protocol"},
     "ldapd": {"base", "config", "wire", "net"},
-    "outbound": {"base", "config", "wire", "ldap", "model"},
+    "outbound": {"base", "config", "wire", "crypto", "model", "ldap"},
     "supervisor": {"base", "config", "wire"},
     "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail", "ldap"},
 }

@@ -78,16 +78,22 @@ static int question_send(struct request *request, enum msg_kind kind, struct byt
         return 0;
 }
 
-int directory_ask_search(struct request *request, const char *filter, uint64_t limit,
-                         int (*resume)(struct request *request, int result, struct bytes reply))
+int directory_ask(struct request *request, enum msg_kind kind, const void *message, enum msg_kind reply,
+                  int (*resume)(struct request *request, int result, struct bytes payload))
 {
-        MSG_OWN(directory_search) ask = {.limit = limit};
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
         TRY(question_ready(request->engine));
-        ask.filter = text_copy(filter);
-        TRY(msg_encode(directory_search, &ask, &encoded));
-        return PASS(question_send(request, MSG_directory_search, buf_view(&encoded), MSG_directory_found, resume));
+        TRY(message_encode(msg_record_of_kind(kind), message, &encoded));
+        return PASS(question_send(request, kind, buf_view(&encoded), reply, resume));
+}
+
+int directory_ask_search(struct request *request, const char *filter, uint64_t limit,
+                         int (*resume)(struct request *request, int result, struct bytes reply))
+{
+        struct msg_directory_search ask = {.filter = (char *)(uintptr_t)filter, .limit = limit};
+
+        return PASS(directory_ask(request, MSG_directory_search, &ask, MSG_directory_found, resume));
 }
 
 int directory_ask_bind(struct request *request, const struct id *guid, const char *dn, const struct secret *password,

@@ -140,6 +140,9 @@ int directory_ask_search(struct request *request, const char *filter, uint64_t l
  * which succeeds (RFC 4513 5.1.2). */
 int directory_ask_bind(struct request *request, const struct id *guid, const char *dn, const struct secret *password,
                        int (*resume)(struct request *request, int result, struct bytes reply)) must_check;
+/* Another question of messages.def: the payload of its reply goes to `resume`. */
+int directory_ask(struct request *request, enum msg_kind kind, const void *message, enum msg_kind reply,
+                  int (*resume)(struct request *request, int result, struct bytes payload)) must_check;
 /* No longer wait; idempotent. */
 void directory_question_cancel(struct request *request);
 

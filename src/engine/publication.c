@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the directory is to have of each user. A job in the queue says only whose entry is to be brought up to date; what the
- * values are is decided when it is given out. So however long the directory was away, one job a user is enough, it can
+ * What the directory is to have of each user. A job in the queue says only which entry is to be brought up to date; what the
+ * values are is decided when it is given out. So however long the directory was away, one job an entry is enough, it can
  * be repeated, and nobody is ever given an older state after a newer one.
  */
 #include <stdlib.h>
@@ -20,20 +20,28 @@ enum { CERTIFICATES_MOST = 16, SWEEP_MOST = 50 };
 
 /* ---- jobs */
 
-int publication_queue(struct engine *engine, const struct id *user)
+int publication_push(struct engine *engine, const struct id *guid)
 {
         CLEANUP(job_row_done) struct job_row job = {0};
         char text[ID_TEXT_SIZE];
 
-        if (!engine->config.publish_directory)
-                return 0;
         job.kind = text_copy(KIND);
-        /* Not the user alone: a mail to him that waits is not to hold this up. */
-        job.subject = text_format(SUBJECT_PREFIX "%s", id_text(user, text));
+        /* Not the user: a mail to him that waits is not to hold this up. */
+        job.subject = text_format(SUBJECT_PREFIX "%s", id_text(guid, text));
         job.created = job.due = engine_now(engine);
         TRY(store_job_push_once(engine->store, &job));
         outbound_wake(engine, KIND);
         return 0;
+}
+
+int publication_queue(struct engine *engine, const struct id *user)
+{
+        CLEANUP(user_row_done) struct user_row row = {0};
+
+        if (!engine->config.publish_directory)
+                return 0;
+        TRY(store_user_find(engine->store, user, &row));
+        return PASS(publication_push(engine, &row.guid));
 }
 
 int publication_queue_entry(struct engine *engine, const struct id *guid)
@@ -47,7 +55,7 @@ int publication_queue_entry(struct engine *engine, const struct id *guid)
         if (r == PROBLEM_NOT_FOUND)
                 return 0;
         TRY(r);
-        return PASS(publication_queue(engine, &user.id));
+        return PASS(publication_push(engine, guid));
 }
 
 /* ---- values */
@@ -122,19 +130,17 @@ int publication_values(struct engine *engine, const struct entry_row *entry, str
 
 int publication_fill(struct engine *engine, const struct job_row *job, struct buf *ret_content)
 {
-        CLEANUP(user_row_done) struct user_row user = {0};
         CLEANUP(entry_row_done) struct entry_row entry = {0};
         MSG_OWN(directory_values) values = {0};
-        struct id id;
+        struct id guid;
         int r;
 
         if (strncmp(msg_text(job->subject), SUBJECT_PREFIX, strlen(SUBJECT_PREFIX)) != 0)
-                return refuse(PROBLEM_MALFORMED, "The job's subject \"%s\" names no user.", msg_text(job->subject));
-        TRY(id_parse(bytes_text(job->subject + strlen(SUBJECT_PREFIX)), &id));
-        TRY(store_user_find(engine->store, &id, &user));
-        r = store_entry_find(engine->store, &user.guid, &entry);
+                return refuse(PROBLEM_MALFORMED, "The job's subject \"%s\" names no entry.", msg_text(job->subject));
+        TRY(id_parse(bytes_text(job->subject + strlen(SUBJECT_PREFIX)), &guid));
+        r = store_entry_find(engine->store, &guid, &entry);
         if (r == PROBLEM_NOT_FOUND)
-                entry.guid = user.guid;
+                entry.guid = guid;
         else
                 TRY(r);
         TRY(publication_values(engine, &entry, &values));

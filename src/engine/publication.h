@@ -10,6 +10,8 @@
 int publication_queue(struct engine *engine, const struct id *user) must_check;
 /* The same for the user of an entry, if there is one. */
 int publication_queue_entry(struct engine *engine, const struct id *guid) must_check;
+/* An entry that nobody of the server belongs to, too: nothing of ours is to be left there. */
+int publication_push(struct engine *engine, const struct id *guid) must_check;
 /* What an entry should have as things stand now: nothing when nobody is enrolled there, or he has left. */
 int publication_values(struct engine *engine, const struct entry_row *entry,
                        struct msg_directory_values *ret_values) must_check;

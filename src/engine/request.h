@@ -108,6 +108,7 @@ int status_handle(struct request *request);
 int authority_handle(struct request *request);
 int token_use_handle(struct request *request);
 int certificate_find_handle(struct request *request);
+int publish_check_handle(struct request *request);
 int smime_put_handle(struct request *request);
 int directory_import_handle(struct request *request);
 int directory_list_handle(struct request *request);

@@ -25,7 +25,8 @@ static LDAPMod *modification_of(const struct ldap_change *change)
 {
         LDAPMod *modification = NEW(LDAPMod);
 
-        modification->mod_op = (change->add ? LDAP_MOD_ADD : LDAP_MOD_DELETE) | LDAP_MOD_BVALUES;
+        modification->mod_op = change->replace ? LDAP_MOD_REPLACE : change->add ? LDAP_MOD_ADD : LDAP_MOD_DELETE;
+        modification->mod_op |= LDAP_MOD_BVALUES;
         modification->mod_type = (char *)(uintptr_t)change->attribute;
         modification->mod_bvalues = mem_array(change->count + 1, sizeof(struct berval *));
         for (size_t i = 0; i < change->count; i++) {
@@ -39,7 +40,8 @@ static LDAPMod *modification_of(const struct ldap_change *change)
 }
 
 int ldap_connection_modify_send(struct ldap_connection *connection, const char *dn,
-                                const struct ldap_change *changes, size_t count, int *ret_number)
+                                const struct ldap_change *changes, size_t count, LDAPControl **controls,
+                                int *ret_number)
 {
         CLEANUP(modifications_done)
         struct modifications modifications = {.list = mem_array(count + 1, sizeof(LDAPMod *))};
@@ -48,11 +50,11 @@ int ldap_connection_modify_send(struct ldap_connection *connection, const char *
 
         /* To delete no values would be to delete the whole attribute (RFC 4511 4.6). */
         for (size_t i = 0; i < count; i++)
-                if (changes[i].count)
+                if (changes[i].count || changes[i].replace)
                         modifications.list[used++] = modification_of(&changes[i]);
         if (!used)
                 return fault(0, "a modification without values");
-        code = ldap_modify_ext(connection->ldap, dn, modifications.list, NULL, NULL, ret_number);
+        code = ldap_modify_ext(connection->ldap, dn, modifications.list, controls, NULL, ret_number);
         return PASS(ldap_connection_judge(connection, code, "The entry cannot be changed"));
 }
 
@@ -78,7 +80,7 @@ static int modify_at(struct ldap_connection *connection, const char *dn, const s
         LDAPMessage *answer = NULL;
         int number, r;
 
-        TRY(ldap_connection_modify_send(connection, dn, changes, count, &number));
+        TRY(ldap_connection_modify_send(connection, dn, changes, count, NULL, &number));
         TRY(ldap_wait(connection, number, LDAP_MSG_ALL, connection->options->time_limit, what, &answer));
         *ret_other = referred_to(connection, answer);
         r = *ret_other ? 0 : ldap_connection_answer(connection, answer, what);

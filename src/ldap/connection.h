@@ -123,15 +123,17 @@ struct ldap_change {
         bool add; /* else delete */
         const struct bytes *values;
         size_t count;
+        bool replace; /* in place of both: these are all values that the attribute has afterwards */
 };
 
 /* All of them or none. A whole-operation referral is followed to a server of the options. */
 int ldap_connection_modify(struct ldap_connection *connection, const char *dn,
                            const struct ldap_change *changes, size_t count) must_check;
-/* The same, sent only: the answer comes as LDAP_RES_MODIFY with this number from ldap_result() on the handle.
- */
+/* The same, sent only, with controls (NULL: none): the answer comes as LDAP_RES_MODIFY with this number from
+ * ldap_result() on the handle. */
 int ldap_connection_modify_send(struct ldap_connection *connection, const char *dn,
-                                const struct ldap_change *changes, size_t count, int *ret_number) must_check;
+                                const struct ldap_change *changes, size_t count, LDAPControl **controls,
+                                int *ret_number) must_check;
 /* What an answer says: 0 or a problem. `what` is what was tried, as "The entry cn=x cannot be changed". */
 int ldap_connection_answer(struct ldap_connection *connection, LDAPMessage *answer,
                            const char *what) must_check;

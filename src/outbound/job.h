@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Jobs: what may take long or fail for reasons outside, taken off the engine's durable queue one at a time. A job is
+ * Jobs that wait: what may take long or fail for reasons outside, taken off the engine's durable queue one at a time. A job is
  * done again until it is reported done, so each kind must bear being repeated, and must leave nothing half done.
  *
  * A kind is a row of the table in job.c. Its function returns 0; a fault or PROBLEM_STORAGE, UNREACHABLE, TIMEOUT, BUSY
  * when trying again may help; any other problem when it will not.
+ *
+ * "publish-user" is none of these: it is under way beside others (publish.h).
  *
  *   publish-file   subject: path in [publish] folder; content: the file. It replaces the old one at once, never half.
  *   remove-file    subject: path in [publish] folder. Also fine when there is none.

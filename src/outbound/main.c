@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "outbound/authority.h"
 #include "outbound/job.h"
 #include "outbound/publications.h"
+#include "outbound/publish.h"
 #include "wire/control.h"
 
 enum { FRAME_LIMIT = 128 << 20 /* a revocation list with a million entries and more */ };
@@ -18,6 +20,10 @@ struct outbound {
         struct config config;
         struct channel *engine;
         struct publications publications;
+        struct ldap_secrets secrets;
+        struct authority authority;
+        struct publisher publisher;
+        struct leftovers leftovers;
         bool ready;
 };
 
@@ -28,6 +34,8 @@ static int job_do(struct outbound *outbound, struct channel *channel, const stru
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
         TRY(msg_decode(job, message->payload, &job));
+        if (strcmp(msg_text(job.kind), "publish-user") == 0)
+                return PASS(publish_job(&outbound->publisher, channel, message->id, &job));
         job_run(&outbound->config, &job, &done);
         if (!done.success)
                 log_warning("job %llu (%s %s) failed: %s", (unsigned long long)job.id, msg_text(job.kind),
@@ -41,16 +49,23 @@ static int publish_do(struct outbound *outbound, struct bytes payload)
         MSG_OWN(publish) publication = {0};
 
         TRY(msg_decode(publish, payload, &publication));
+        authority_take(&outbound->authority, msg_text(publication.path), buf_view(&publication.content));
         publications_take(&outbound->publications, &publication);
         return 0;
 }
 
 static int engine_received(void *context, struct channel *channel, struct channel_message *message)
 {
+        struct outbound *outbound = context;
+
         if (message->kind == MSG_job && message->id)
                 return PASS(job_do(context, channel, message));
         if (message->kind == MSG_publish)
                 return PASS(publish_do(context, message->payload));
+        if (message->kind == MSG_directory_compare && message->id)
+                return PASS(publish_compare(&outbound->publisher, channel, message));
+        if (message->kind == MSG_directory_leftovers && message->id)
+                return PASS(leftovers_page(&outbound->leftovers, channel, message));
         return refuse(PROBLEM_MALFORMED, "The engine sent a message of kind %u.", message->kind);
 }
 
@@ -97,6 +112,9 @@ static int outbound_run(struct outbound *outbound)
         TRY(loop_init(&outbound->loop));
         config_init(&outbound->config);
         publications_init(&outbound->publications, &outbound->loop, &outbound->config);
+        authority_init(&outbound->authority, &outbound->loop, &outbound->config, &outbound->secrets);
+        publisher_init(&outbound->publisher, &outbound->loop, &outbound->config, &outbound->secrets);
+        outbound->leftovers.publisher = &outbound->publisher;
         TRY(control_init(&outbound->control, &outbound->loop, CONTROL_FD, &handler, outbound));
         return PASS(loop_run(&outbound->loop));
 }
@@ -116,6 +134,9 @@ int main(void)
         channel_unref(TAKE(outbound.engine));
         control_done(&outbound.control);
         publications_done(&outbound.publications);
+        authority_done(&outbound.authority);
+        publisher_done(&outbound.publisher);
+        leftovers_done(&outbound.leftovers);
         config_done(&outbound.config);
         loop_done(&outbound.loop);
         return result_exit_code(r);
