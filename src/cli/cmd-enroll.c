@@ -11,6 +11,7 @@
 #include "cli/enroll.h"
 #include "cli/home.h"
 #include "cli/keystore.h"
+#include "cli/self-enroll.h"
 #include "cli/session.h"
 #include "cli/show.h"
 #include "cli/smime.h"
@@ -130,34 +131,57 @@ static int hand_in(const struct enrolled *enrolled)
         return PASS(smime_hand_in(&server, folder));
 }
 
-static int use_token(const struct arguments *arguments, const char *purpose, const struct token *token)
+/* What a use of a token is made of, on its way through the steps of enroll.h. */
+struct use {
+        const struct arguments *arguments;
+        const char *purpose;
+        const struct token *token;
+        char *path; /* of what is pending */
+        bool again; /* it was there: perhaps it was sent, and only the answer got lost */
+        struct secret password;
+        struct msg_pending_exchange pending;
+        struct server server;
+};
+
+static void use_done(struct use *use)
 {
-        CLEANUP(secret_done) struct secret password = SECRET_NONE;
-        MSG_OWN(pending_exchange) pending = {0};
-        MSG_OWN(token_answer) answer = {0};
+        free(use->path);
+        secret_done(&use->password);
+        msg_done(pending_exchange, &use->pending);
+        server_done(&use->server);
+}
+
+static int use_complete(struct use *use, struct msg_token_answer *answer)
+{
         CLEANUP(enrolled_done) struct enrolled enrolled = {0};
-        CLEANUP(server_done) struct server server = {0};
-        char *path CLEANUP(mem_freep) = NULL;
-        const char *url = argument_text(arguments, "server");
         int r;
 
-        TRY(home_path(&path, "pending/%s", token->selector));
-        TRY(pending_begin(arguments, purpose, token, path, &password, &pending));
-        if (strcmp(msg_text(pending.purpose), purpose) != 0)
-                return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".",
-                              pending.purpose, purpose);
-        /* The CA is not known yet: the token authenticates the exchange, both ways. */
-        server_init(&server, url ? url : pending.server, BYTES_NONE, BYTES_NONE);
-        TRY(exchange_send(&server, token, buf_view(&pending.request), &answer));
-        TRY(enroll_check(&pending, token, &answer, &enrolled));
-        TRY(enroll_store(&pending, &password, &enrolled));
-        if (unlink(path) < 0 && errno != ENOENT)
-                return fault(errno, "The file %s cannot be removed", path);
+        TRY(enroll_check(&use->pending, use->token, answer, &enrolled));
+        TRY(enroll_store(&use->pending, &use->password, &enrolled));
+        if (unlink(use->path) < 0 && errno != ENOENT)
+                return fault(errno, "The file %s cannot be removed", use->path);
         r = hand_in(&enrolled);
         if (r != 0 && r != PROBLEM_STATE) /* of who was revoked, nothing is to be published */
                 tell("What the directory is to say of you was not handed in (%s); you need not do anything about it.",
                      report_text());
-        return PASS(show_result(arguments, purpose, &enrolled));
+        return PASS(show_result(use->arguments, use->purpose, &enrolled));
+}
+
+static int use_token(const struct arguments *arguments, const char *purpose, const struct token *token)
+{
+        CLEANUP(use_done) struct use use = {.arguments = arguments, .purpose = purpose, .token = token};
+        MSG_OWN(token_answer) answer = {0};
+        const char *url = argument_text(arguments, "server");
+
+        TRY(home_path(&use.path, "pending/%s", token->selector));
+        TRY(pending_begin(arguments, purpose, token, use.path, &use.password, &use.pending));
+        if (strcmp(msg_text(use.pending.purpose), purpose) != 0)
+                return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".",
+                              use.pending.purpose, purpose);
+        /* The CA is not known yet: the token authenticates the exchange, both ways. */
+        server_init(&use.server, url ? url : use.pending.server, BYTES_NONE, BYTES_NONE);
+        TRY(exchange_send(&use.server, token, buf_view(&use.pending.request), &answer));
+        return PASS(use_complete(&use, &answer));
 }
 
 static int run(const struct arguments *arguments, const char *purpose)
@@ -180,9 +204,73 @@ static int run(const struct arguments *arguments, const char *purpose)
         return PASS(use_token(arguments, purpose, &token));
 }
 
+/* ---- by the directory's password --------------------------------------------------------------------------- */
+
+/* The token is made here and kept with what is pending, since nobody can type it again. */
+static int self_begin(struct use *use, struct token *ret_token)
+{
+        CLEANUP(secret_done) struct secret text = SECRET_NONE;
+
+        use->again = access(use->path, F_OK) == 0;
+        if (!use->again)
+                *ret_token = token_new();
+        TRY(pending_begin(use->arguments, use->purpose, ret_token, use->path, &use->password, &use->pending));
+        if (use->pending.token.len)
+                return PASS(token_parse(secret_view(&use->pending.token), ret_token));
+        use->pending.token = token_text(ret_token);
+        return PASS(
+            sealed_write(use->path, &use->password, msg_record_pending_exchange(), &use->pending));
+}
+
+/* The server says no, and has no such token: there is nothing to be taken up again. */
+static bool is_final(int result)
+{
+        return result == PROBLEM_PASSWORD || result == PROBLEM_FORBIDDEN || result == PROBLEM_STATE ||
+               result == PROBLEM_EXISTS || result == PROBLEM_TOO_MANY || result == PROBLEM_UNSUPPORTED;
+}
+
+static int self_exchange(struct use *use, const char *address, struct msg_token_answer *ret_answer)
+{
+        int r = use->again ? exchange_send(&use->server, use->token, buf_view(&use->pending.request), ret_answer)
+                           : PROBLEM_TOKEN_REFUSED;
+
+        if (r != PROBLEM_TOKEN_REFUSED)
+                return PASS(r);
+        r = self_ask(use->arguments, &use->server, address, use->token);
+        if (is_final(r))
+                (void)unlink(use->path);
+        TRY(r);
+        return PASS(exchange_send(&use->server, use->token, buf_view(&use->pending.request), ret_answer));
+}
+
+static int enroll_self(const struct arguments *arguments, const char *user)
+{
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        CLEANUP(use_done) struct use use = {.arguments = arguments, .purpose = "enroll", .token = &token};
+        CLEANUP(buf_done) struct buf address = BUF_NONE, name = BUF_NONE;
+        CLEANUP(fd_closep) int lock = -1;
+        char *folder CLEANUP(mem_freep) = NULL;
+        MSG_OWN(token_answer) answer = {0};
+
+        if (argument_count(arguments, "token") || argument_count(arguments, "token-file"))
+                return refuse(PROBLEM_USAGE, "--user is for who has no token; with one, leave it out.");
+        if (address_parse(bytes_text(user), &address) != 0)
+                return refuse(PROBLEM_USAGE, "\"%s\" is no mail address.", user);
+        TRY(self_server(arguments, &use.server));
+        home_name_add(&name, buf_text(&address));
+        TRY(home_path(&folder, "pending"));
+        TRY(home_path(&use.path, "pending/self-%s", buf_text(&name)));
+        TRY(home_lock(folder, &lock));
+        TRY(self_begin(&use, &token));
+        TRY(self_exchange(&use, buf_text(&address), &answer));
+        return PASS(use_complete(&use, &answer));
+}
+
 static int enroll(struct arguments *arguments)
 {
-        return run(arguments, "enroll");
+        const char *user = argument_text(arguments, "user");
+
+        return user ? PASS(enroll_self(arguments, user)) : PASS(run(arguments, "enroll"));
 }
 
 static int recover(struct arguments *arguments)
@@ -190,7 +278,16 @@ static int recover(struct arguments *arguments)
         return run(arguments, "recover");
 }
 
-static const struct command_option options[] = {
+static const struct command_option enroll_options[] = {
+    {"server", "URL", "the server", 's', false},
+    OPTIONS_TOKEN("token", "the token"),
+    OPTIONS_SELF,
+    {"key-type", "TYPE", "of the signature key: p256 (default), p384, rsa3072, rsa4096", 0, false},
+    OPTIONS_PASSWORD,
+    OPTIONS_END,
+};
+
+static const struct command_option recover_options[] = {
     {"server", "URL", "the server", 's', false},
     OPTIONS_TOKEN("token", "the token"),
     {"key-type", "TYPE", "of the signature key: p256 (default), p384, rsa3072, rsa4096", 0, false},
@@ -202,15 +299,18 @@ const struct command command_enroll = {
     .noun = "enroll",
     .summary = "Use a token: make your signature key, get certificates and your encryption key",
     .operands = "",
-    .options = options,
+    .options = enroll_options,
     .about =
         "The signature key is made here and stays here. The password is that of your key store; you set it now.\n"
         "A token may come in two parts, one by mail and one by hand; you need both, in any order.\n"
+        "Where the server permits it, --user takes the directory's password in place of a token. That is sent only to a server\n"
+        "whose certificate the system, this folder, --ca-file or --ca-fingerprint vouches for.\n"
         "Cut off at any point, the same command completes what was begun.\n",
     .examples =
         "  vouchsafe enroll --server https://keys.example.org:8443\n"
         "  vouchsafe enroll --server https://keys.example.org:8443 --token-file token --password-file password\n"
-        "  vouchsafe enroll --server https://keys.example.org:8443 --token-file by-hand --token-file by-mail\n",
+        "  vouchsafe enroll --server https://keys.example.org:8443 --token-file by-hand --token-file by-mail\n"
+        "  vouchsafe enroll --server https://keys.example.org:8443 --user bob@example.org --ca-file ca.pem\n",
     .run = enroll,
 };
 
@@ -218,7 +318,7 @@ const struct command command_recover = {
     .noun = "recover",
     .summary = "Use a recovery token: a new signature key, and all your former encryption keys",
     .operands = "",
-    .options = options,
+    .options = recover_options,
     .about = "The officers must have approved. Keys that are here already stay; a key store with another password is "
              "kept\n"
              "beside the new one. Cut off at any point, the same command completes what was begun.\n",

@@ -84,11 +84,13 @@ static void collect_trust(struct bytes ca, struct buf *out)
         buf_add_bytes(out, buf_view(&more));
 }
 
-static void set_trust(CURL *curl, struct bytes pinned)
+static void set_trust(CURL *curl, struct bytes pinned, bool public_trust)
 {
         CLEANUP(buf_done) struct buf ca = BUF_NONE;
         struct curl_blob blob = {.flags = CURL_BLOB_COPY};
 
+        if (public_trust && !pinned.len)
+                return; /* libcurl's own way: it verifies */
         collect_trust(pinned, &ca);
         blob.data = ca.data;
         blob.len = ca.len;
@@ -142,12 +144,14 @@ static void set_options(CURL *curl, const struct http_request *request, struct r
                 curl_easy_setopt(curl, CURLOPT_TIMECONDITION, (long)CURL_TIMECOND_IFMODSINCE);
                 curl_easy_setopt(curl, CURLOPT_TIMEVALUE_LARGE, (curl_off_t)request->unless_since);
         }
-        set_trust(curl, request->ca);
+        set_trust(curl, request->ca, request->public_trust);
 }
 
 /* Who answers could not be verified; most often it is a clock. */
-static int refuse_peer(CURL *curl, const char *url, const char *why)
+static int refuse_peer(CURL *curl, const struct http_request *request, const char *why)
 {
+        const char *url = request->url;
+
         char time[TIME_TEXT_SIZE];
         long result = 0;
 
@@ -158,20 +162,26 @@ static int refuse_peer(CURL *curl, const char *url, const char *why)
                               "The certificate of the server at %s is not valid now (%s). The clock of this machine "
                               "says %s: set it if it is wrong, otherwise tell the server's administrator.",
                               url, why, time);
+        if (request->public_trust && !request->ca.len)
+                return refuse(PROBLEM_UNAUTHENTICATED,
+                              "The certificate of the server at %s is of no CA that this machine knows (%s), and nothing "
+                              "was sent. Name its CA with --ca-file or --ca-fingerprint.",
+                              url, why);
         return refuse(PROBLEM_UNAUTHENTICATED,
                       "The server at %s is not the one that was met before (%s). If it was set up anew, enroll again; "
                       "if it got a certificate of another CA, name that CA's PEM file in VOUCHSAFE_CA_FILE.",
                       url, why);
 }
 
-static int refuse_curl(CURL *curl, CURLcode code, const char *url, const char *error)
+static int refuse_curl(CURL *curl, CURLcode code, const struct http_request *request, const char *error)
 {
+        const char *url = request->url;
         const char *why = *error ? error : curl_easy_strerror(code);
 
         switch (code) {
         case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CACERT_BADFILE:
-                return PASS(refuse_peer(curl, url, why));
+                return PASS(refuse_peer(curl, request, why));
         case CURLE_URL_MALFORMAT:
         case CURLE_UNSUPPORTED_PROTOCOL:
                 return refuse(PROBLEM_USAGE,
@@ -220,7 +230,7 @@ static int call_once(struct http *http, const struct http_request *request, stru
                 if (receiving.too_large)
                         return refuse(PROBLEM_TOO_LARGE, "The answer of %s is larger than %zu bytes.", request->url,
                                       receiving.limit);
-                return refuse_curl(http->curl, *ret_code, request->url, error);
+                return refuse_curl(http->curl, *ret_code, request, error);
         }
         *ret_answer = (struct http_answer){.body = receiving.body, .media_type = media_type_of(http->curl)};
         curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);

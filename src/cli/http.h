@@ -23,6 +23,7 @@ struct http_request {
         const char *authorization; /* value of the header, or NULL */
         struct bytes ca; /* PEM: trusted, and nothing else; none: any server is believed, as only an exchange that is
                             authenticated by itself may be */
+        bool public_trust; /* without `ca`: the system's certificates decide, as for web sites */
         bool repeatable;
         size_t limit;         /* of the answer; 0: 64 MiB */
         unsigned timeout_s;   /* in all; 0: 60 */

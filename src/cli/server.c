@@ -139,6 +139,7 @@ int server_call_message(struct server *server, unsigned kind, const void *reques
                                              .body = buf_view(&body),
                                              .authorization = authorization.len ? buf_text(&authorization) : NULL,
                                              .ca = buf_view(&server->ca),
+                                             .public_trust = server->public_trust,
                                              .repeatable = route->method == ROUTE_GET || route->who != ROUTE_ANYONE,
                                              .limit = ANSWER_MOST,
                                              .timeout_s = SECONDS_MOST},

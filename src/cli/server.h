@@ -13,7 +13,8 @@ struct server {
         struct http *http;
         char *url;       /* without a slash at the end */
         char *server_id; /* for signatures; NULL before it is known */
-        struct buf ca;   /* PEM; empty: whoever answers is believed */
+        struct buf ca;   /* PEM; empty: whoever answers is believed, unless public_trust */
+        bool public_trust;
         struct buf ticket;
         char *operator_name;   /* NULL: nobody who signs */
         struct secret signing; /* scalar */

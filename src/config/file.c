@@ -153,6 +153,16 @@ static int ldap_check(const char *name, const struct config *config)
         return 0;
 }
 
+static int self_check(const char *name, const struct config *config)
+{
+        if (!config->enroll.self || strcmp(config->directory.kind, "ldap") == 0)
+                return 0;
+        return refuse(PROBLEM_CONFIGURATION,
+                      "%s: [enroll] self = yes takes passwords of a directory, and [directory] kind is %s; the server's own "
+                      "address book has no passwords.",
+                      name, config->directory.kind);
+}
+
 /* What no option can check alone. */
 static int config_check(const char *name, const struct config *config)
 {
@@ -184,6 +194,7 @@ static int config_check(const char *name, const struct config *config)
                               name);
         TRY(directory_check(name, config));
         TRY(ldap_check(name, config));
+        TRY(self_check(name, config));
         return PASS(config_check_mail(name, config));
 }
 

@@ -17,6 +17,7 @@ static const struct request_entry kinds[] = {
     {MSG_status, WHO_ANYONE, 0, REQUEST_SEALED | REQUEST_PUBLIC, "status", status_handle},
     {MSG_authority, WHO_ANYONE, 0, REQUEST_SEALED | REQUEST_PUBLIC, "authority", authority_handle},
     {MSG_token_use, WHO_TOKEN, 0, REQUEST_OWN_WAY | REQUEST_SECRET, "token.use", token_use_handle},
+    {MSG_self_enroll, WHO_TOKEN, 0, REQUEST_OWN_WAY | REQUEST_SECRET, "user.self-enroll", self_enroll_handle},
     {MSG_certificate_find, WHO_TICKET, EVERYBODY, 0, "certificate.find", certificate_find_handle},
     {MSG_smime_put, WHO_TICKET, EVERYBODY, REQUEST_OWN_WAY, "smime.put", smime_put_handle},
     {MSG_directory_import, WHO_OPERATOR, REGISTRARS, REQUEST_CHANGES, "directory.import", directory_import_handle},

@@ -32,6 +32,8 @@ void engine_config_from(const struct config *config, struct engine_config *ret_c
             .total_attempts = config->limits.token_failures_total,
             .pool_size = config->enroll.pool_size,
             .tls_lifetime = config->certificate.tls_lifetime,
+            .self_enroll = config->enroll.self,
+            .self_group = text_copy(config->enroll.self_group),
             .directory_ldap = strcmp(config->directory.kind, "ldap") == 0,
             .mail = config->mail.servers.count != 0,
             .recovery_split = strcmp(config->token.recovery_delivery, "hand") != 0,
@@ -57,6 +59,7 @@ void engine_config_done(struct engine_config *config)
         free(config->database);
         free(config->encryption_profile);
         free(config->mail_domain);
+        free(config->self_group);
         for (size_t i = 0; i < config->host_names.count; i++)
                 free(config->host_names.at[i]);
         free(config->host_names.at);
@@ -96,7 +99,7 @@ static int trust_load(struct engine *engine)
 
 int engine_init(struct engine *engine, struct loop *loop, struct engine_config *config)
 {
-        *engine = (struct engine){.loop = loop, .config = *config};
+        *engine = (struct engine){.loop = loop, .self_step_ms = 1000, .config = *config};
         *config = (struct engine_config){0};
         list_init(&engine->requests);
         list_init(&engine->openings);
@@ -113,6 +116,8 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
         keepers_init(engine);
         round_init(engine);
         limits_init(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
+                    engine->config.attempts_window);
+        limits_init(&engine->passwords, engine->config.token_attempts, engine->config.total_attempts,
                     engine->config.attempts_window);
         loop_timer_init(&engine->second, loop, second_tick, engine);
         verification_init(engine);
@@ -170,6 +175,7 @@ void engine_done(struct engine *engine)
         store_free(engine->store);
         engine->store = NULL;
         loop_timer_done(&engine->second);
+        limits_done(&engine->passwords);
         limits_done(&engine->limits);
         pool_reset(engine);
         free(TAKE(engine->pool.name));

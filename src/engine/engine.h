@@ -44,6 +44,8 @@ struct engine_config {
         char *mail_domain;            /* of Message-IDs */
         int64_t mail_keep;
         bool publish, publish_users; /* to a folder, by the outbound process */
+        bool self_enroll; /* by the directory's password */
+        char *self_group;
         bool directory_ldap;         /* entries are those of an LDAP directory */
         uint64_t left_most;          /* percent of them that may leave at once */
         int64_t revoke_left_after, reconcile;
@@ -158,6 +160,9 @@ struct engine {
         struct directory directory;
         struct outbound_state outbound;
         struct limits limits;
+        struct limits passwords; /* of the directory, for each mail address (self.c) */
+        size_t selves;           /* people who enroll by password at this moment */
+        uint64_t self_step_ms;   /* refusals of them leave in such steps; for tests */
         struct token_decoy *decoy;
         struct crl_state crl;
         struct pool_state pool;

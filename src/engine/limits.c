@@ -105,3 +105,11 @@ void limits_charge(struct limits *limits, const char *address, uint64_t now_ms)
         entry->bucket.level = MAX(0, entry->bucket.level - 1);
         entry->bucket.changed_ms = now_ms;
 }
+
+void limits_credit(struct limits *limits, const char *address, uint64_t now_ms)
+{
+        struct limit_entry *entry = entry_find(limits, address, now_ms);
+
+        entry->bucket.level = MIN(limits->address_most, entry->bucket.level + 1);
+        limits->total.level = MIN(limits->total_most, limits->total.level + 1);
+}

@@ -33,7 +33,10 @@ void limits_init(struct limits *limits, uint64_t address, uint64_t total, int64_
 /* Other figures; who was refused is not forgotten. */
 void limits_change(struct limits *limits, uint64_t address, uint64_t total, int64_t window);
 void limits_done(struct limits *limits);
+/* `address` is any text that stands for who tries, up to LIMIT_KEY_SIZE - 1 bytes. */
 /* May somebody at this address try (again)? */
 bool limits_permit(struct limits *limits, const char *address, uint64_t now_ms);
 /* He tried, and was refused. */
 void limits_charge(struct limits *limits, const char *address, uint64_t now_ms);
+/* What was charged before it was known how it ends, and ended well. */
+void limits_credit(struct limits *limits, const char *address, uint64_t now_ms);

@@ -115,6 +115,7 @@ int directory_list_handle(struct request *request);
 int directory_edit_handle(struct request *request);
 int directory_status_handle(struct request *request);
 int directory_sync_handle(struct request *request);
+int self_enroll_handle(struct request *request);
 int user_enroll_handle(struct request *request);
 int user_list_handle(struct request *request);
 int user_show_handle(struct request *request);

@@ -26,7 +26,7 @@ int token_outcome(struct msg_token_item *item, const char *outcome, const char *
         return 0;
 }
 
-static int user_of_entry(struct engine *engine, const struct entry_row *entry, struct user_row *ret_user)
+int token_user(struct engine *engine, const struct entry_row *entry, struct user_row *ret_user)
 {
         int r = store_user_find_guid(engine->store, &entry->guid, ret_user);
 
@@ -46,6 +46,14 @@ static int user_store(struct engine *engine, const struct entry_row *entry, stru
         user->address = text_copy(entry->addresses.items[0]);
         user->cn = text_copy(msg_text(entry->cn));
         return PASS(user->row.version ? store_user_put(engine->store, user) : store_user_add(engine->store, user));
+}
+
+int token_user_begin(struct engine *engine, const struct entry_row *entry, struct user_row *user)
+{
+        TRY(row_advance(&user_states, &user->state, USER_TOKEN_ISSUED));
+        if (user->row.version)
+                TRY(token_cancel(engine, &user->id, TOKEN_ENROLL));
+        return PASS(user_store(engine, entry, user));
 }
 
 static int token_issue(struct request *request, const struct user_row *user, enum token_delivery delivery,
@@ -127,7 +135,7 @@ int token_give(struct request *request, const struct entry_row *entry, const str
 {
         CLEANUP(user_row_done) struct user_row user = {0};
 
-        TRY(user_of_entry(request->engine, entry, &user));
+        TRY(token_user(request->engine, entry, &user));
         row_fill(item, entry);
         TRY(person_permitted(entry, &user, item));
         if (!item->outcome)
@@ -137,10 +145,7 @@ int token_give(struct request *request, const struct entry_row *entry, const str
                 return 0;
         if (terms->dry_run)
                 return token_outcome(item, "new", "");
-        TRY(row_advance(&user_states, &user.state, USER_TOKEN_ISSUED));
-        if (user.row.version)
-                TRY(token_cancel(request->engine, &user.id, TOKEN_ENROLL));
-        TRY(user_store(request->engine, entry, &user));
+        TRY(token_user_begin(request->engine, entry, &user));
         TRY(token_issue(request, &user, terms->delivery, item));
         return token_outcome(item, "token",
                              terms->delivery == DELIVER_MAIL    ? "It goes to the user by mail."

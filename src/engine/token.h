@@ -16,4 +16,8 @@ struct token_terms {
 /* What became of him stands in `item`. *ret_given: he got one (dry run: would have). */
 int token_give(struct request *request, const struct entry_row *entry, const struct token_terms *terms,
                struct msg_token_item *item, bool *ret_given) must_check;
+/* The user of an entry; one who was none yet is not stored (version 0). */
+int token_user(struct engine *engine, const struct entry_row *entry, struct user_row *ret_user) must_check;
+/* He is about to be given a token: his state, and the end of an older one. PROBLEM_STATE. */
+int token_user_begin(struct engine *engine, const struct entry_row *entry, struct user_row *user) must_check;
 int token_outcome(struct msg_token_item *item, const char *outcome, const char *detail) must_check;

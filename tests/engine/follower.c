@@ -8,6 +8,24 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+/* Whom the engine made up has no DN. */
+static int follower_bind(struct follower *follower, struct channel *channel, const struct channel_message *message)
+{
+        MSG_OWN(problem) problem = {.code = text_copy("password"), .detail = text_copy("Invalid credentials.")};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        struct msg_directory_bind *bind = &follower->bind;
+
+        msg_done(directory_bind, bind);
+        must(msg_decode(directory_bind, message->payload, bind));
+        follower->binds++;
+        if (!follower->password)
+                return 0;
+        if (*msg_text(bind->dn) && bytes_equal(secret_view(&bind->password), bytes_text(follower->password)))
+                return PASS(channel_reply(channel, message->id, MSG_done, BYTES_NONE));
+        must(msg_encode(problem, &problem, &encoded));
+        return PASS(channel_reply(channel, message->id, MSG_problem, buf_view(&encoded)));
+}
+
 static int follower_received(void *context, struct channel *channel, struct channel_message *message)
 {
         struct follower *follower = context;
@@ -19,6 +37,8 @@ static int follower_received(void *context, struct channel *channel, struct chan
                 follower->search_id = message->id;
                 return 0;
         }
+        if (message->kind == MSG_directory_bind)
+                return PASS(follower_bind(follower, channel, message));
         if (message->kind != MSG_directory_follow)
                 abort();
         must(msg_decode(directory_follow, message->payload, &ask));
@@ -65,6 +85,7 @@ void follower_end(struct follower *follower)
         msg_done(directory_taken, &follower->taken);
         msg_done(directory_page, &follower->page);
         msg_done(directory_search, &follower->search);
+        msg_done(directory_bind, &follower->bind);
 }
 
 void follower_lost(struct follower *follower)
@@ -144,4 +165,20 @@ void follower_sync(struct follower *follower, bool accept_departures)
         world_run(follower->world);
         if (reply.run != follower->run)
                 abort();
+}
+
+void follower_found(struct follower *follower, const char *const *guids, size_t count)
+{
+        MSG_OWN(directory_found) found = {0};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+
+        for (size_t i = 0; i < count; i++) {
+                struct id id;
+
+                must(id_parse(bytes_text(guids[i]), &id));
+                buf_add_bytes(&found.guids, id_view(&id));
+        }
+        must(msg_encode(directory_found, &found, &encoded));
+        must(channel_reply(follower->channel, follower->search_id, MSG_directory_found, buf_view(&encoded)));
+        world_run(follower->world);
 }

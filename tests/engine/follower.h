@@ -17,6 +17,9 @@ struct follower {
         struct msg_directory_page page;   /* being filled */
         struct msg_directory_search search; /* the last question */
         uint64_t search_id;
+        const char *password; /* of everybody whose entry it has sent; NULL: binds are not answered */
+        struct msg_directory_bind bind; /* the last one */
+        unsigned binds;
 };
 
 /* The server of this world has an LDAP directory from now on. */
@@ -32,5 +35,7 @@ struct msg_person *follower_person(struct follower *follower, const char *guid, 
 void follower_send(struct follower *follower, bool whole);
 /* End the run, and wait until the engine is through with it. */
 void follower_complete(struct follower *follower, bool complete);
+/* The answer to its search: so many ids, in order. */
+void follower_found(struct follower *follower, const char *const *guids, size_t count);
 /* The engine asks anew. */
 void follower_sync(struct follower *follower, bool accept_departures);

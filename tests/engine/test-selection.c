@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "world.h"
+#include "follower.h"
 
 #define WORLD ((struct world *)*state)
 
@@ -239,6 +239,94 @@ static void test_crash(void **state)
         world_verify(WORLD);
 }
 
+/* ---- filters */
+
+static void filter_begin(struct world *world, struct msg_user_enroll *ask, struct world_answer *answer)
+{
+        world->people[ROB].nonce++;
+        world_send(world, ROB, MSG_user_enroll, ask, answer);
+        world_run(world);
+}
+
+static void filter_end(struct world_answer *answer, struct msg_user_enroll_reply *ret_reply)
+{
+        MSG_OWN(api_reply) reply = {0};
+
+        assert_true(answer->there);
+        assert_int_equal(answer->result, 0);
+        must(msg_decode(api_reply, buf_view(&answer->payload), &reply));
+        must(msg_decode(user_enroll_reply, buf_view(&reply.payload), ret_reply));
+        world_answer_done(answer);
+}
+
+/* The directory is asked once for all pages, and nothing is given before it has answered. */
+static void test_filter(void **state)
+{
+        static const char *const found[] = {"00000001000000000000000000000000", "00000003000000000000000000000000",
+                                            "00000008000000000000000000000000", "eeeeeeee000000000000000000000000"};
+        MSG_OWN(user_enroll) ask = {.limit = 3};
+        MSG_OWN(user_enroll_reply) first = {0}, second = {0}, third = {0};
+        struct world_answer answer;
+        struct follower follower;
+
+        follower_begin(&follower, WORLD);
+        msg_texts_add(&ask.selection, "p20@example.org");
+        msg_texts_add(&ask.selection, "filter:(cn=Person*)");
+        must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &first));
+        assert_int_equal(first.rows.count, 1);
+        assert_string_equal(first.cursor, "1:");
+        ask.cursor = TAKE(first.cursor);
+        filter_begin(WORLD, &ask, &answer);
+        assert_false(answer.there);
+        assert_string_equal(follower.search.filter, "(cn=Person*)");
+        assert_int_equal(audit_count(WORLD, "user.enroll", "done"), 1);
+        follower_found(&follower, found, ARRAY_LEN(found));
+        filter_end(&answer, &second);
+        assert_int_equal(second.rows.count, 3);
+        assert_string_equal(second.rows.at[0].outcome, "token");
+        assert_string_equal(second.rows.at[2].outcome, "refused"); /* disabled */
+        free(ask.cursor);
+        ask.cursor = TAKE(second.cursor);
+        must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &third));
+        assert_int_equal(third.rows.count, 1);
+        assert_non_null(strstr(third.rows.at[0].detail, "not taken it"));
+        assert_null(third.cursor);
+        follower_end(&follower);
+}
+
+/* Whoever asks again while the directory thinks gets the answer to the first. */
+static void test_filter_repeated(void **state)
+{
+        static const char *const found[] = {"00000001000000000000000000000000"};
+        MSG_OWN(user_enroll) ask = {.limit = 3};
+        MSG_OWN(user_enroll_reply) first = {0}, second = {0};
+        struct world_answer one, other;
+        struct follower follower;
+
+        follower_begin(&follower, WORLD);
+        msg_texts_add(&ask.selection, "filter:(cn=Person 0)");
+        filter_begin(WORLD, &ask, &one);
+        WORLD->people[ROB].nonce--;
+        filter_begin(WORLD, &ask, &other);
+        follower_found(&follower, found, 1);
+        filter_end(&one, &first);
+        filter_end(&other, &second);
+        assert_int_equal(first.rows.at[0].token.len, TOKEN_TEXT_SIZE);
+        assert_true(bytes_equal(secret_view(&first.rows.at[0].token), secret_view(&second.rows.at[0].token)));
+        follower_end(&follower);
+}
+
+static void test_filter_without_directory(void **state)
+{
+        MSG_OWN(user_enroll) ask = {0};
+        MSG_OWN(user_enroll_reply) reply = {0};
+
+        msg_texts_add(&ask.selection, "filter:(cn=*)");
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &reply), PROBLEM_UNSUPPORTED);
+        WORLD->engine.config.directory_ldap = true;
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &reply), PROBLEM_UNREACHABLE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -246,6 +334,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             TEST(test_pages),         TEST(test_each_once), TEST(test_named_is_renewed), TEST(test_renew), TEST(test_list),
             TEST(test_waiting_tells), TEST(test_nonsense),  TEST(test_crash),
+            TEST(test_filter),        TEST(test_filter_repeated), TEST(test_filter_without_directory),
         };
 
         log_setup("test-selection", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
