@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe directory import | list | show */
+/* vouchsafe directory import | list | show | left */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +92,15 @@ static int send_people(struct session *session, struct people *people, bool dry,
         return 0;
 }
 
+static void show_import(const struct msg_directory_imported *all, const struct totals *totals, bool dry)
+{
+        for (size_t i = 0; i < all->findings.count; i++)
+                tell("%s: %s", msg_text(all->findings.at[i].subject), msg_text(all->findings.at[i].detail));
+        say("%s%llu added, %llu changed, %llu unchanged%s.", dry ? "Dry run: " : "", (unsigned long long)totals->added,
+            (unsigned long long)totals->changed, (unsigned long long)totals->unchanged,
+            dry ? "; nothing was written" : "");
+}
+
 static int import(struct arguments *arguments)
 {
         CLEANUP(people_done) struct people people = {0};
@@ -112,42 +121,64 @@ static int import(struct arguments *arguments)
         all.changed = totals.changed;
         all.unchanged = totals.unchanged;
         if (argument_json(arguments))
-                return PASS(show_json_of(directory_imported, &all));
-        for (size_t i = 0; i < all.findings.count; i++)
-                tell("%s: %s", msg_text(all.findings.at[i].subject), msg_text(all.findings.at[i].detail));
-        say("%s%llu added, %llu changed, %llu unchanged%s.", dry ? "Dry run: " : "", (unsigned long long)totals.added,
-            (unsigned long long)totals.changed, (unsigned long long)totals.unchanged,
-            dry ? "; nothing was written" : "");
+                TRY(show_json_of(directory_imported, &all));
+        else
+                show_import(&all, &totals, dry);
+        /* Lines that are no people at all were said, and are none the less what somebody wanted to import. */
+        if (all.findings.count || people.left_out)
+                return refuse(PROBLEM_INCOMPLETE,
+                              "%zu things were left out, as said above; all others were %s. Mend the file, and "
+                              "import it again.",
+                              all.findings.count + people.left_out, dry ? "found good" : "taken");
         return 0;
 }
 
-/* ---- list, show ------------------------------------------------------------------------------------------- */
+/* ---- list, show, left -------------------------------------------------------------------------------------- */
 
-static void show_people(const struct msg_directory_listed *listed)
+/* What is out of the ordinary. */
+static void state_add(struct buf *out, const struct msg_person *person)
+{
+        char text[TIME_TEXT_SIZE];
+
+        if (person->gone)
+                buf_add_format(out, "left %s", time_short(person->gone, text));
+        else if (person->disabled)
+                buf_add_text(out, "disabled");
+}
+
+static void show_people(const struct msg_directory_listed *listed, bool groups)
 {
         CLEANUP(table_freep)
-        struct table *table = table_new((const char *const[]){"~Name", "Address", "~Unit", "~Groups", NULL});
+        struct table *table = table_new(groups ? (const char *const[]){"~Name", "~DN", "~In groups", "State", NULL}
+                                               : (const char *const[]){"~Name", "Address", "~Unit", "~Groups", "State", NULL});
 
         for (size_t i = 0; i < listed->people.count; i++) {
                 const struct msg_person *person = &listed->people.at[i];
-                char *groups CLEANUP(mem_freep) = texts_joined(&person->groups);
+                char *in CLEANUP(mem_freep) = texts_joined(&person->groups);
                 char *address CLEANUP(mem_freep) = texts_joined(&person->addresses);
-                table_row(table, (const char *const[]){person->name, address, person->unit, groups});
+                CLEANUP(buf_done) struct buf state = BUF_NONE;
+
+                state_add(&state, person);
+                if (groups)
+                        table_row(table, (const char *const[]){person->name, person->dn, in, buf_text(&state)});
+                else
+                        table_row(table, (const char *const[]){person->name, address, person->unit, in, buf_text(&state)});
         }
-        table_print(table, "Nobody.");
+        table_print(table, groups ? "No groups." : "Nobody.");
 }
 
-static int fetch_people(struct session *session, const char *search, struct msg_directory_listed *all)
+/* `request` is used up. */
+static int fetch(struct session *session, struct msg_directory_list *request, struct msg_directory_listed *all)
 {
-        MSG_OWN(directory_list) request = {.search = search ? text_copy(search) : NULL, .limit = PAGE};
-
+        request->limit = PAGE;
         for (;;) {
                 MSG_OWN(directory_listed) page = {0};
-                TRY(server_call(&session->server, directory_list, &request, directory_listed, &page));
+                TRY(server_call(&session->server, directory_list, request, directory_listed, &page));
                 LIST_MOVE(all->people, page.people);
-                free(request.cursor);
-                request.cursor = TAKE(page.cursor);
-                if (!*msg_text(request.cursor))
+                LIST_MOVE(all->departures, page.departures);
+                free(request->cursor);
+                request->cursor = TAKE(page.cursor);
+                if (!*msg_text(request->cursor))
                         return 0;
         }
 }
@@ -156,49 +187,69 @@ static int list(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
         MSG_OWN(directory_listed) all = {0};
+        bool groups = argument_flag(arguments, "groups");
+        MSG_OWN(directory_list) request = {.groups = groups};
 
+        if (operand(arguments, 0))
+                request.search = text_copy(operand(arguments, 0));
         TRY(session_operator(arguments, &session));
-        TRY(fetch_people(&session, operand(arguments, 0), &all));
+        TRY(fetch(&session, &request, &all));
         if (argument_json(arguments))
                 return PASS(show_json_of(directory_listed, &all));
-        show_people(&all);
+        show_people(&all, groups);
         return 0;
-}
-
-static void show_person(const struct msg_person *person)
-{
-        char *addresses CLEANUP(mem_freep) = texts_joined(&person->addresses);
-        char *groups CLEANUP(mem_freep) = texts_joined(&person->groups);
-
-        say_pair("Name", "%s", msg_text(person->name));
-        say_pair("Given name", "%s", msg_text(person->given_name));
-        say_pair("Surname", "%s", msg_text(person->surname));
-        say_pair("Addresses", "%s", addresses);
-        say_pair("Unit", "%s", msg_text(person->unit));
-        say_pair("Groups", "%s", groups);
-        say_pair("Mail server", "%s", msg_text(person->home_server));
-        say_pair("Directory id", "%s", msg_text(person->guid));
-        if (person->disabled)
-                say_pair("Disabled", "yes");
 }
 
 static int show(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
         MSG_OWN(directory_listed) all = {0};
-        size_t shown = 0;
+        MSG_OWN(directory_list) request = {.search = text_copy(operand(arguments, 0))},
+                                groups = {.search = text_copy(operand(arguments, 0)), .groups = true};
 
         TRY(session_operator(arguments, &session));
-        TRY(fetch_people(&session, operand(arguments, 0), &all));
+        TRY(fetch(&session, &request, &all));
+        if (!all.people.count)
+                TRY(fetch(&session, &groups, &all));
         if (!all.people.count)
                 return refuse(PROBLEM_NOT_FOUND, "Nobody in the address book is \"%s\".", operand(arguments, 0));
         if (argument_json(arguments))
                 return PASS(show_json_of(directory_listed, &all));
-        for (; shown < all.people.count; shown++) {
-                if (shown)
+        for (size_t i = 0; i < all.people.count; i++) {
+                if (i)
                         say("%s", "");
-                show_person(&all.people.at[shown]);
+                show_person(&all.people.at[i]);
         }
+        return 0;
+}
+
+static void show_departures(const struct msg_directory_listed *listed)
+{
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"~Name", "Address", "Left", "State", "Revoked on", NULL});
+
+        for (size_t i = 0; i < listed->departures.count; i++) {
+                const struct msg_departure *departure = &listed->departures.at[i];
+                char *address CLEANUP(mem_freep) = texts_joined(&departure->addresses);
+                char left[TIME_TEXT_SIZE], revoke[TIME_TEXT_SIZE];
+
+                table_row(table, (const char *const[]){departure->name, address, time_short(departure->left, left),
+                                                       departure->state, time_short(departure->revoke, revoke)});
+        }
+        table_print(table, "Nobody has left.");
+}
+
+static int left(struct arguments *arguments)
+{
+        CLEANUP(session_done) struct session session = {0};
+        MSG_OWN(directory_listed) all = {0};
+        MSG_OWN(directory_list) request = {.left = true};
+
+        TRY(session_operator(arguments, &session));
+        TRY(fetch(&session, &request, &all));
+        if (argument_json(arguments))
+                return PASS(show_json_of(directory_listed, &all));
+        show_departures(&all);
         return 0;
 }
 
@@ -208,7 +259,12 @@ static const struct command_option import_options[] = {
     OPTIONS_OPERATOR,
     OPTIONS_END,
 };
-static const struct command_option list_options[] = {OPTIONS_OPERATOR, OPTIONS_END};
+static const struct command_option list_options[] = {
+    {"groups", NULL, "the groups in place of the people", 'g', false},
+    OPTIONS_OPERATOR,
+    OPTIONS_END,
+};
+static const struct command_option show_options[] = {OPTIONS_OPERATOR, OPTIONS_END};
 
 const struct command command_directory_import = {
     .noun = "directory",
@@ -219,11 +275,12 @@ const struct command command_directory_import = {
     .most = 1,
     .options = import_options,
     .about =
-        "LDIF (RFC 2849): persons with a mail address; entryUUID or objectGUID is the stable id, units come from "
-        "the\n"
-        "DN, groups from memberOf and from the groups in the file. CSV: the first line names the columns: address,\n"
-        "name, given_name, surname, unit, groups, server, guid, disabled.\n"
-        "What cannot be taken is left out and named with its line.\n",
+        "LDIF (RFC 2849): persons with a mail address, and groups; entryUUID or objectGUID is the stable id, units\n"
+        "come from the DN, memberships from the groups in the file and from memberOf. CSV: the first line names the\n"
+        "columns: address, name, given_name, surname, unit, groups, server, guid, disabled, dn, language, kind (person\n"
+        "or group).\n"
+        "What cannot be taken is left out and named with its line; all else is taken, and the exit code is 51. Who is\n"
+        "not in the file stays as he is: see 'vouchsafe directory remove'.\n",
     .examples = "  vouchsafe directory import people.ldif --dry-run\n"
                 "  ldapsearch -LLL -o ldif-wrap=no '(mail=*)' '*' entryUUID memberOf | vouchsafe directory import "
                 "--format ldif -\n",
@@ -233,22 +290,36 @@ const struct command command_directory_import = {
 const struct command command_directory_list = {
     .noun = "directory",
     .verb = "list",
-    .summary = "List people of the address book",
+    .summary = "List people of the directory, or its groups",
     .operands = "[SEARCH]",
     .most = 1,
     .options = list_options,
-    .examples = "  vouchsafe directory list miller\n",
+    .about = "With SEARCH, those whose name or address begins so, also who has left.\n",
+    .examples = "  vouchsafe directory list miller\n"
+                "  vouchsafe directory list --groups\n",
     .run = list,
 };
 
 const struct command command_directory_show = {
     .noun = "directory",
     .verb = "show",
-    .summary = "Show all that the address book says of somebody",
-    .operands = "ADDRESS",
+    .summary = "Show all that the directory says of somebody",
+    .operands = "ENTRY",
     .least = 1,
     .most = 1,
-    .options = list_options,
+    .options = show_options,
+    .about = "By address, directory id, DN, or the start of a name; people first, then groups.\n",
     .examples = "  vouchsafe directory show bob@example.org\n",
     .run = show,
+};
+
+const struct command command_directory_left = {
+    .noun = "directory",
+    .verb = "left",
+    .summary = "List who left the directory, and when they are revoked",
+    .options = show_options,
+    .about = "They keep their keys, which can be recovered, and their addresses until somebody else has them. [directory]\n"
+             "revoke-left-after in the configuration says after what time their certificates are revoked.\n",
+    .examples = "  vouchsafe directory left\n",
+    .run = left,
 };

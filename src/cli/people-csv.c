@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "cli/csv.h"
 
+enum { DN_MOST = 2048 };
+
 enum column {
         COLUMN_NONE,
         COLUMN_ADDRESS,
@@ -17,7 +19,10 @@ enum column {
         COLUMN_GROUPS,
         COLUMN_SERVER,
         COLUMN_GUID,
-        COLUMN_DISABLED
+        COLUMN_DISABLED,
+        COLUMN_DN,
+        COLUMN_LANGUAGE,
+        COLUMN_KIND
 };
 
 static const struct {
@@ -46,6 +51,10 @@ static const struct {
     {"guid", COLUMN_GUID},
     {"entryuuid", COLUMN_GUID},
     {"disabled", COLUMN_DISABLED},
+    {"dn", COLUMN_DN},
+    {"language", COLUMN_LANGUAGE},
+    {"preferredlanguage", COLUMN_LANGUAGE},
+    {"kind", COLUMN_KIND},
 };
 
 struct sheet {
@@ -73,14 +82,14 @@ static int read_titles(struct sheet *sheet, struct people *people)
                                 sheet->columns[i] = titles[t].column;
                 addressed |= sheet->columns[i] == COLUMN_ADDRESS;
                 if (title && !sheet->columns[i])
-                        people_note(people, 1, "The column \"%s\" is not known and was left out.", title);
+                        people_remark(people, 1, "The column \"%s\" is not known and was left out.", title);
         }
         sheet->column_count = sheet->csv.count;
         if (!addressed)
                 return refuse(
                     PROBLEM_MALFORMED,
                     "Line 1 does not name the columns: one must be \"address\" (or \"mail\"); others are name, "
-                    "given_name, surname, unit, groups, server, guid, disabled.");
+                    "given_name, surname, unit, groups, server, guid, disabled, dn, language, kind.");
         return 0;
 }
 
@@ -164,8 +173,21 @@ static void fill(struct filling *filling, enum column column, struct bytes value
                 if (!person->guid)
                         person->guid = guid_of_text(value);
                 if (!person->guid && value.len)
-                        people_note(filling->people, filling->line,
+                        people_remark(filling->people, filling->line,
                                     "The guid is none; one was made from the address.");
+                break;
+        case COLUMN_DN:
+                if (value.len <= DN_MOST)
+                        put(&person->dn, value, DN_MOST);
+                else
+                        people_note(filling->people, filling->line, "The DN is longer than %d bytes and was left out.",
+                                    DN_MOST);
+                break;
+        case COLUMN_LANGUAGE:
+                put(&person->language, value, 35);
+                break;
+        case COLUMN_KIND:
+                put(&person->kind, value, 16);
                 break;
         case COLUMN_DISABLED:
                 person->disabled = is_yes(value);
@@ -173,6 +195,21 @@ static void fill(struct filling *filling, enum column column, struct bytes value
         case COLUMN_NONE:
                 break;
         }
+}
+
+/* A row of kind "group": members have its name, or its DN, among their groups. */
+static void take_group(struct people *people, unsigned line, struct msg_person *group)
+{
+        CLEANUP(buf_done) struct buf name = BUF_NONE;
+
+        if (!group->name) {
+                people_note(people, line, "A group without a name was left out.");
+                return;
+        }
+        buf_add_format(&name, "group=%s,", msg_text(group->dn ? group->dn : group->name));
+        if (!group->guid)
+                group->guid = guid_of_name(buf_view(&name));
+        people_take(people, line, group);
 }
 
 static void take_row(const struct sheet *sheet, struct people *people)
@@ -193,6 +230,10 @@ static void take_row(const struct sheet *sheet, struct people *people)
                         people_note(people, sheet->csv.row_line,
                                     "Field %zu is not UTF-8 (is the file Latin-1?) and was left out.", i + 1);
         }
+        if (strcmp(msg_text(person.kind), "group") == 0) {
+                take_group(people, sheet->csv.row_line, &person);
+                return;
+        }
         if (!person.addresses.count) {
                 people_note(people, sheet->csv.row_line, "%s has no mail address and was left out.",
                             person.name ? person.name : "The row");
@@ -204,6 +245,20 @@ static void take_row(const struct sheet *sheet, struct people *people)
                 person.guid = guid_of_name(buf_view(&name));
         }
         people_take(people, sheet->csv.row_line, &person);
+}
+
+/* The server finds groups that it has; so they come before their members, else in the order of the file. */
+static void groups_first(struct people *people)
+{
+        struct msg_person *sorted = mem_array(people->list.count + 1, sizeof(*sorted));
+        size_t count = 0;
+
+        for (unsigned pass = 0; pass < 2; pass++)
+                for (size_t i = 0; i < people->list.count; i++)
+                        if ((strcmp(msg_text(people->list.at[i].kind), "group") != 0) == pass)
+                                sorted[count++] = people->list.at[i];
+        free(people->list.at);
+        people->list.at = sorted;
 }
 
 int people_from_csv(struct bytes file, struct people *ret_people)
@@ -219,6 +274,7 @@ int people_from_csv(struct bytes file, struct people *ret_people)
                         break;
                 take_row(&sheet, &people);
         }
+        groups_first(&people);
         *ret_people = people;
         people = (struct people){0};
         return 0;

@@ -9,38 +9,41 @@
 #include "base/dn.h"
 #include "cli/ldif.h"
 
-enum { ACCOUNT_DISABLED = 2 };
+enum { ACCOUNT_DISABLED = 2, DN_MOST = 2048, GROUP_NAME_MOST = 1024, LANGUAGE_MOST = 35 };
 
-/* A group of the file: members and groups are known by the keys of their names. */
-struct group {
+/* An entry of the file, in people.list: known by the key of its DN. */
+struct member {
         char *key;
-        char *name;
-        struct msg_texts members;
+        size_t place;
+        struct msg_texts members; /* keys; of a group */
+        struct msg_texts groups;  /* DNs of memberOf */
 };
 
 struct reading {
         struct people people;
-        struct msg_texts keys; /* of the DN of each person in people.list */
         struct {
-                struct group *at;
+                struct member *at;
                 size_t count;
-        } groups;
+        } entries;
 };
+
+static void texts_free(struct msg_texts *texts)
+{
+        for (size_t i = 0; i < texts->count; i++)
+                free(texts->at[i]);
+        free(texts->at);
+}
 
 static void reading_done(struct reading *reading)
 {
-        for (size_t i = 0; i < reading->groups.count; i++) {
-                struct group *group = &reading->groups.at[i];
-                for (size_t j = 0; j < group->members.count; j++)
-                        free(group->members.at[j]);
-                free(group->members.at);
-                free(group->key);
-                free(group->name);
+        for (size_t i = 0; i < reading->entries.count; i++) {
+                struct member *entry = &reading->entries.at[i];
+
+                texts_free(&entry->members);
+                texts_free(&entry->groups);
+                free(entry->key);
         }
-        free(reading->groups.at);
-        for (size_t i = 0; i < reading->keys.count; i++)
-                free(reading->keys.at[i]);
-        free(reading->keys.at);
+        free(reading->entries.at);
         people_done(&reading->people);
 }
 
@@ -171,7 +174,7 @@ static void warn_of_charset(struct reading *reading, const struct ldif_entry *en
 /* The value of the first part of a group's name, which is how people speak of it. */
 static char *group_name(const struct dn *dn)
 {
-        return people_text(bytes_text(dn->parts[0].value), 1024);
+        return people_text(bytes_text(dn->parts[0].value), GROUP_NAME_MOST);
 }
 
 static void add_group(struct msg_person *person, const char *name)
@@ -180,16 +183,48 @@ static void add_group(struct msg_person *person, const char *name)
                 msg_texts_add(&person->groups, name);
 }
 
-static void take_member_of(const struct ldif_entry *entry, struct msg_person *person)
+/* A name that does not fit is none: cut off, it would be another's. */
+static char *dn_text(struct reading *reading, const struct ldif_entry *entry, size_t most)
+{
+        if (entry->dn.len <= most)
+                return text_copy(buf_text(&entry->dn));
+        people_note(&reading->people, entry->line, "The name is longer than %zu bytes and was left out.", most);
+        return NULL;
+}
+
+static char *language_of(const struct ldif_entry *entry)
+{
+        static const char *const types[] = {"preferredlanguage", NULL};
+
+        return first_text(entry, types, LANGUAGE_MOST);
+}
+
+/* Into the list, unless it is there already; then where it belongs is of interest. */
+static struct member *take(struct reading *reading, const struct ldif_entry *entry, const struct dn *dn,
+                           struct msg_person *person)
+{
+        size_t before = reading->people.list.count;
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+        struct member *member;
+
+        people_take(&reading->people, entry->line, person);
+        if (reading->people.list.count == before)
+                return NULL;
+        dn_key_add(&key, dn);
+        member = MSG_LIST_ADD(reading->entries);
+        member->key = text_copy(buf_text(&key));
+        member->place = before;
+        return member;
+}
+
+static void take_member_of(const struct ldif_entry *entry, struct member *member)
 {
         struct bytes value;
 
         for (size_t i = 0; ldif_text(entry, "memberof", i, &value); i++) {
-                CLEANUP(dn_done) struct dn dn = {0};
-                if (dn_parse(value, &dn) == 0) {
-                        char *name CLEANUP(mem_freep) = group_name(&dn);
-                        add_group(person, name);
-                }
+                char *name CLEANUP(mem_freep) = text_copy_n((const char *)value.data, value.len);
+
+                msg_texts_add(&member->groups, name);
         }
 }
 
@@ -199,8 +234,8 @@ static void take_person(struct reading *reading, const struct ldif_entry *entry,
                                  *const given[] = {"givenname", "gn", NULL},
                                  *const surnames[] = {"sn", "surname", NULL};
         MSG_OWN(person) person = {0};
+        struct member *member;
         struct bytes value;
-        size_t before = reading->people.list.count;
 
         for (size_t i = 0; ldif_text(entry, "mail", i, &value); i++)
                 people_address(&reading->people, entry->line, value, &person);
@@ -216,36 +251,47 @@ static void take_person(struct reading *reading, const struct ldif_entry *entry,
         person.guid = guid_of(entry, dn);
         person.home_server = server_of(entry);
         person.disabled = disabled_of(entry);
-        take_member_of(entry, &person);
-        people_take(&reading->people, entry->line, &person);
-        if (reading->people.list.count > before) {
-                CLEANUP(buf_done) struct buf key = BUF_NONE;
-                dn_key_add(&key, dn);
-                msg_texts_add(&reading->keys, buf_text(&key));
+        person.language = language_of(entry);
+        person.dn = dn_text(reading, entry, DN_MOST);
+        member = take(reading, entry, dn, &person);
+        if (member)
+                take_member_of(entry, member);
+}
+
+static void take_members(struct reading *reading, const struct ldif_entry *entry, struct member *group)
+{
+        static const char *const types[] = {"member", "uniquemember", NULL};
+        struct bytes value;
+
+        for (size_t t = 0; types[t]; t++) {
+                for (size_t i = 0; ldif_text(entry, types[t], i, &value); i++) {
+                        char *key CLEANUP(mem_freep) = key_of(value);
+
+                        if (key)
+                                msg_texts_add(&group->members, key);
+                        else
+                                people_note(&reading->people, entry->line,
+                                            "A member of %s has a name that cannot be read.", buf_text(&entry->dn));
+                }
         }
 }
 
 static void take_group(struct reading *reading, const struct ldif_entry *entry, const struct dn *dn)
 {
-        static const char *const types[] = {"member", "uniquemember", NULL};
-        CLEANUP(buf_done) struct buf key = BUF_NONE;
-        struct group *group = MSG_LIST_ADD(reading->groups);
-        struct bytes value;
+        MSG_OWN(person) group = {0};
+        struct member *member;
 
-        dn_key_add(&key, dn);
-        group->key = text_copy(buf_text(&key));
-        group->name = group_name(dn);
-        for (size_t t = 0; types[t]; t++) {
-                for (size_t i = 0; ldif_text(entry, types[t], i, &value); i++) {
-                        char *member CLEANUP(mem_freep) = key_of(value);
-                        if (member)
-                                msg_texts_add(&group->members, member);
-                        else
-                                people_note(&reading->people, entry->line,
-                                            "A member of %s has a name that cannot be read.",
-                                            group->name ? group->name : "the group");
-                }
-        }
+        group.dn = dn_text(reading, entry, GROUP_NAME_MOST);
+        group.name = group_name(dn);
+        if (!group.dn || !group.name)
+                return;
+        group.kind = text_copy("group");
+        group.guid = guid_of(entry, dn);
+        member = take(reading, entry, dn, &group);
+        if (!member)
+                return;
+        take_member_of(entry, member);
+        take_members(reading, entry, member);
 }
 
 static int take_entry(struct reading *reading, const struct ldif_entry *entry)
@@ -266,75 +312,65 @@ static int take_entry(struct reading *reading, const struct ldif_entry *entry)
 
 /* ---- membership ------------------------------------------------------------------------------------------- */
 
-struct index_entry {
-        const char *key;
-        size_t place;
-        bool is_group;
-};
-
-static int compare_index(const void *a, const void *b)
+static int compare_members(const void *a, const void *b)
 {
-        return strcmp(((const struct index_entry *)a)->key, ((const struct index_entry *)b)->key);
+        return strcmp(((const struct member *)a)->key, ((const struct member *)b)->key);
 }
 
-/* Who is in which group. However many ways lead from one group to another, it is walked once for each: a file in which
-   groups hold each other would otherwise take exponential time. */
-struct membership {
-        struct reading *reading;
-        struct index_entry *index;
-        size_t count;
-        size_t *walked; /* for each group, 1 + the place of the group for which it was walked last */
-        size_t *queue;  /* places of groups to be walked; room for all */
-};
-
-static const struct index_entry *find_member(const struct membership *membership, const char *key)
+static struct member *find_entry(const struct reading *reading, char *key)
 {
-        struct index_entry wanted = {.key = key};
+        struct member wanted = {.key = key};
 
-        return bsearch(&wanted, membership->index, membership->count, sizeof(wanted), compare_index);
+        return bsearch(&wanted, reading->entries.at, reading->entries.count, sizeof(wanted), compare_members);
 }
 
-/* Puts everybody in the group at `top`, and in groups within it, into that group. */
-static void spread(const struct membership *membership, size_t top)
+static struct msg_person *person_of(struct reading *reading, const struct member *member)
 {
-        const struct group *groups = membership->reading->groups.at;
-        size_t queued = 0;
+        return &reading->people.list.at[member->place];
+}
 
-        membership->walked[top] = top + 1;
-        membership->queue[queued++] = top;
-        for (size_t next = 0; next < queued; next++) {
-                const struct msg_texts *members = &groups[membership->queue[next]].members;
-                for (size_t i = 0; i < members->count; i++) {
-                        const struct index_entry *found = find_member(membership, members->at[i]);
-                        if (!found)
-                                continue;
-                        if (!found->is_group)
-                                add_group(&membership->reading->people.list.at[found->place], groups[top].name);
-                        else if (membership->walked[found->place] != top + 1) {
-                                membership->walked[found->place] = top + 1;
-                                membership->queue[queued++] = found->place;
-                        }
+static bool is_group_of_file(struct reading *reading, const struct member *member)
+{
+        return member && *msg_text(person_of(reading, member)->kind);
+}
+
+/* Who is named as a member is in the group by its DN. */
+static void join_members(struct reading *reading, const struct member *group)
+{
+        for (size_t i = 0; i < group->members.count; i++) {
+                const struct member *found = find_entry(reading, group->members.at[i]);
+
+                if (found)
+                        add_group(person_of(reading, found), person_of(reading, group)->dn);
+        }
+}
+
+/* What memberOf names is a group of the file, or else known by the name that people give it. */
+static void join_groups(struct reading *reading, const struct member *member)
+{
+        for (size_t i = 0; i < member->groups.count; i++) {
+                char *key CLEANUP(mem_freep) = key_of(bytes_text(member->groups.at[i]));
+                const struct member *found = key ? find_entry(reading, key) : NULL;
+                CLEANUP(dn_done) struct dn dn = {0};
+
+                if (is_group_of_file(reading, found))
+                        add_group(person_of(reading, member), person_of(reading, found)->dn);
+                else if (key && dn_parse(bytes_text(member->groups.at[i]), &dn) == 0) {
+                        char *name CLEANUP(mem_freep) = group_name(&dn);
+
+                        add_group(person_of(reading, member), name);
                 }
         }
 }
 
-static void join_groups(struct reading *reading)
+static void join(struct reading *reading)
 {
-        size_t people = reading->people.list.count, groups = reading->groups.count;
-        struct index_entry *index CLEANUP(mem_freep) = mem_array(people + groups + 1, sizeof(*index));
-        size_t *walked CLEANUP(mem_freep) = mem_array(groups + 1, sizeof(*walked));
-        size_t *queue CLEANUP(mem_freep) = mem_array(groups + 1, sizeof(*queue));
-        struct membership membership = {
-                .reading = reading, .index = index, .count = people + groups, .walked = walked, .queue = queue};
-
-        for (size_t i = 0; i < people; i++)
-                index[i] = (struct index_entry){.key = reading->keys.at[i], .place = i};
-        for (size_t i = 0; i < groups; i++)
-                index[people + i] =
-                    (struct index_entry){.key = reading->groups.at[i].key, .place = i, .is_group = true};
-        qsort(index, people + groups, sizeof(*index), compare_index);
-        for (size_t i = 0; i < groups; i++)
-                spread(&membership, i);
+        if (reading->entries.count)
+                qsort(reading->entries.at, reading->entries.count, sizeof(*reading->entries.at), compare_members);
+        for (size_t i = 0; i < reading->entries.count; i++) {
+                join_members(reading, &reading->entries.at[i]);
+                join_groups(reading, &reading->entries.at[i]);
+        }
 }
 
 int people_from_ldif(struct bytes file, struct people *ret_people)
@@ -350,7 +386,7 @@ int people_from_ldif(struct bytes file, struct people *ret_people)
                 TRY(r);
                 TRY(take_entry(&reading, &entry));
         }
-        join_groups(&reading);
+        join(&reading);
         *ret_people = reading.people;
         reading.people = (struct people){0};
         return 0;

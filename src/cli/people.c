@@ -30,15 +30,32 @@ void people_done(struct people *people)
         *people = (struct people){0};
 }
 
-void people_note(struct people *people, unsigned line, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static void note_add(struct people *people, unsigned line, const char *format,
+                                                           va_list arguments)
 {
         struct people_note *note = MSG_LIST_ADD(people->notes);
-        va_list arguments;
 
         note->line = line;
-        va_start(arguments, format);
         if (vasprintf(&note->text, format, arguments) < 0)
                 abort();
+}
+
+void people_note(struct people *people, unsigned line, const char *format, ...)
+{
+        va_list arguments;
+
+        people->left_out++;
+        va_start(arguments, format);
+        note_add(people, line, format, arguments);
+        va_end(arguments);
+}
+
+void people_remark(struct people *people, unsigned line, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        note_add(people, line, format, arguments);
         va_end(arguments);
 }
 
@@ -84,7 +101,7 @@ static int compare_text(const void *a, const void *b)
 static bool is_known(const struct people *people, const struct msg_person *person)
 {
         return tfind(person->guid, &people->guids, compare_text) ||
-               tfind(person->addresses.at[0], &people->addresses, compare_text);
+               (person->addresses.count && tfind(person->addresses.at[0], &people->addresses, compare_text));
 }
 
 void people_take(struct people *people, unsigned line, struct msg_person *person)
@@ -93,11 +110,11 @@ void people_take(struct people *people, unsigned line, struct msg_person *person
                 person->name = text_copy(person->addresses.at[0]);
         if (is_known(people, person)) {
                 people_note(people, line, "%s is in the file a second time and was left out.",
-                            person->addresses.at[0]);
+                            person->addresses.count ? person->addresses.at[0] : person->name);
                 return;
         }
         if (!tsearch(person->guid, &people->guids, compare_text) ||
-            !tsearch(person->addresses.at[0], &people->addresses, compare_text))
+            (person->addresses.count && !tsearch(person->addresses.at[0], &people->addresses, compare_text)))
                 abort();
         *MSG_LIST_ADD(people->list) = *person;
         *person = (struct msg_person){0};

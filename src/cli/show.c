@@ -72,3 +72,31 @@ void show_request(const struct msg_request_item *request)
         if (*refused)
                 say_pair("Refused", "by %s", refused);
 }
+
+void show_person(const struct msg_person *person)
+{
+        char *addresses CLEANUP(mem_freep) = texts_joined(&person->addresses);
+        char *groups CLEANUP(mem_freep) = texts_joined(&person->groups);
+        char text[TIME_TEXT_SIZE];
+        bool group = strcmp(msg_text(person->kind), "group") == 0;
+
+        say_pair(group ? "Group" : "Name", "%s", msg_text(person->name));
+        if (!group) {
+                say_pair("Given name", "%s", msg_text(person->given_name));
+                say_pair("Surname", "%s", msg_text(person->surname));
+                say_pair("Addresses", "%s", addresses);
+                say_pair("Unit", "%s", msg_text(person->unit));
+        }
+        say_pair(group ? "In groups" : "Groups", "%s", groups);
+        if (!group)
+                say_pair("Mail server", "%s", msg_text(person->home_server));
+        if (*msg_text(person->language))
+                say_pair("Language", "%s", person->language);
+        if (*msg_text(person->dn))
+                say_pair("DN", "%s", person->dn);
+        say_pair("Directory id", "%s", msg_text(person->guid));
+        if (person->disabled)
+                say_pair("Disabled", "yes");
+        if (person->gone)
+                say_pair("Left", "%s", time_short(person->gone, text));
+}

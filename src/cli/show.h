@@ -14,6 +14,8 @@ int show_json(const struct msg_record *record, const void *message) must_check;
 
 struct msg_certificate_item;
 void show_certificates(const struct msg_certificate_item *items, size_t count);
+struct msg_person;
+void show_person(const struct msg_person *person);
 void show_requests(const struct msg_request_item *items, size_t count);
 void show_request(const struct msg_request_item *request);
 /* Move the elements of a list to the end of another. */

@@ -226,7 +226,28 @@ static int field_set(const struct msg_person *from, const char *name, struct msg
         return 0;
 }
 
-static int edit_apply(const struct msg_directory_edit *ask, struct msg_person *person)
+static int groups_named(struct engine *engine, const struct msg_texts *names, struct msg_texts *ret_groups)
+{
+        CLEANUP(texts_done) struct texts groups = TEXTS_NONE;
+
+        for (size_t i = 0; i < names->count; i++)
+                TRY(texts_add(&groups, names->at[i]));
+        TRY(entry_resolve_groups(engine, &groups));
+        texts_to_message(&groups, ret_groups);
+        return 0;
+}
+
+static int edit_groups(struct engine *engine, const struct msg_directory_edit *ask, struct msg_person *person)
+{
+        MSG_OWN(directory_edit) resolved = {0};
+
+        TRY(groups_named(engine, &ask->add_groups, &resolved.add_groups));
+        TRY(groups_named(engine, &ask->remove_groups, &resolved.remove_groups));
+        texts_edit(&person->groups, &resolved.add_groups, &resolved.remove_groups);
+        return 0;
+}
+
+static int edit_apply(struct engine *engine, const struct msg_directory_edit *ask, struct msg_person *person)
 {
         for (size_t i = 0; i < ask->fields.count; i++) {
                 if (!ask->person.count)
@@ -234,8 +255,7 @@ static int edit_apply(const struct msg_directory_edit *ask, struct msg_person *p
                 TRY(field_set(&ask->person.at[0], ask->fields.at[i], person));
         }
         texts_edit(&person->addresses, &ask->add_addresses, &ask->remove_addresses);
-        texts_edit(&person->groups, &ask->add_groups, &ask->remove_groups);
-        return 0;
+        return PASS(edit_groups(engine, ask, person));
 }
 
 static int edit_new(struct request *request, const struct msg_directory_edit *ask, struct entry_row *entry)
@@ -302,7 +322,7 @@ static int edit_entry(struct request *request, const struct msg_directory_edit *
         TRY(directory_embedded(request->engine));
         TRY(edit_load(request, ask, &entry));
         entry_to_person(&entry, &person);
-        TRY(edit_apply(ask, &person));
+        TRY(edit_apply(request->engine, ask, &person));
         TRY(entry_fill(&person, &entry));
         if (!*msg_text(entry.cn))
                 return refuse(PROBLEM_MALFORMED, "A new entry needs a name or an address.");

@@ -260,6 +260,24 @@ static enum entry_outcome outcome_of(const struct entry_taking *taking, const st
                                                                                                : ENTRY_CHANGED;
 }
 
+int entry_resolve_groups(struct engine *engine, struct texts *groups)
+{
+        CLEANUP(texts_done) struct texts resolved = TEXTS_NONE;
+
+        for (size_t i = 0; i < groups->count; i++) {
+                CLEANUP(entry_row_done) struct entry_row group = {0};
+                int r = store_group_find(engine->store, groups->items[i], &group);
+
+                if (r && r != PROBLEM_NOT_FOUND)
+                        return PASS(r);
+                TRY(texts_add(&resolved, r ? groups->items[i] : msg_text(group.name)));
+        }
+        texts_done(groups);
+        *groups = resolved;
+        resolved = TEXTS_NONE;
+        return 0;
+}
+
 static int entry_store(const struct entry_taking *taking, struct entry_row *entry, struct buf *origin)
 {
         TRY(entry_claim(taking, entry));
@@ -293,6 +311,8 @@ int entry_take(const struct entry_taking *taking, const struct msg_person *perso
         if (outcome != ENTRY_UNCHANGED) {
                 wanted.guid = guid;
                 wanted.row = entry.row;
+                if (taking->source == ENTRY_EMBEDDED)
+                        TRY(entry_resolve_groups(taking->engine, &wanted.groups));
                 TRY(entry_store(taking, &wanted, &origin));
         }
         *ret_outcome = outcome;

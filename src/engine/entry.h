@@ -34,6 +34,8 @@ struct id entry_guid(const char *guid);
 /* An address, an id or a DN. PROBLEM_NOT_FOUND. */
 int entry_named(struct engine *engine, const char *name, struct entry_row *ret_entry) must_check;
 void entry_to_person(const struct entry_row *entry, struct msg_person *person);
+/* Names that people give groups become DNs, where one group alone is called so: then groups within groups are found. */
+int entry_resolve_groups(struct engine *engine, struct texts *groups) must_check;
 /* Take what holders of them lose: addresses and the name of `entry` from everybody else. */
 int entry_claim(const struct entry_taking *taking, const struct entry_row *entry) must_check;
 /* Fields of a person into a row, checked. */

@@ -254,11 +254,12 @@ static int groups_ambiguous(const char *name, const struct rows *rows)
         return refuse(PROBLEM_EXISTS, "Several groups are called %s; give the DN of one: %s", name, buf_text(&names));
 }
 
-/* The group that alone is called so; NULL when none is. */
-static int group_of_common_name(struct store *store, const char *name, char **ret_dn)
+/* The group that alone is called so. */
+static int group_of_common_name(struct store *store, const char *name, struct entry_row *ret_row)
 {
         CLEANUP(rows_done) struct rows rows = {0};
         char *key CLEANUP(mem_freep) = text_copy(name);
+        struct entry_row *found;
 
         lower(key);
         TRY(rows_select(store, &table_entries,
@@ -267,7 +268,24 @@ static int group_of_common_name(struct store *store, const char *name, char **re
                         VALUES(TEXT(key), NUMBER(GROUPS_SHOWN)), &rows));
         if (rows.count > 1)
                 return groups_ambiguous(name, &rows);
-        *ret_dn = rows.count ? store_name_key(((struct entry_row *)(void *)rows.items)->name) : NULL;
+        if (!rows.count)
+                return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", name);
+        found = (struct entry_row *)(void *)rows.items;
+        *ret_row = *found;
+        *found = (struct entry_row){0};
+        return 0;
+}
+
+int store_group_find(struct store *store, const char *name, struct entry_row *ret_row)
+{
+        CLEANUP(entry_row_done) struct entry_row row = {0};
+        int r = store_entry_find_name(store, name, &row);
+
+        if (r == PROBLEM_NOT_FOUND || (r == 0 && (row.kind != ENTRY_GROUP || row.gone)))
+                return PASS(group_of_common_name(store, name, ret_row));
+        TRY(r);
+        *ret_row = row;
+        row = (struct entry_row){0};
         return 0;
 }
 
@@ -279,27 +297,20 @@ static int group_is_imported(struct store *store, const char *key)
                               VALUES(TEXT(key)), &number));
 }
 
-/* Under what names members are found: as it was given, which may be a DN or the name of an import; and, when it is
- * the common name of one group, by that one's DN. */
+/* Under what names members are found: as it was given, which may be the name of an import; and the DN of the group that
+ * is called so. */
 static int group_find(struct store *store, const char *group, struct entry_query *query)
 {
         CLEANUP(entry_row_done) struct entry_row entry = {0};
-        int r = store_entry_find_name(store, group, &entry);
+        int r = store_group_find(store, group, &entry);
 
-        if (r && r != PROBLEM_NOT_FOUND)
-                return PASS(r);
         query->text = store_name_key(group);
-        if (r)
-                TRY(group_of_common_name(store, group, &query->from));
-        if (r && !query->from) {
+        query->from = store_name_key(r == 0 && entry.name ? entry.name : group);
+        if (r == PROBLEM_NOT_FOUND)
                 r = group_is_imported(store, query->text);
-                if (r == PROBLEM_NOT_FOUND)
-                        return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", group);
-                TRY(r);
-        }
-        if (!query->from)
-                query->from = text_copy(query->text);
-        return 0;
+        if (r == PROBLEM_NOT_FOUND)
+                return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", group);
+        return PASS(r);
 }
 
 static int entry_query_of(struct store *store, const struct store_entry_filter *filter, struct entry_query *query)
