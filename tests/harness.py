@@ -177,7 +177,19 @@ class Server:
             else:
                 self.process.terminate()
             self.process.wait(60)
+            if kill:
+                self._wait_for_ports()
         self.process = None
+
+    def _wait_for_ports(self, seconds=20):
+        """A child that was being started while the others were killed ends by itself, and until then holds the listening sockets."""
+        until = time.monotonic() + seconds
+        for port in (self.https, self.http, self.metrics):
+            while time.monotonic() < until:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)):
+                        break
+                time.sleep(0.05)
 
     def tail(self, lines=40) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
