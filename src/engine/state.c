@@ -92,6 +92,18 @@ static void metrics_stored(struct engine *engine, struct buf *out)
         metric(out, "queue_failed_jobs", "gauge", "Jobs that were given up.", counts.jobs[JOB_FAILED]);
 }
 
+static void metrics_outbound(struct engine *engine, struct buf *out)
+{
+        static const char *const names[TARGET_COUNT] = {
+            [TARGET_FOLDER] = "folder", [TARGET_DIRECTORY] = "directory", [TARGET_MAIL] = "mail"};
+
+        buf_add_text(out, "# HELP vouchsafe_outbound_reachable 1 unless jobs wait since this does not answer.\n"
+                          "# TYPE vouchsafe_outbound_reachable gauge\n");
+        for (int target = 0; target < TARGET_COUNT; target++)
+                buf_add_format(out, "vouchsafe_outbound_reachable{target=\"%s\"} %d\n", names[target],
+                               outbound_target_reachable(engine, (enum outbound_target)target));
+}
+
 int engine_metrics(struct engine *engine, struct buf *out)
 {
         metric(out, "unsealed", "gauge", "1 while the server is unsealed.", engine->state == ENGINE_UNSEALED);
@@ -111,6 +123,7 @@ int engine_metrics(struct engine *engine, struct buf *out)
                engine->crl.next_update);
         metric(out, "lookups_total", "counter", "Look-ups by the LDAP service.", (long long)engine->lookups);
         lookups_metrics(engine, out);
+        metrics_outbound(engine, out);
         if (engine->state == ENGINE_UNSEALED)
                 metrics_stored(engine, out);
         return 0;
