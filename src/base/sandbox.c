@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 
 int sandbox_hide(void)
 {
@@ -98,25 +103,107 @@ int sandbox_restrict(const int *more, size_t count)
         return PASS(calls_enter(more, count));
 }
 
-/* ---- with a database */
+/* ---- what has files and network */
+
+enum {
+        READ_FILES = LANDLOCK_ACCESS_FS_READ_FILE,
+        READ_FOLDERS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+        WRITE_FOLDERS = READ_FOLDERS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+                        LANDLOCK_ACCESS_FS_MAKE_DIR,
+};
+
+static int rule_add(int ruleset, int fd, uint64_t access, const char *path)
+{
+        struct landlock_path_beneath_attr beneath = {.allowed_access = access, .parent_fd = fd};
+
+        if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+                return fault(errno, "cannot keep %s open", path);
+        return 0;
+}
 
 static int folder_allow(int ruleset, const char *folder)
 {
-        struct landlock_path_beneath_attr beneath = {
-                .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
-                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG,
-        };
         CLEANUP(fd_closep) int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
                 return fault(errno, "cannot open the folder %s", folder);
-        beneath.parent_fd = fd;
-        if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
-                return fault(errno, "cannot keep the folder %s open", folder);
-        return 0;
+        return PASS(rule_add(ruleset, fd, WRITE_FOLDERS, folder));
 }
 
-static int folder_enter(const char *folder)
+struct reading {
+        int ruleset;
+        char *hidden[SANDBOX_HIDDEN_MOST]; /* real paths */
+        size_t hidden_count;
+};
+
+static void reading_done(struct reading *reading)
+{
+        for (size_t i = 0; i < reading->hidden_count; i++)
+                free(reading->hidden[i]);
+}
+
+/* Is something hidden in this folder, at whatever depth? *ret_self: it is itself. */
+static bool hides(const struct reading *reading, const char *path, bool *ret_self)
+{
+        size_t len = strlen(path);
+        bool inside = false;
+
+        *ret_self = false;
+        for (size_t i = 0; i < reading->hidden_count; i++) {
+                *ret_self = *ret_self || strcmp(reading->hidden[i], path) == 0;
+                inside = inside || (strncmp(reading->hidden[i], path, len) == 0 && reading->hidden[i][len] == '/');
+        }
+        return inside;
+}
+
+static int folder_read(const struct reading *reading, const char *folder);
+
+static int entry_read(const struct reading *reading, const char *path)
+{
+        CLEANUP(fd_closep) int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        struct stat info;
+        bool self, inside = hides(reading, path, &self);
+
+        /* What a link leads to is named where it is. */
+        if (self || fd < 0 || fstat(fd, &info) < 0 || S_ISLNK(info.st_mode))
+                return 0;
+        if (inside)
+                return PASS(folder_read(reading, path));
+        return PASS(rule_add(reading->ruleset, fd, S_ISDIR(info.st_mode) ? READ_FOLDERS : READ_FILES, path));
+}
+
+/* Landlock only permits: all but what is hidden is each entry of the folders on the way to it, but the next one of these. What is
+ * put into them later is not seen. */
+static int folder_read(const struct reading *reading, const char *folder)
+{
+        DIR *entries = opendir(*folder ? folder : "/");
+        int r = 0;
+
+        for (struct dirent *entry; !r && entries && (entry = readdir(entries));) {
+                CLEANUP(mem_freep) char *path = text_format("%s/%s", folder, entry->d_name);
+
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                        r = entry_read(reading, path);
+        }
+        if (entries)
+                closedir(entries);
+        return PASS(r);
+}
+
+static int reading_allow(int ruleset, const char *const *hidden)
+{
+        CLEANUP(reading_done) struct reading reading = {.ruleset = ruleset};
+
+        for (size_t i = 0; i < SANDBOX_HIDDEN_MOST; i++) {
+                char *real = hidden[i] && *hidden[i] ? realpath(hidden[i], NULL) : NULL;
+
+                if (real)
+                        reading.hidden[reading.hidden_count++] = real;
+        }
+        return PASS(folder_read(&reading, ""));
+}
+
+static int files_enter(const struct sandbox_bounds *bounds)
 {
         struct landlock_ruleset_attr attributes = {.handled_access_fs = (1ull << 13) - 1};
         CLEANUP(fd_closep) int ruleset =
@@ -124,7 +211,10 @@ static int folder_enter(const char *folder)
 
         if (ruleset < 0)
                 return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : fault(errno, "make a Landlock rule set");
-        TRY(folder_allow(ruleset, folder));
+        if (bounds->folder)
+                TRY(folder_allow(ruleset, bounds->folder));
+        if (bounds->reads)
+                TRY(reading_allow(ruleset, bounds->hidden));
         if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
                 return fault(errno, "enter Landlock");
         return 0;
@@ -135,10 +225,10 @@ static const int forbidden[] = {
         CALL(execve), CALL(execveat), CALL(ptrace), CALL(process_vm_readv), CALL(process_vm_writev), CALL(mount), CALL(umount2),
         CALL(pivot_root), CALL(chroot), CALL(unshare), CALL(setns), CALL(bpf), CALL(init_module), CALL(finit_module),
         CALL(delete_module), CALL(kexec_load), CALL(keyctl), CALL(add_key), CALL(request_key), CALL(userfaultfd),
-        CALL(perf_event_open), CALL(bind), CALL(listen), CALL(accept), CALL(accept4), CALL(setuid), CALL(setgid),
+        CALL(perf_event_open), CALL(listen), CALL(accept), CALL(accept4), CALL(setuid), CALL(setgid),
         CALL(mknod), CALL(mknodat), CALL(swapon), CALL(reboot), CALL(settimeofday), CALL(clock_settime),
 };
-static const int sockets[] = {CALL(socket), CALL(connect)};
+static const int sockets[] = {CALL(socket), CALL(connect), CALL(bind)};
 
 static int calls_forbid(scmp_filter_ctx filter, const int *calls, size_t count)
 {
@@ -162,13 +252,12 @@ static int confine_calls(bool network)
         return r < 0 ? fault(r == -1 ? EINVAL : -r, "enter the system call filter") : 0;
 }
 
-int sandbox_confine(const char *folder, bool network)
+int sandbox_confine(const struct sandbox_bounds *bounds)
 {
         if (SANITIZED)
                 return 0;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return fault(errno, "give up new privileges");
-        if (folder)
-                TRY(folder_enter(folder));
-        return PASS(confine_calls(network));
+        TRY(files_enter(bounds));
+        return PASS(confine_calls(bounds->network));
 }

@@ -28,7 +28,14 @@ int sandbox_hide(void) must_check;
  * refuses: nothing runs without. */
 int sandbox_restrict(const int *more, size_t count) must_check;
 /*
- * Less strict, for a process that has a database: of the file systems only `folder` (NULL: nothing is closed), no other programs, no debugging, no
- * mounts or name spaces, nobody to listen for; and no sockets but those it has, unless `network`.
+ * Less strict, for a process that has a database or asks other servers: no other programs, no debugging, no mounts or name spaces, nobody to listen
+ * for; and of files and network what it is given here.
  */
-int sandbox_confine(const char *folder, bool network) must_check;
+enum { SANDBOX_HIDDEN_MOST = 4 };
+struct sandbox_bounds {
+        const char *folder;                      /* where it reads and writes; NULL: nowhere */
+        bool reads;                              /* files elsewhere too, as libraries do … */
+        const char *hidden[SANDBOX_HIDDEN_MOST]; /* … but not these, nor what is in them; NULL and "" are none */
+        bool network;                            /* sockets of its own */
+};
+int sandbox_confine(const struct sandbox_bounds *bounds) must_check;

@@ -62,7 +62,7 @@ static int process_confine(const char *database)
         bool file = database[0] == '/';
 
         crypto_sha256(); /* libcrypto reads its configuration on first use */
-        return PASS(sandbox_confine(file ? dirname(copy) : NULL, !file));
+        return PASS(sandbox_confine(&(struct sandbox_bounds){.folder = file ? dirname(copy) : NULL, .reads = !file, .network = !file}));
 }
 
 static int process_configure(void *context, struct msg_configure *configure)

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "outbound/authority.h"
 #include "outbound/job.h"
 #include "outbound/publications.h"
@@ -90,6 +92,27 @@ static int on_peer(void *context, const struct msg_peer *peer, int fd)
         return PASS(channel_new(&outbound->loop, fd, &handler, outbound, &outbound->engine));
 }
 
+/*
+ * It talks to servers of others, and reads what libraries do: their configuration, trusted certificates, tickets. It writes to the folder of
+ * publication alone. Its user owns more than it has any use for, which is hidden. What is open to it is settled here, before it hears from anybody.
+ */
+static int outbound_confine(const struct config *config)
+{
+        const char *folder = *config->publish.folder ? config->publish.folder : NULL;
+        struct sandbox_bounds bounds = {
+                .folder = folder,
+                .reads = true,
+                .hidden = {config->server.data, config->startup.secret_file, config->tls.key, "/run/credentials"},
+                .network = true,
+        };
+
+        if (folder && folder_make(folder, 0755)) {
+                log_report(PROBLEM_STORAGE, "[publish] folder: nothing is published before a restart");
+                bounds.folder = NULL;
+        }
+        return PASS(sandbox_confine(&bounds));
+}
+
 static int on_configure(void *context, struct msg_configure *configure)
 {
         struct outbound *outbound = context;
@@ -101,6 +124,7 @@ static int on_configure(void *context, struct msg_configure *configure)
         config_log_setup(&outbound->config, "vouchsafe-outbound");
         if (outbound->ready)
                 return 0;
+        TRY(outbound_confine(&outbound->config));
         outbound->ready = true;
         return PASS(control_ready(&outbound->control, "serving"));
 }
@@ -109,6 +133,7 @@ static int outbound_run(struct outbound *outbound)
 {
         static const struct control_handler handler = {.configure = on_configure, .peer = on_peer};
 
+        TRY(sandbox_hide());
         TRY(loop_init(&outbound->loop));
         config_init(&outbound->config);
         publications_init(&outbound->publications, &outbound->loop, &outbound->config);
