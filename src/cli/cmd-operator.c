@@ -181,22 +181,17 @@ static int prepare(struct acceptance *acceptance)
         return PASS(msg_encode(token_request, &request, &file->request));
 }
 
-/* The file of an acceptance with this code that was begun or done here; PROBLEM_NOT_FOUND. */
+/* The file of an acceptance with this code that was begun or done here; PROBLEM_NOT_FOUND. Others that cannot be read are not in its way. */
 static int find_begun(const char *selector, struct msg_operator_file *ret_file)
 {
-        CLEANUP(home_entries_done) struct home_entries entries = {0};
-        char *folder CLEANUP(mem_freep) = NULL;
+        CLEANUP(operators_done) struct operators all = {0};
 
-        TRY(home_path(&folder, "operators"));
-        TRY(home_list(folder, &entries));
-        for (size_t i = 0; i < entries.count; i++) {
-                MSG_OWN(operator_file) file = {0};
-                char *path CLEANUP(mem_freep) = text_format("%s/%s", folder, entries.names[i]);
-                if (home_record_read(path, msg_record_operator_file(), &file) != 0 ||
-                    strcmp(msg_text(file.selector), selector) != 0)
+        TRY(operators_open(&all));
+        while (operators_next(&all)) {
+                if (all.result || strcmp(msg_text(all.file.selector), selector) != 0)
                         continue;
-                *ret_file = file;
-                file = (struct msg_operator_file){0};
+                *ret_file = all.file;
+                all.file = (struct msg_operator_file){0};
                 return 0;
         }
         return refuse(PROBLEM_NOT_FOUND, "The code was not used here.");
@@ -344,21 +339,17 @@ static int disable(struct arguments *arguments)
 
 static int show(struct arguments *arguments)
 {
-        CLEANUP(home_entries_done) struct home_entries entries = {0};
-        char *folder CLEANUP(mem_freep) = NULL;
+        CLEANUP(operators_done) struct operators all = {0};
         size_t shown = 0;
 
-        TRY(home_path(&folder, "operators"));
-        TRY(home_list(folder, &entries));
-        for (size_t i = 0; i < entries.count; i++) {
-                MSG_OWN(operator_file) file = {0};
-                char *path CLEANUP(mem_freep) = text_format("%s/%s", folder, entries.names[i]);
-                TRY(home_record_read(path, msg_record_operator_file(), &file));
-                if (operand(arguments, 0) && strcmp(operand(arguments, 0), msg_text(file.operator)) != 0)
+        TRY(operators_open(&all));
+        while (operators_next(&all)) {
+                TRY(all.result);
+                if (operand(arguments, 0) && strcmp(operand(arguments, 0), msg_text(all.file.operator)) != 0)
                         continue;
                 if (shown++)
                         say("%s", "");
-                TRY(show_file(arguments, &file));
+                TRY(show_file(arguments, &all.file));
         }
         if (!shown)
                 return refuse(

@@ -63,26 +63,45 @@ static bool fits(const struct arguments *arguments, const struct msg_operator_fi
                (!server || same_server(server, msg_text(file->server)));
 }
 
+void operators_done(struct operators *operators)
+{
+        msg_done(operator_file, &operators->file);
+        home_entries_done(&operators->entries);
+        free(operators->folder);
+}
+
+int operators_open(struct operators *ret_operators)
+{
+        TRY(home_path(&ret_operators->folder, "operators"));
+        return PASS(home_list(ret_operators->folder, &ret_operators->entries));
+}
+
+bool operators_next(struct operators *operators)
+{
+        char *path CLEANUP(mem_freep) = NULL;
+
+        msg_done(operator_file, &operators->file);
+        if (operators->at == operators->entries.count)
+                return false;
+        path = text_format("%s/%s", operators->folder, operators->entries.names[operators->at++]);
+        operators->result = home_record_read(path, msg_record_operator_file(), &operators->file);
+        return true;
+}
+
 /* Those of the folder that fit; the names of all for a report. */
 static int find_operators(const struct arguments *arguments, struct msg_operator_file *ret_file, size_t *ret_count,
                           struct buf *names)
 {
-        CLEANUP(home_entries_done) struct home_entries entries = {0};
-        char *folder CLEANUP(mem_freep) = NULL;
+        CLEANUP(operators_done) struct operators all = {0};
 
         *ret_count = 0;
-        TRY(home_path(&folder, "operators"));
-        TRY(home_list(folder, &entries));
-        for (size_t i = 0; i < entries.count; i++) {
-                MSG_OWN(operator_file) file = {0};
-                char *path CLEANUP(mem_freep) = text_format("%s/%s", folder, entries.names[i]);
-                TRY(home_record_read(path, msg_record_operator_file(), &file));
-                buf_add_format(names, "%s%s", names->len ? ", " : "", msg_text(file.operator));
-                if (!fits(arguments, &file))
-                        continue;
-                if (++*ret_count == 1) {
-                        *ret_file = file;
-                        file = (struct msg_operator_file){0};
+        TRY(operators_open(&all));
+        while (operators_next(&all)) {
+                TRY(all.result);
+                buf_add_format(names, "%s%s", names->len ? ", " : "", msg_text(all.file.operator));
+                if (fits(arguments, &all.file) && ++*ret_count == 1) {
+                        *ret_file = all.file;
+                        all.file = (struct msg_operator_file){0};
                 }
         }
         return 0;

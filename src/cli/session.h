@@ -4,6 +4,7 @@
  * Who asks: the operator or the user of the client's folder, and the server that he belongs to.
  */
 #include "cli/command.h"
+#include "cli/home.h"
 #include "cli/server.h"
 
 #define OPERATOR_CONTEXT "vouchsafe operator 1" /* of password_seal() */
@@ -26,6 +27,18 @@ int session_operator(const struct arguments *arguments, struct session *ret_sess
 int session_user(const struct arguments *arguments, struct session *ret_session) must_check;
 /* Nobody in particular: the server of --server, $VOUCHSAFE_SERVER, an operator or a user; its CA if it is known. */
 int session_anyone(const struct arguments *arguments, struct session *ret_session) must_check;
+
+/* The operators of the folder, one after another. */
+struct operators {
+        struct home_entries entries;
+        char *folder;
+        size_t at;
+        struct msg_operator_file file; /* of this one; who takes it leaves {0} */
+        int result;                    /* of reading it */
+};
+void operators_done(struct operators *operators);
+int operators_open(struct operators *ret_operators) must_check;
+bool operators_next(struct operators *operators);
 
 /* Path of an operator's file. */
 int operator_path(const char *url, const char *name, char **ret_path) must_check;
