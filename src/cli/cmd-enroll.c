@@ -91,6 +91,10 @@ static void show_enrolled(const char *purpose, const struct enrolled *enrolled)
                 hex_add(&fingerprint, digest_view(&root.fingerprint));
                 say_pair("Root CA", "SHA-256 %s", buf_text(&fingerprint));
         }
+        if (!answer->signature_certificate.len)
+                tell("The directory has %s no more, so there is no new certificate: these keys read what was written before, "
+                     "and sign nothing.",
+                     msg_text(answer->name));
         if (enrolled->unchained)
                 tell("%zu of the recovered certificates are of an earlier CA; their keys were kept all the same.",
                      enrolled->unchained);
@@ -160,7 +164,7 @@ static int use_complete(struct use *use, struct msg_token_answer *answer)
         TRY(enroll_store(&use->pending, &use->password, &enrolled));
         if (unlink(use->path) < 0 && errno != ENOENT)
                 return fault(errno, "The file %s cannot be removed", use->path);
-        r = hand_in(&enrolled);
+        r = enrolled.answer.signature_certificate.len ? hand_in(&enrolled) : 0;
         if (r != 0 && r != PROBLEM_STATE) /* of who was revoked, nothing is to be published */
                 tell("What the directory is to say of you was not handed in (%s); you need not do anything about it.",
                      report_text());

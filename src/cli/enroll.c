@@ -141,6 +141,13 @@ static int take_key(struct checking *checking, const struct msg_key_envelope *it
         return 0;
 }
 
+/* Who left the directory is certified no more; his former keys are given out all the same. */
+static bool keys_alone(const struct checking *checking)
+{
+        return !checking->enrolled->answer.signature_certificate.len &&
+               strcmp(msg_text(checking->pending->purpose), "recover") == 0;
+}
+
 static int check_all(struct checking *checking)
 {
         struct enrolled *enrolled = checking->enrolled;
@@ -150,14 +157,18 @@ static int check_all(struct checking *checking)
         TRY(cert_list_add(&checking->roots, buf_view(&answer->root)));
         TRY(cert_list_add(&checking->intermediates, buf_view(&answer->issuer)));
         TRY(pkey_from_pkcs8(secret_view(&checking->pending->signature_key), &own));
-        TRY(check_signature_certificate(checking, own));
+        if (!keys_alone(checking))
+                TRY(check_signature_certificate(checking, own));
+        else if (!answer->addresses.count)
+                return wrong_answer("it names no mail address");
         if (!answer->keys.count)
                 return wrong_answer("it brings no encryption key");
         /* Newest first in the answer; keystore_add() puts in front. */
         for (size_t i = answer->keys.count; i-- > 0;)
                 TRY(take_key(checking, &answer->keys.at[i]));
-        keystore_add(&enrolled->store, "signature", buf_view(&answer->signature_certificate),
-                     &checking->pending->signature_key);
+        if (!keys_alone(checking))
+                keystore_add(&enrolled->store, "signature", buf_view(&answer->signature_certificate),
+                             &checking->pending->signature_key);
         enrolled->store.server_id = text_copy(msg_text(answer->server_id));
         enrolled->store.user = text_copy(msg_text(answer->user));
         return 0;

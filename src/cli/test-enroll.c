@@ -198,6 +198,28 @@ static void storing_can_be_repeated_and_loses_nothing(void **state)
         assert_int_equal(entries.count, 3);
 }
 
+/* Of who left: keys without a certificate, and only when they are recovered. */
+static void keys_of_who_left_come_alone(void **state)
+{
+        CLEANUP(token_done) struct token token = token_new();
+
+        for (unsigned i = 0; i < 2; i++) {
+                MSG_OWN(pending_exchange) pending = {0};
+                CLEANUP(enrolled_done) struct enrolled enrolled = {0};
+                struct msg_token_answer answer;
+
+                assert_int_equal(enroll_prepare(i ? "recover" : "enroll", "https://x", &token, "p256", &pending), 0);
+                answer = answer_to(&pending, HONEST);
+                buf_done(&answer.signature_certificate);
+                if (i)
+                        assert_int_equal(enroll_check(&pending, &token, &answer, &enrolled), 0);
+                else
+                        assert_int_not_equal(enroll_check(&pending, &token, &answer, &enrolled), 0);
+                assert_int_equal(enrolled.store.keys.count, i);
+                msg_done(token_answer, &answer);
+        }
+}
+
 /* A recovered key of an earlier CA is the user's all the same. */
 static void recovered_keys_of_an_earlier_authority_are_kept(void **state)
 {
@@ -222,6 +244,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(only_the_honest_answer_is_taken),
             cmocka_unit_test(storing_can_be_repeated_and_loses_nothing),
+            cmocka_unit_test(keys_of_who_left_come_alone),
             cmocka_unit_test(recovered_keys_of_an_earlier_authority_are_kept),
         };
         return cmocka_run_group_tests(tests, begin, end);

@@ -109,14 +109,47 @@ static int redeem_made(struct request *request, int result, struct bytes reply)
         return PASS(token_answer_finish(request, use, &answer, true));
 }
 
+/* Nothing of his is valid any more: then he is revoked again, once his keys were given out. */
+static int departed_state(struct engine *engine, struct user_row *user)
+{
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+
+        TRY(row_advance(&user_states, &user->state, USER_RECOVERS));
+        TRY(certificates_of(engine, &user->id, 0, CERTIFICATE_VALID, &rows));
+        return rows.count ? 0 : PASS(row_advance(&user_states, &user->state, USER_REVOKE));
+}
+
+/* Who left the directory, or is disabled in it, gets no certificate; what was written to him can still be read. */
+static int redeem_keys_only(struct request *request, struct token_use *use, const struct request_row *row)
+{
+        MSG_OWN(token_answer) answer = {0};
+        char text[ID_TEXT_SIZE];
+
+        TRY(departed_state(request->engine, &use->user));
+        TRY(store_user_put(request->engine->store, &use->user));
+        TRY(token_use_spend(request, use));
+        TRY(token_answer_begin(request->engine, &answer));
+        answer.user = text_copy(id_text(&use->user.id, text));
+        answer.name = text_copy(msg_text(use->user.cn));
+        msg_texts_add(&answer.addresses, msg_text(use->user.address));
+        TRY(redeem_keys(row, &answer));
+        request_details(request, "%zu keys recovered; no certificate, since he is not in the directory", answer.keys.count);
+        return PASS(token_answer_finish(request, use, &answer, true));
+}
+
 int redeem_begin(struct request *request, struct token_use *use)
 {
         CLEANUP(request_row_done) struct request_row row = {0};
+        int r;
 
         TRY(token_use_user(request, use));
         request_actor(request, "user:%s", msg_text(use->user.address));
         request_subject(request, "recover %s", msg_text(use->user.address));
         TRY(request_done_of(request, use, &row));
         TRY(token_use_csr(request, use));
+        r = subject_of(request->engine, &use->user, &use->subject);
+        if (r == PROBLEM_STATE)
+                return PASS(redeem_keys_only(request, use, &row));
+        TRY(r);
         return PASS(issue_ask(request, use, true, redeem_made));
 }

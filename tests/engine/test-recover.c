@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine with a real keeper: recovery by officers, sealing, and a startup secret that was lost. */
+#include "engine/people.h"
 #include "room.h"
 
 /* ---- recovery */
@@ -83,6 +84,36 @@ static void test_recover(void **state)
         crl_has(WORLD, &bob.answer.keys.at[0].certificate, false);
         crl_has(WORLD, &new.answer.signature_certificate, false);
         assert_int_equal(audit_count(WORLD, "request.open", "done"), 1);
+        world_verify(WORLD);
+}
+
+/* Who left is certified no more, but what was written to him can be read. */
+static void test_recover_of_who_left(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, new = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        MSG_OWN(request_approved) first = {0}, second = {0};
+        struct msg_directory_edit remove = {.entry = (char[]){"bob@example.org"}, .remove = true};
+        MSG_OWN(directory_edited) removed = {0};
+        CLEANUP(user_row_done) struct user_row user = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        must(world_ask(WORLD, ROB, MSG_directory_edit, &remove, &removed));
+        WORLD->engine.config.revoke_left_after = 1;
+        WORLD->engine.clock_offset = 2;
+        sweep_pump(&WORLD->engine);
+        must(recovery_ask(WORLD, "bob@example.org", &recovery));
+        must(approve(WORLD, ADA, &recovery, false, &first));
+        must(approve(WORLD, BEN, &recovery, false, &second));
+        sweep_pump(&WORLD->engine); /* the recovery is not cut off by his being revoked */
+        client_init(&new, &recovery.token, "recover");
+        must(client_use(WORLD, &new));
+        redeemed_opens(&new, &recovery, 1);
+        assert_int_equal(new.answer.signature_certificate.len, 0);
+        assert_string_equal(new.answer.addresses.at[0], "bob@example.org");
+        must(client_use(WORLD, &new)); /* again: the same */
+        must(user_named(&WORLD->engine, "bob@example.org", &user));
+        assert_int_equal(user.state, USER_REVOKED);
         world_verify(WORLD);
 }
 
@@ -316,6 +347,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             TEST(test_recover),
+            TEST(test_recover_of_who_left),
             TEST(test_recover_false_partial),
             TEST(test_recover_refusals),
             TEST(test_pieces_do_not_stay),
