@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a keeper and an officer's machine do in a second, without processes and channels around them: enrollments, opening archived
- * keys with a quorum of two, an officer's contributions. With --json an object a line, as bench/run.py wants it.
+ * What a keeper and an officer's machine do in a second of processor time, without processes and channels around them:
+ * enrollments, opening archived keys with a quorum of two, an officer's contributions. With --json an object a line, as
+ * bench/run.py wants it.
  */
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "bench.h"
 #include "keeper/fixture.h"
 
-enum { RUN_MS = 1000, KEYS = 500, PARTIALS = 1000 };
+enum { KEYS = 500, PARTIALS = 1000 };
 
 static struct fixture f;
 static bool json;
+static struct msg_keeper_enroll enrollment;
 
 static void check(int result)
 {
@@ -50,13 +53,16 @@ static void enroll_request(struct msg_keeper_enroll *request, const char *profil
         request->signature_not_after = request->encryption_not_after = clock_now() + 86400;
 }
 
+static void enroll_once(void)
+{
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+
+        check(fixture_ask(&f, MSG_keeper_enroll, &enrollment, &answer));
+}
+
 static void bench_enroll(const char *name, const char *profile, bool pooled)
 {
-        MSG_OWN(keeper_enroll) request = {0};
-        uint64_t start, now;
-        double count = 0;
-
-        enroll_request(&request, profile);
+        enroll_request(&enrollment, profile);
         if (pooled) {
                 MSG_OWN(keeper_pool) pool = {.profile = text_copy(profile)};
                 MSG_OWN(keeper_pooled) made = {0};
@@ -64,17 +70,10 @@ static void bench_enroll(const char *name, const char *profile, bool pooled)
 
                 check(fixture_ask(&f, MSG_keeper_pool, &pool, &answer));
                 check(msg_decode(keeper_pooled, keeper_reply_view(&answer), &made));
-                request.pool_key = buf_take(&made.pool_key);
+                enrollment.pool_key = buf_take(&made.pool_key);
         }
-        start = clock_monotonic_ms();
-        do {
-                CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
-
-                check(fixture_ask(&f, MSG_keeper_enroll, &request, &answer));
-                count++;
-                now = clock_monotonic_ms();
-        } while (now - start < RUN_MS);
-        print(name, count * 1000 / (double)(now - start), "1/s");
+        print(name, rate(enroll_once, 1), "1/s");
+        msg_done(keeper_enroll, &enrollment);
 }
 
 /* ---- recovery ---------------------------------------------------------------------------------------------- */
@@ -111,12 +110,12 @@ static void bench_partials(void)
 {
         MSG_OWN(terms) terms = {0};
         MSG_OWN(approval_item) approval = {0};
-        uint64_t start;
+        double start;
 
         request_fill(PARTIALS, &terms, NULL);
-        start = clock_monotonic_ms();
+        start = cpu_now();
         fixture_approve(&f, 0, &terms, &approval);
-        print("an officer's contributions with proofs, 1000 keys", (double)(clock_monotonic_ms() - start) / 1000, "s");
+        print("an officer's contributions with proofs, 1000 keys", cpu_now() - start, "s");
 }
 
 static void bench_open(void)
@@ -124,14 +123,14 @@ static void bench_open(void)
         MSG_OWN(terms) terms = {0};
         MSG_OWN(keeper_open) open = {0};
         CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
-        uint64_t start;
+        double start;
 
         request_fill(KEYS, &terms, &open);
         for (unsigned i = 0; i < 2; i++)
                 fixture_approve(&f, i, &terms, MSG_LIST_ADD(open.approvals));
-        start = clock_monotonic_ms();
+        start = cpu_now();
         check(fixture_ask(&f, MSG_keeper_open, &open, &answer));
-        print("archived keys opened for their recipient, quorum two", KEYS * 1000. / (double)(clock_monotonic_ms() - start), "1/s");
+        print("archived keys opened for their recipient, quorum two", KEYS / (cpu_now() - start), "1/s");
 }
 
 int main(int argc, char **argv)

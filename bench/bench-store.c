@@ -7,28 +7,20 @@
  *   bench-store [--json] [USERS …]
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "base/fault.h"
 #include "base/mem.h"
+#include "bench.h"
 #include "store/test-help.h"
 
 static bool json;
-
-static double seconds(clockid_t clock)
-{
-        struct timespec now;
-
-        clock_gettime(clock, &now);
-        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 struct stopwatch {
         double wall, cpu;
 };
 static struct stopwatch start(void)
 {
-        return (struct stopwatch){seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID)};
+        return (struct stopwatch){seconds_now(CLOCK_MONOTONIC), cpu_now()};
 }
 
 /* `peer` is the same with fewer users; NULL for none. */
@@ -141,7 +133,7 @@ struct figures {
         double single, batch, cpu, lookup, revoke, open;
 };
 
-static double bench_lookup(struct store *store, unsigned users)
+static double lookup_once(struct store *store, unsigned users)
 {
         struct stopwatch before = start();
         unsigned found = 0, count = 2000;
@@ -150,6 +142,16 @@ static double bench_lookup(struct store *store, unsigned users)
                 must(store_certificate_list_address(store, help_address((i * 7919u) % users), 1800000001,
                                                     &found, see_certificate));
         return found == count ? (start().cpu - before.cpu) / count : -1;
+}
+
+/* The first time the pages are not mapped yet, which is a matter of the start of a server. */
+static double bench_lookup(struct store *store, unsigned users)
+{
+        double best = lookup_once(store, users);
+
+        for (int i = 0; i < RATE_RUNS; i++)
+                best = MIN(best, lookup_once(store, users));
+        return best;
 }
 
 static double bench_open(struct help *help)
@@ -174,7 +176,7 @@ static double bench_verify(struct store *store, double *ret_step)
         *ret_step = 0;
         while (!finished) {
                 must(store_verify_step(verify, 500, &finished));
-                double now = seconds(CLOCK_MONOTONIC);
+                double now = seconds_now(CLOCK_MONOTONIC);
                 *ret_step = MAX(*ret_step, now - last);
                 last = now;
         }

@@ -25,7 +25,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <gnutls/gnutls.h>
@@ -33,6 +32,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "bench.h"
 #include "crypto/csr.h"
 #include "crypto/statement.h"
 #include "crypto/token.h"
@@ -334,14 +334,6 @@ static void server_find(void)
                 die("TLS");
 }
 
-static double seconds_now(clockid_t clock)
-{
-        struct timespec now;
-
-        clock_gettime(clock, &now);
-        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void arguments_parse(int argc, char **argv)
 {
         static const struct option options[] = {
@@ -384,10 +376,10 @@ int main(int argc, char **argv)
                 die("opening the file of acknowledgements");
         connections = mem_array(load.connections, sizeof(*connections));
         start = seconds_now(CLOCK_MONOTONIC);
-        start_cpu = seconds_now(CLOCK_PROCESS_CPUTIME_ID);
+        start_cpu = cpu_now();
         round_run(connections);
         seconds = seconds_now(CLOCK_MONOTONIC) - start;
-        cpu = seconds_now(CLOCK_PROCESS_CPUTIME_ID) - start_cpu;
+        cpu = cpu_now() - start_cpu;
         if (load.again) {
                 load.second_round = true;
                 round_run(connections);

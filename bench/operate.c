@@ -5,20 +5,12 @@
  * which revokes a user N times, and uses a new token. Prints {"count": n, "seconds": s}.
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "bench.h"
 #include "cli/enroll.h"
 #include "cli/session.h"
-
-static double seconds_now(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static int look_up(struct session *session, const char *address)
 {
@@ -75,11 +67,11 @@ static int repeat(struct arguments *arguments, int (*work)(struct session *sessi
         TRY(argument_number(arguments, "times", 1000000, 1, &times));
         TRY(session_operator(arguments, &session));
         TRY(look_up(&session, operand(arguments, 0)));
-        start = seconds_now();
+        start = seconds_now(CLOCK_MONOTONIC);
         for (size_t i = 0; i < operand_count(arguments); i++)
                 for (uint64_t k = 0; k < times; k++, count++)
                         TRY(work(&session, operand(arguments, i)));
-        printf("{\"count\": %llu, \"seconds\": %.4f}\n", (unsigned long long)count, seconds_now() - start);
+        printf("{\"count\": %llu, \"seconds\": %.4f}\n", (unsigned long long)count, seconds_now(CLOCK_MONOTONIC) - start);
         return 0;
 }
 
