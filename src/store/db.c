@@ -161,15 +161,39 @@ void query_done(struct query *query)
         query->statement = NULL;
 }
 
+static int break_at_storage(struct db *db, int result)
+{
+        if (result == PROBLEM_STORAGE)
+                db->broken = db->open;
+        return PASS(result);
+}
+
 int query_step(struct query *query, bool *ret_row)
 {
         int r = query->result;
 
         if (r == 0)
                 r = query->db->driver->step(query->db, query->statement, ret_row);
-        if (r == PROBLEM_STORAGE)
-                query->db->broken = query->db->open;
-        return PASS(r);
+        return PASS(break_at_storage(query->db, r));
+}
+
+bool db_posts(const struct db *db)
+{
+        return db->driver->post && db->open;
+}
+
+int query_post(struct query *query, int64_t rows)
+{
+        int r = query->result;
+
+        if (r == 0)
+                r = query->db->driver->post(query->db, query->statement, rows);
+        return PASS(break_at_storage(query->db, r));
+}
+
+int db_flush(struct db *db)
+{
+        return db_posts(db) ? PASS(break_at_storage(db, db->driver->flush(db))) : 0;
 }
 
 int64_t query_number(struct query *query, unsigned column)
@@ -187,6 +211,8 @@ int db_change(struct db *db, const char *text, struct values values, int64_t *re
         CLEANUP(query_done) struct query query = query_of(db, text, values);
         bool row;
 
+        if (!ret_changes && db_posts(db))
+                return PASS(query_post(&query, -1));
         do
                 TRY(query_step(&query, &row));
         while (row);

@@ -50,6 +50,11 @@ struct db_driver {
         void (*finalize)(struct statement *statement);
         void (*bind)(struct statement *statement, unsigned number, const struct value *value);
         int (*step)(struct db *db, struct statement *statement, bool *ret_row);
+        /* Run it within a transaction without waiting for the answer; `rows` is how many rows it has to change, −1 any number.
+         * What went wrong is said by whatever comes next, at the latest by `flush` (PROBLEM_STALE: other than `rows`). NULL:
+         * waiting costs nothing. */
+        int (*post)(struct db *db, struct statement *statement, int64_t rows);
+        int (*flush)(struct db *db);
         void (*reset)(struct statement *statement);
         int64_t (*changes)(struct statement *statement);
         int64_t (*number)(struct statement *statement, unsigned column);
@@ -97,9 +102,15 @@ struct query query_of(struct db *db, const char *text, struct values values);
 void query_bind(struct query *query, struct values values, unsigned from);
 void query_done(struct query *query);
 int query_step(struct query *query, bool *ret_row) must_check;
+/* Whether query_post() saves a round trip now. */
+bool db_posts(const struct db *db);
+/* Only if so: driver's post. */
+int query_post(struct query *query, int64_t rows) must_check;
+/* What was posted is done and was right. */
+int db_flush(struct db *db) must_check;
 int64_t query_number(struct query *query, unsigned column);
 struct bytes query_bytes(struct query *query, unsigned column);
-/* Run to the end; the number of rows it changed. */
+/* Run to the end; the number of rows it changed. With NULL for that number it is posted, if that saves a round trip. */
 int db_change(struct db *db, const char *text, struct values values, int64_t *ret_changes) must_check;
 /* The number in the first column of the first row; PROBLEM_NOT_FOUND without a row. */
 int db_number(struct db *db, const char *text, struct values values, int64_t *ret_number) must_check;

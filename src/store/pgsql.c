@@ -3,6 +3,9 @@
  * PostgreSQL through libpq: one connection, prepared statements, binary values. Writers take turns by an
  * advisory lock, as they do in SQLite by its own: the audit chain has one end. A connection that was lost is
  * made again at the next statement outside a transaction.
+ *
+ * Statements whose answer nobody needs at once are posted: they leave in pipeline mode, and are looked at together before
+ * whatever comes next, which saves most of the round trips of a transaction.
  */
 #include <endian.h>
 #include <libpq-fe.h>
@@ -12,13 +15,15 @@
 #include "base/mem.h"
 #include "store/db.h"
 
-enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25, WRITE_LOCK = 0x56436846 };
+enum { OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25, WRITE_LOCK = 0x56436846, POSTED_MOST = 32 };
 
 struct session {
         PGconn *connection;
         unsigned generation; /* one more with every connection: statements are prepared anew */
         unsigned names;
         bool in_transaction;
+        unsigned posted; /* so many answers are still to come, in pipeline mode */
+        int64_t rows[POSTED_MOST];
 };
 
 struct statement {
@@ -68,13 +73,61 @@ static int pgsql_result(struct db *db, const PGresult *result)
         return fault(0, "PostgreSQL: %s (%s)", text, state);
 }
 
+static int result_check(struct db *db, const PGresult *result)
+{
+        ExecStatusType status = PQresultStatus(result);
+
+        return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : PASS(pgsql_result(db, result));
+}
+
+static int posted_check(struct db *db, PGresult *result, int64_t rows)
+{
+        TRY(result_check(db, result));
+        if (rows >= 0 && strtoll(PQcmdTuples(result), NULL, 10) != rows)
+                return refuse(PROBLEM_STALE, "Somebody else has changed meanwhile what is changed here; try again");
+        return 0;
+}
+
+static int pgsql_flush(struct db *db)
+{
+        struct session *session = db->connection;
+        unsigned posted = session->posted;
+        int r = 0;
+
+        session->posted = 0;
+        if (posted && PQpipelineSync(session->connection) != 1)
+                return pgsql_lost(db, PQerrorMessage(session->connection));
+        for (unsigned i = 0; i < posted; i++) {
+                PGresult *result = PQgetResult(session->connection);
+
+                if (r == 0) /* those after the first that failed were not run */
+                        r = posted_check(db, result, session->rows[i]);
+                PQclear(result);
+                PQclear(PQgetResult(session->connection)); /* the end of this one */
+        }
+        if (posted)
+                PQclear(PQgetResult(session->connection)); /* the end of all */
+        if (posted && PQexitPipelineMode(session->connection) != 1 && r == 0)
+                r = pgsql_lost(db, PQerrorMessage(session->connection));
+        return PASS(r);
+}
+
+/* Whatever becomes of what was posted, it is rolled back. */
+static void pgsql_forget(struct db *db)
+{
+        if (pgsql_flush(db) != 0)
+                report_clear();
+}
+
 static int pgsql_simple(struct db *db, const char *sql)
 {
         struct session *session = db->connection;
-        PGresult *result = PQexec(session->connection, sql);
-        ExecStatusType status = PQresultStatus(result);
-        int r = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : pgsql_result(db, result);
+        PGresult *result;
+        int r;
 
+        TRY(pgsql_flush(db));
+        result = PQexec(session->connection, sql);
+        r = result_check(db, result);
         PQclear(result);
         return PASS(r);
 }
@@ -111,6 +164,9 @@ static int pgsql_run(struct db *db, const char *sql)
         struct session *session = db->connection;
 
         TRY(pgsql_connected(db));
+        if (strncmp(sql, "ROLLBACK", 8) == 0)
+                pgsql_forget(db);
+        TRY(pgsql_flush(db));
         if (strcmp(sql, "COMMIT") == 0) {
                 PGresult *result = PQexec(session->connection, sql);
                 bool done =
@@ -195,6 +251,7 @@ static void pgsql_rollback(struct db *db)
 {
         struct session *session = db->connection;
 
+        pgsql_forget(db);
         if (PQstatus(session->connection) == CONNECTION_OK &&
             PQtransactionStatus(session->connection) != PQTRANS_IDLE)
                 PQclear(PQexec(session->connection, "ROLLBACK"));
@@ -240,33 +297,58 @@ static void pgsql_bind(struct statement *statement, unsigned number, const struc
         statement->lengths[i] = (int)value->bytes.len;
 }
 
+static int pgsql_known(struct db *db, struct statement *statement)
+{
+        struct session *session = db->connection;
+        PGresult *result;
+        int r;
+
+        if (statement->generation == session->generation)
+                return 0;
+        TRY(pgsql_flush(db));
+        result = PQprepare(session->connection, statement->name, statement->sql, (int)statement->parameters,
+                           statement->types);
+        r = result_check(db, result);
+        PQclear(result);
+        if (r != 0)
+                return PASS(report_prefix(r, "%.60s…: ", statement->sql));
+        statement->generation = session->generation;
+        return 0;
+}
+
+static int pgsql_post(struct db *db, struct statement *statement, int64_t rows)
+{
+        struct session *session = db->connection;
+
+        TRY(pgsql_connected(db));
+        TRY(pgsql_known(db, statement));
+        if (session->posted == POSTED_MOST)
+                TRY(pgsql_flush(db));
+        if ((!session->posted && PQenterPipelineMode(session->connection) != 1) ||
+            PQsendQueryPrepared(session->connection, statement->name, (int)statement->parameters, statement->values,
+                                statement->lengths, statement->formats, 1) != 1)
+                return pgsql_lost(db, PQerrorMessage(session->connection));
+        session->rows[session->posted++] = rows;
+        return 0;
+}
+
 static int pgsql_execute(struct db *db, struct statement *statement)
 {
         struct session *session = db->connection;
-        ExecStatusType status;
+        int r;
 
         TRY(pgsql_connected(db));
-        if (statement->generation != session->generation) {
-                PGresult *result = PQprepare(session->connection, statement->name, statement->sql,
-                                             (int)statement->parameters, statement->types);
-                int r = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : pgsql_result(db, result);
-
-                PQclear(result);
-                if (r != 0)
-                        return PASS(report_prefix(r, "%.60s…: ", statement->sql));
-                statement->generation = session->generation;
-        }
+        TRY(pgsql_flush(db));
+        TRY(pgsql_known(db, statement));
         statement->result = PQexecPrepared(session->connection, statement->name, (int)statement->parameters,
                                            statement->values, statement->lengths, statement->formats, 1);
         statement->row = -1;
-        status = PQresultStatus(statement->result);
-        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-                int r = pgsql_result(db, statement->result);
+        r = result_check(db, statement->result);
+        if (r != 0) {
                 PQclear(statement->result);
                 statement->result = NULL;
-                return PASS(r);
         }
-        return 0;
+        return PASS(r);
 }
 
 static int pgsql_step(struct db *db, struct statement *statement, bool *ret_row)
@@ -363,6 +445,8 @@ const struct db_driver db_pgsql = {
     .finalize = pgsql_finalize,
     .bind = pgsql_bind,
     .step = pgsql_step,
+    .post = pgsql_post,
+    .flush = pgsql_flush,
     .reset = pgsql_reset,
     .changes = pgsql_changes,
     .number = pgsql_number,

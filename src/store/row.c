@@ -72,13 +72,26 @@ static int row_name(const struct table *table, const struct value *values, int r
         return report_prefix(result, "%s %s: ", table->noun, buf_text(&text));
 }
 
+/* Exactly one row is written. Within a savepoint it may be posted: that it was so is then known when that is released. */
+static int row_write(struct store *store, struct query *query, bool may_post, int *ret_changed)
+{
+        bool more;
+
+        *ret_changed = 1;
+        if (may_post && store->savepoint && db_posts(&store->db))
+                return PASS(query_post(query, 1));
+        TRY(query_step(query, &more));
+        *ret_changed = (int)store->db.driver->changes(query->statement);
+        return 0;
+}
+
 int row_insert(struct store *store, const struct table *table, void *row)
 {
         struct value values[COLUMNS_MOST];
         CLEANUP(query_done) struct query query = {0};
         struct digest digest;
         uint8_t mac[MAC_SIZE];
-        bool more;
+        int changed;
 
         TRY(store_write(store));
         TRY(check_state(table, row));
@@ -88,8 +101,8 @@ int row_insert(struct store *store, const struct table *table, void *row)
         query = query_make(&store->db, table, "insert", table_insert_sql);
         query_bind(&query, (struct values){values, table->column_count}, 1);
         query_bind(&query, VALUES(NUMBER(1), BYTES(bytes_of(mac, MAC_SIZE))), table->column_count + 1);
-        TRY(query_step(&query, &more));
-        if (store->db.driver->changes(query.statement) != 1)
+        TRY(row_write(store, &query, table->made, &changed));
+        if (changed != 1)
                 return row_name(
                     table, values,
                     refuse(PROBLEM_EXISTS, "There is one already, or one with the same unique part"));
@@ -108,7 +121,7 @@ int row_update(struct store *store, const struct table *table, void *row)
         CLEANUP(query_done) struct query query = {0};
         struct digest digest;
         uint8_t mac[MAC_SIZE];
-        bool more;
+        int changed;
 
         if (head->version < 1)
                 return fault(0, "A %s that was never stored cannot be put", table->noun);
@@ -121,8 +134,8 @@ int row_update(struct store *store, const struct table *table, void *row)
         query_bind(&query, (struct values){values, table->column_count}, 1);
         query_bind(&query, VALUES(NUMBER(version), BYTES(bytes_of(mac, MAC_SIZE)), NUMBER(head->version)),
                    table->column_count + 1);
-        TRY(query_step(&query, &more));
-        if (store->db.driver->changes(query.statement) != 1)
+        TRY(row_write(store, &query, true, &changed));
+        if (changed != 1)
                 return row_name(table, values,
                                 refuse(PROBLEM_STALE, "Somebody else has changed it meanwhile"));
         note_change(store, table, values, version, &digest);

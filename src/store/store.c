@@ -276,8 +276,11 @@ int store_release(struct store *store)
         if (!store->savepoint)
                 return fault(0, "There is no savepoint to release");
         TRY(check_described(store));
-        if (begun)
+        /* While the savepoint is there, so that what was wrong is undone to it. */
+        if (begun) {
+                TRY(db_flush(&store->db));
                 TRY(db_change(&store->db, "RELEASE SAVEPOINT request", VALUES_NONE, NULL));
+        }
         store->savepoint = store->savepoint_begun = false;
         return 0;
 }

@@ -43,6 +43,7 @@ struct table {
         const struct column *columns;
         unsigned column_count, key_count;
         bool chained;        /* its changes are in the audit chain */
+        bool made;           /* its keys are random or made of what is: that there is one already is a fault */
         size_t count_offset; /* of its numbers in struct store_counts, */
         int count_states;    /* by state up to this; 0 = one number; −1 = not counted */
         size_t state_offset; /* of the state in the row */

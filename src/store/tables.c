@@ -172,15 +172,15 @@ const struct table table_users = {"users", 4, "user", sizeof(struct user_row), C
 const struct table table_tokens = {"tokens", 5, "token", sizeof(struct token_row), COLUMNS(token_columns), 1,
         .chained = true, COUNTED_BY_STATE(tokens, token_row, TOKEN_EXHAUSTED)};
 const struct table table_replies = {"replies", 6, "reply", sizeof(struct reply_row), COLUMNS(reply_columns), 2,
-        .chained = true, COUNTED(replies)};
+        .chained = true, .made = true, COUNTED(replies)};
 const struct table table_certificates = {"certificates", 7, "certificate", sizeof(struct certificate_row),
         COLUMNS(certificate_columns), 1,
-        .chained = true, COUNTED_BY_STATE(certificates, certificate_row, CERTIFICATE_SUPERSEDED)};
+        .chained = true, .made = true, COUNTED_BY_STATE(certificates, certificate_row, CERTIFICATE_SUPERSEDED)};
 const struct table table_revocations = {"revocations", 8, "revocation", sizeof(struct revocation_row),
         COLUMNS(revocation_columns), 1, .chained = true, COUNTED(revocations)};
 const struct table table_archives = {"archives", 9, "archive record", sizeof(struct archive_row),
         COLUMNS(archive_columns), 1,
-        .chained = true, COUNTED_BY_STATE(archives, archive_row, ARCHIVE_FORMER)};
+        .chained = true, .made = true, COUNTED_BY_STATE(archives, archive_row, ARCHIVE_FORMER)};
 const struct table table_pool = {"pool", 10, "pool key", sizeof(struct pool_row), COLUMNS(pool_columns), 1,
         .chained = true, COUNTED(pool)};
 const struct table table_requests = {"requests", 11, "request", sizeof(struct request_row), COLUMNS(request_columns), 1,

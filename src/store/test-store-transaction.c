@@ -120,6 +120,39 @@ static void one_failing_request_does_not_undo_others(void **state)
         assert_int_equal(counts.audit, 4);
 }
 
+/* That a row is stale may come out only when the savepoint is released; it is still there then. */
+static int put_and_release(struct store *store, struct user_row *row)
+{
+        TRY(store_user_put(store, row));
+        help_audit(store, "user.put", row->address);
+        return PASS(store_release(store));
+}
+
+static void stale_rows_do_not_undo_others(void **state)
+{
+        CLEANUP(user_row_done) struct user_row user = help_user(1), other = help_user(2), stale = {0}, found = {0};
+
+        CHANGE(must(store_user_add(STORE, &user)));
+        must(store_user_find(STORE, &user.id, &stale));
+        must(store_begin(STORE));
+        must(store_savepoint(STORE));
+        user.state = USER_ENROLLED;
+        must(put_and_release(STORE, &user));
+        must(store_savepoint(STORE));
+        stale.state = USER_REVOKED;
+        assert_int_equal(put_and_release(STORE, &stale), PROBLEM_STALE);
+        store_rollback_to(STORE);
+        must(store_savepoint(STORE));
+        must(store_user_add(STORE, &other));
+        help_audit(STORE, "user.add", "2");
+        must(store_release(STORE));
+        must(store_commit(STORE));
+        must(store_user_find(STORE, &user.id, &found));
+        assert_int_equal(found.state, USER_ENROLLED);
+        user_row_done(&found);
+        must(store_user_find(STORE, &other.id, &found));
+}
+
 static void stale_rows_are_refused(void **state)
 {
         CLEANUP(user_row_done) struct user_row user = help_user(1), first = {0}, second = {0};
@@ -209,6 +242,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             TEST(changes_need_a_transaction_and_a_record),  TEST(transactions_are_whole_or_nothing),
             TEST(one_failing_request_does_not_undo_others), TEST(stale_rows_are_refused),
+            TEST(stale_rows_do_not_undo_others),
             TEST(sealed_stores_give_and_take_nothing),      TEST(databases_of_others_are_left_alone),
         };
 
