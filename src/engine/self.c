@@ -101,6 +101,20 @@ static int self_has(struct request *request, const struct user_row *user, bool *
         return *ret_has ? 0 : refuse(PROBLEM_EXISTS, "There is another token of this name; make a new one.");
 }
 
+/* Known to who has the right password. Whom somebody revoked comes back by somebody's decision only. */
+static int self_permitted(const struct user_row *user)
+{
+        if (user->state == USER_ENROLLED)
+                return refuse(PROBLEM_STATE, "%s is enrolled already; after a loss of keys ask for a recovery.",
+                              msg_text(user->cn));
+        if (user->revoked && user->state != USER_NEW)
+                return refuse(PROBLEM_STATE, "The certificates of %s were revoked; whoever runs the server can give a token.",
+                              msg_text(user->cn));
+        if (!state_permits(&user_states, (int)user->state, USER_TOKEN_ISSUED))
+                return refuse(PROBLEM_STATE, "A recovery is under way; it is completed with its token.");
+        return 0;
+}
+
 static int self_give(struct request *request, const struct entry_row *entry)
 {
         struct msg_self_enrolled *reply = request->reply;
@@ -109,11 +123,7 @@ static int self_give(struct request *request, const struct entry_row *entry)
         bool has = false;
 
         TRY(token_user(request->engine, entry, &user));
-        if (user.state == USER_ENROLLED)
-                return refuse(PROBLEM_STATE, "%s is enrolled already; after a loss of keys ask for a recovery.",
-                              msg_text(user.cn));
-        if (!state_permits(&user_states, (int)user.state, USER_TOKEN_ISSUED))
-                return refuse(PROBLEM_STATE, "A recovery is under way; it is completed with its token.");
+        TRY(self_permitted(&user));
         TRY(self_has(request, &user, &has));
         if (has)
                 return 0;

@@ -213,6 +213,25 @@ static void test_replaces(void **state)
         assert_int_equal(client_use(WORLD, &client), PROBLEM_TOKEN_REFUSED);
 }
 
+/* Who was revoked does not come back by himself, also when a token that he was given since has expired. */
+static void test_revoked(void **state)
+{
+        MSG_OWN(user_revoke) revoke = {.user = text_copy("ann@example.org"), .reason = text_copy("keyCompromise")};
+        MSG_OWN(user_revoked) revoked = {0};
+        CLEANUP(client_done) struct client client = {0};
+        CLEANUP(token_done) struct token given = TOKEN_NONE;
+
+        enroll(WORLD, "ann@example.org", &client);
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &revoke, &revoked));
+        assert_int_equal(try_password(WORLD, "ann@example.org", "right"), PROBLEM_STATE);
+        given = world_token(WORLD, "ann@example.org");
+        assert_int_equal(try_password(WORLD, "ann@example.org", "right"), 0);
+        WORLD->engine.clock_offset += WORLD->engine.config.token_lifetime + 1;
+        sweep_pump(&WORLD->engine);
+        assert_int_equal(try_password(WORLD, "ann@example.org", "right"), PROBLEM_STATE);
+        assert_int_equal(try_password(WORLD, "ann@example.org", "wrong"), PROBLEM_PASSWORD);
+}
+
 #define SELF(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -221,6 +240,7 @@ int main(void)
             SELF(test_right_password),  SELF(test_refusals_alike), SELF(test_empty_password),
             SELF(test_limit_of_person), SELF(test_success_is_free), SELF(test_at_once),
             SELF(test_switched_off),    SELF(test_directory_lost), SELF(test_replaces),
+            SELF(test_revoked),
         };
 
         log_setup("test-self", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
