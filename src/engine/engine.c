@@ -180,7 +180,7 @@ void engine_done(struct engine *engine)
         pool_reset(engine);
         free(TAKE(engine->pool.name));
         decoy_done(engine);
-        filter_forget(engine);
+        selected_forget(engine);
         msg_done(engine_keys, &engine->keys);
         msg_done(trust_public, &engine->trust);
         buf_done(&engine->trust_encoded);

@@ -129,9 +129,9 @@ struct outbound_state {
         uint64_t idle_until_ms[JOB_KINDS_MOST]; /* nothing was due */
 };
 
-/* Who matched the filter that the directory was asked last: sorted GUIDs (selection.c). */
-struct filter_answer {
-        char *text; /* NULL: none was asked */
+/* Whom the filter or group of a selection selected last: sorted GUIDs (selection.c). */
+struct selected {
+        char *text; /* the selector; NULL: there was none */
         struct buf guids;
 };
 
@@ -169,7 +169,7 @@ struct engine {
         struct heads_state heads;
         struct tls_state tls;
         struct verification verification;
-        struct filter_answer filter;
+        struct selected selected;
         uint64_t last_record_id;
         uint64_t asked_ms; /* when anything but the state was asked last */
         uint64_t asked, refused, refused_unrecorded, faults, enrolled, commits, commit_failures, lookups; /* for the metrics */
@@ -244,7 +244,7 @@ void tls_pump(struct engine *engine);
 void tls_done(struct engine *engine);
 
 /* selection.c */
-void filter_forget(struct engine *engine);
+void selected_forget(struct engine *engine);
 
 /* verify.c */
 void verification_init(struct engine *engine);

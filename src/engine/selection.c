@@ -153,16 +153,29 @@ static int select_person(struct page *page, const char *name)
         return PASS(page_entry(page, &entry));
 }
 
-/* ---- filters: what the directory answered last is kept, so that the pages of one selection ask it once */
+/* ---- filters and groups: whom they select is kept, so that the pages of one selection find it out once */
 
-static bool filter_known(const struct page *page, const char *filter)
+static bool selected_known(const struct page *page, const char *selector)
 {
-        const struct filter_answer *answer = &page->request->engine->filter;
+        const struct selected *selected = &page->request->engine->selected;
 
-        return (page->within || page->answered) && answer->text && strcmp(answer->text, filter) == 0;
+        return (page->within || page->answered) && selected->text && strcmp(selected->text, selector) == 0;
 }
 
-static size_t filter_position(const struct buf *guids, const struct id *after)
+static void selected_keep(struct engine *engine, const char *selector, struct buf *guids)
+{
+        selected_forget(engine);
+        engine->selected.text = text_copy(selector);
+        engine->selected.guids = buf_take(guids);
+}
+
+void selected_forget(struct engine *engine)
+{
+        free(TAKE(engine->selected.text));
+        buf_done(&engine->selected.guids);
+}
+
+static size_t selected_position(const struct buf *guids, const struct id *after)
 {
         size_t low = 0, high = guids->len / ID_SIZE;
 
@@ -177,7 +190,7 @@ static size_t filter_position(const struct buf *guids, const struct id *after)
         return low;
 }
 
-static int filter_entry(struct page *page, const struct id *guid)
+static int selected_entry(struct page *page, const struct id *guid, bool is_group)
 {
         CLEANUP(entry_row_done) struct entry_row entry = {0};
         char text[ID_TEXT_SIZE];
@@ -189,21 +202,34 @@ static int filter_entry(struct page *page, const struct id *guid)
                 return PASS(page_nobody(page, id_text(guid, text),
                                         "The directory has it, but the server has not taken it from there (yet)."));
         TRY(r);
-        return PASS(page_entry(page, &entry));
+        /* Who has left is in no group any more. */
+        return is_group && entry.gone ? 0 : PASS(page_entry(page, &entry));
 }
 
-static int select_filter(struct page *page)
+static int select_selected(struct page *page, const struct selector *selector)
 {
-        const struct buf *guids = &page->request->engine->filter.guids;
-        size_t at = page->within ? filter_position(guids, &page->last) : 0;
+        const struct buf *guids = &page->request->engine->selected.guids;
+        size_t at = page->within ? selected_position(guids, &page->last) : 0;
 
         for (; at < guids->len / ID_SIZE && page->seen < page->limit; at++) {
                 struct id guid;
 
                 memcpy(guid.data, guids->data + at * ID_SIZE, ID_SIZE);
-                TRY(filter_entry(page, &guid));
+                TRY(selected_entry(page, &guid, selector->kind == SELECT_GROUP));
         }
         return 0;
+}
+
+static int select_group(struct page *page, const struct selector *selector)
+{
+        const char *text = page->ask->selection.at[page->index];
+        CLEANUP(buf_done) struct buf guids = BUF_NONE;
+
+        if (!selected_known(page, text)) {
+                TRY(store_group_members(page->request->engine->store, selector->value, &guids));
+                selected_keep(page->request->engine, text, &guids);
+        }
+        return PASS(select_selected(page, selector));
 }
 
 /* ---- pages */
@@ -215,8 +241,6 @@ static int select_entries(struct page *page, const struct selector *selector)
 
         if (selector->kind == SELECT_UNIT)
                 filter.unit = selector->value;
-        else if (selector->kind == SELECT_GROUP)
-                filter.group = selector->value;
         else if (selector->kind == SELECT_SERVER)
                 filter.server = selector->value;
         return PASS(store_entry_list(page->request->engine->store, &filter, page->within ? &after : NULL,
@@ -229,10 +253,11 @@ static int select_run(struct page *page, const struct selector *selector)
         case SELECT_PERSON:
                 return PASS(select_person(page, selector->value));
         case SELECT_FILTER:
-                return PASS(select_filter(page));
+                return PASS(select_selected(page, selector));
+        case SELECT_GROUP:
+                return PASS(select_group(page, selector));
         case SELECT_ALL:
         case SELECT_UNIT:
-        case SELECT_GROUP:
         case SELECT_SERVER:
                 break;
         }
@@ -278,7 +303,8 @@ static int page_fill(struct page *page, bool *ret_waits)
 
                 TRY(selector_parse(page->ask->selection.at[page->index], page->ask->list, &selector));
                 page->named = false;
-                if (selector.kind == SELECT_FILTER && !filter_known(page, selector.value)) {
+                if (selector.kind == SELECT_FILTER &&
+                    !selected_known(page, page->ask->selection.at[page->index])) {
                         *ret_waits = !page->seen;
                         if (*ret_waits)
                                 return PASS(filter_ask(page, selector.value));
@@ -316,24 +342,15 @@ static int page_finish(struct page *page)
 static int filter_asked(struct request *request, int result, struct bytes reply)
 {
         struct page *page = request->work;
-        struct filter_answer *kept = &request->engine->filter;
         MSG_OWN(directory_found) found = {0};
 
         TRY(result);
         TRY(msg_decode(directory_found, reply, &found));
         if (found.guids.len % ID_SIZE)
                 return refuse(PROBLEM_MALFORMED, "The directory's answer to the filter cannot be read.");
-        filter_forget(request->engine);
-        kept->text = text_copy(strchr(page->ask->selection.at[page->index], ':') + 1);
-        kept->guids = buf_take(&found.guids);
+        selected_keep(request->engine, page->ask->selection.at[page->index], &found.guids);
         page->answered = true;
         return PASS(page_finish(page));
-}
-
-void filter_forget(struct engine *engine)
-{
-        free(TAKE(engine->filter.text));
-        buf_done(&engine->filter.guids);
 }
 
 int user_enroll_handle(struct request *request)

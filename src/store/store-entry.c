@@ -206,16 +206,24 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 #define ENTRY_TEXT                                                                                           \
         "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $6 AND key < $7 "        \
         "AND guid > $1) AND " ENTRY_CONDITIONS
-/* Groups in groups: the set grows until nothing new comes, so rings of groups end. */
-#define ENTRY_IN_GROUP                                                                                       \
-        "WHERE guid IN (WITH RECURSIVE member_of (name) AS ("                                                \
-        "SELECT first.key FROM (SELECT DISTINCT key FROM entry_keys WHERE kind = 2 AND key IN ($6, $7)) "    \
-        "AS first "                                                                                          \
+/* The names of a group and of all groups in it; the set grows until nothing new comes, so rings of groups end. Of
+ * members that are no groups none is walked. */
+#define MEMBER_OF(name, other_name)                                                                          \
+        "WITH RECURSIVE member_of (name) AS ("                                                               \
+        "SELECT first.key FROM (SELECT DISTINCT key FROM entry_keys WHERE kind = 2 AND key IN (" name        \
+        ", " other_name ")) AS first "                                                                       \
         "UNION SELECT names.key FROM member_of JOIN entry_keys AS groups ON groups.kind = 2 AND groups.key " \
-        "= member_of.name "                                                                                  \
-        "JOIN entry_keys AS names ON names.kind = 4 AND names.guid = groups.guid) "                          \
+        "= member_of.name JOIN entries AS inner_groups ON inner_groups.guid = groups.guid AND "              \
+        "inner_groups.kind = 2 "                                                                             \
+        "JOIN entry_keys AS names ON names.kind = 4 AND names.guid = groups.guid) "
+#define ENTRY_IN_GROUP                                                                                       \
+        "WHERE guid IN (" MEMBER_OF("$6", "$7")                                                              \
         "SELECT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND found.key = "       \
         "member_of.name AND found.guid > $1) AND " ENTRY_CONDITIONS
+#define GROUP_MEMBERS                                                                                        \
+        MEMBER_OF("$1", "$2")                                                                                \
+        "SELECT DISTINCT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND "          \
+        "found.key = member_of.name ORDER BY found.guid"
 
 struct entry_query {
         const char *clause;
@@ -371,6 +379,25 @@ int store_entry_list(struct store *store, const struct store_entry_filter *filte
                 if (r != 0)
                         return PASS(r);
         }
+        return 0;
+}
+
+int store_group_members(struct store *store, const char *group, struct buf *ret_guids)
+{
+        CLEANUP(entry_query_done) struct entry_query names = {0};
+        CLEANUP(buf_done) struct buf guids = BUF_NONE;
+        struct query query;
+        bool row = false;
+        int r;
+
+        TRY(store_need_keys(store));
+        TRY(group_find(store, group, &names));
+        query = query_of(&store->db, GROUP_MEMBERS, VALUES(TEXT(names.text), TEXT(names.from)));
+        while ((r = query_step(&query, &row)) == 0 && row)
+                buf_add_bytes(&guids, query_bytes(&query, 0));
+        query_done(&query);
+        TRY(r);
+        *ret_guids = buf_take(&guids);
         return 0;
 }
 

@@ -141,6 +141,9 @@ int store_entry_list(struct store *store, const struct store_entry_filter *filte
                      int (*each)(void *context, struct entry_row *row)) must_check;
 /* The group that is there, by its DN or by a common name that no other one has. PROBLEM_EXISTS: several have it. */
 int store_group_find(struct store *store, const char *name, struct entry_row *ret_row) must_check;
+/* The ids of all in a group (as in the filter), 16 bytes each, in their order: persons, groups, also those who left. For
+ * many pages of a large group: a page of store_entry_list() looks at all of its members. */
+int store_group_members(struct store *store, const char *group, struct buf *ret_guids) must_check;
 /* How many left; how many of a kind are present. Reads them all. */
 int store_entry_count_left(struct store *store, int64_t *ret_count) must_check;
 int store_entry_count_present(struct store *store, int kind, int64_t *ret_count) must_check;

@@ -144,6 +144,7 @@ static void entries_are_selected(void **state)
                                   first = {.text = "user"}, enabled = {.enabled = true, .kind = ENTRY_PERSON},
                                   two = {.unit = "a", .server = "b"};
         struct id after = help_id(3, 1);
+        CLEANUP(buf_done) struct buf members = BUF_NONE;
 
         must(store_begin(STORE));
         for (unsigned i = 1; i <= 4; i++) {
@@ -162,6 +163,11 @@ static void entries_are_selected(void **state)
         must(store_commit(STORE));
         assert_string_equal(SEEN(store_entry_list, &group, NULL, 10, &seen, see_entry), "User 1 User 2 ");
         assert_string_equal(SEEN(store_entry_list, &group, &after, 10, &seen, see_entry), "User 2 ");
+        must(store_group_members(STORE, "cn=ALL", &members));
+        assert_int_equal(members.len, 4 * ID_SIZE); /* two persons, two groups */
+        assert_memory_equal(members.data, help_id(3, 1).data, ID_SIZE);
+        assert_memory_equal(members.data + 3 * ID_SIZE, help_id(3, 11).data, ID_SIZE);
+        assert_int_equal(store_group_members(STORE, "cn=none", &members), PROBLEM_NOT_FOUND);
         assert_string_equal(SEEN(store_entry_list, &unit, NULL, 10, &seen, see_entry),
                             "User 1 User 2 User 4 ");
         assert_string_equal(SEEN(store_entry_list, &server, NULL, 10, &seen, see_entry), "User 3 ");
