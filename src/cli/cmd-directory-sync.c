@@ -24,6 +24,8 @@ static void show_run(const char *label, const struct msg_directory_run *run)
         say_pair("", "%" PRIu64 " entries seen: %" PRIu64 " new, %" PRIu64 " changed, %" PRIu64 " returned, %" PRIu64
                      " left; %" PRIu64 " findings",
                  run->seen, run->added, run->changed, run->returned, run->left, run->findings);
+        if (strcmp(outcome, "complete") == 0 && *msg_text(run->detail))
+                say_pair("", "%s", run->detail);
 }
 
 static const char *state_words(const struct msg_directory_status_reply *status)

@@ -117,7 +117,7 @@ static int leave_step(struct engine *engine)
         struct directory *directory = &engine->directory;
 
         if (directory->leaving_done >= directory->leaving.len / ID_SIZE) {
-                directory_run_end(engine, "complete", "");
+                directory_run_end(engine, "complete", NULL);
                 return 0;
         }
         TRY(directory_change(engine, leave_some, &directory->leaving_done));

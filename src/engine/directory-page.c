@@ -67,8 +67,8 @@ static bool conflict_add(struct taking *taking)
         return texts_add(&conflict->claims, name) == 0;
 }
 
-/* Who has it by his row, while this one is said to have it now, for the second time: at the end of a run, when all
- * others were seen. */
+/* Whether who has it by his row gives it up to this one, who is said to have it for the second time: all others were
+ * heard of by then, or all that changed. */
 static bool holder_yields(void *context, const struct entry_row *holder, const char *key)
 {
         struct taking *taking = context;
@@ -80,7 +80,8 @@ static bool holder_yields(void *context, const struct entry_row *holder, const c
         conflict = conflict_find(directory, &holder->guid);
         if (conflict)
                 return !texts_have(&conflict->claims, key); /* his row is from before: he gave it up, or claims it too */
-        return !id_set_has(&directory->seen, &holder->guid); /* he was not seen: he has left */
+        /* He was not seen in the run: he has left. */
+        return taking->page->whole && !id_set_has(&directory->seen, &holder->guid);
 }
 
 /* ---- findings */
@@ -122,14 +123,16 @@ static int conflict_note(struct taking *taking)
 {
         struct directory *directory = &taking->engine->directory;
 
-        if (taking->again || !taking->page->whole || !conflict_add(taking)) {
-                finding_of_report(taking, taking->person);
-                if (taking->page->whole)
-                        return 0;
-                /* A change that was followed: who had it may give it up with one that comes later. A run sorts it out. */
-                directory->next_ms = MIN(directory->next_ms, clock_monotonic_ms() + CONFLICT_MS);
+        if (!taking->again && conflict_add(taking)) {
+                msg_texts_add(&directory->answer.taken.conflicts, msg_text(taking->person->guid));
+                return 0;
         }
-        msg_texts_add(&directory->answer.taken.conflicts, msg_text(taking->person->guid));
+        finding_of_report(taking, taking->person);
+        if (taking->page->whole)
+                return 0; /* that he claims it counts until the end of the run */
+        /* A run sorts it out, should who has it give it up later. */
+        conflict_remove(directory, &taking->guid);
+        directory->next_ms = MIN(directory->next_ms, clock_monotonic_ms() + CONFLICT_MS);
         return 0;
 }
 

@@ -345,26 +345,27 @@ static int end_received(struct engine *engine, struct channel_message *message)
 {
         struct directory *directory = &engine->directory;
         MSG_OWN(directory_end) end = {0};
-        CLEANUP(mem_freep) char *detail = NULL;
+        bool ours;
 
         TRY(msg_decode(directory_end, message->payload, &end));
-        TRY(answer_begin(engine, message, MSG_done));
-        if (end.run != directory->run.run ||
-            (directory->phase != DIRECTORY_READING && directory->phase != DIRECTORY_FOLLOWING)) {
-                answer_send(&directory->answer);
-                return 0;
+        ours = end.run == directory->run.run &&
+               (directory->phase == DIRECTORY_READING || directory->phase == DIRECTORY_FOLLOWING);
+        if (ours) {
+                free(directory->run.server);
+                directory->run.server = text_copy(msg_text(end.server));
         }
-        free(directory->run.server);
-        directory->run.server = text_copy(msg_text(end.server));
-        if (end.complete && directory->phase == DIRECTORY_READING) {
+        if (ours && end.complete && directory->phase == DIRECTORY_READING) {
+                TRY(answer_begin(engine, message, MSG_done));
+                free(directory->run.detail);
+                directory->run.detail = text_copy(msg_text(end.detail));
                 directory->phase = DIRECTORY_LEAVING;
                 directory_leave_begin(engine);
                 return 0;
         }
-        if (!end.complete)
+        if (ours && !end.complete)
                 directory_run_fail(engine, *msg_text(end.detail) ? end.detail : "The directory could not be read.");
-        answer_send(&directory->answer);
-        return 0;
+        /* What fails does so at any time: a page may be without its answer yet. */
+        return PASS(channel_reply(directory->channel, message->id, MSG_done, BYTES_NONE));
 }
 
 static int end_store(struct engine *engine, void *context)
@@ -394,9 +395,12 @@ void directory_run_end(struct engine *engine, const char *outcome, const char *d
         int r;
 
         free(directory->run.outcome);
-        free(directory->run.detail);
         directory->run.outcome = text_copy(outcome);
-        directory->run.detail = text_copy(detail);
+        if (detail) {
+                free(directory->run.detail);
+                directory->run.detail = text_copy(detail);
+        }
+        detail = msg_text(directory->run.detail);
         directory->run.ended = engine_now(engine);
         r = directory_change(engine, end_store, NULL);
         if (r) {

@@ -119,6 +119,10 @@ static void follower_answered(void *context, int result, struct channel_message 
                 abort();
 }
 
+static void page_ignored(void *context, int result, struct channel_message *reply)
+{
+}
+
 static void follower_call(struct follower *follower, enum msg_kind kind, const void *message)
 {
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
@@ -153,6 +157,19 @@ void follower_complete(struct follower *follower, bool complete)
                                         .server = (char[]){"ldaps://ldap.example.org"}};
 
         follower_call(follower, MSG_directory_end, &end);
+}
+
+void follower_fail(struct follower *follower)
+{
+        struct msg_directory_end end = {.run = follower->run, .detail = (char[]){"the server is gone"}};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        struct channel_call page = {.replied = page_ignored};
+
+        follower->page.run = follower->run;
+        must(msg_encode(directory_page, &follower->page, &encoded));
+        must(channel_call(follower->channel, &page, MSG_directory_page, buf_view(&encoded)));
+        follower_call(follower, MSG_directory_end, &end);
+        channel_call_cancel(&page);
 }
 
 void follower_sync(struct follower *follower, bool accept_departures)

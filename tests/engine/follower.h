@@ -37,5 +37,7 @@ void follower_send(struct follower *follower, bool whole);
 void follower_complete(struct follower *follower, bool complete);
 /* The answer to its search: so many ids, in order. */
 void follower_found(struct follower *follower, const char *const *guids, size_t count);
+/* A page, and, without a wait for the answer to it, the end of the run for some failure. */
+void follower_fail(struct follower *follower);
 /* The engine asks anew. */
 void follower_sync(struct follower *follower, bool accept_departures);

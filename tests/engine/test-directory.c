@@ -275,6 +275,48 @@ static void test_addresses_swapped(void **state)
         world_verify(WORLD);
 }
 
+/* The same by changes that are followed. */
+static void test_addresses_swapped_when_followed(void **state)
+{
+        run_of(3);
+        follower_person(&follower, A, "Alice", "bob@example.org");
+        follower_person(&follower, B, "Bob", "alice@example.org");
+        follower_send(&follower, false);
+        assert_int_equal(follower.taken.conflicts.count, 2);
+        follower_person(&follower, A, "Alice", "bob@example.org");
+        follower_person(&follower, B, "Bob", "alice@example.org");
+        follower_send(&follower, false);
+        assert_int_equal(follower.taken.conflicts.count, 0);
+        has(WORLD, A, "bob@example.org");
+        has(WORLD, B, "alice@example.org");
+        findings(WORLD, 0, "");
+        /* Who is said to have what another one has is a finding, the second time. */
+        for (unsigned i = 0; i < 2; i++) {
+                findings(WORLD, 0, "");
+                follower_person(&follower, C, "Carol", "bob@example.org");
+                follower_send(&follower, false);
+                assert_int_equal(follower.taken.conflicts.count, !i);
+        }
+        findings(WORLD, 1, "belongs to Alice");
+        has(WORLD, C, "carol@example.org");
+        world_verify(WORLD);
+}
+
+/* What fails may do so while a page is without its answer. */
+static void test_fails_meanwhile(void **state)
+{
+        MSG_OWN(directory_status_reply) status = {0};
+
+        run_of(3);
+        follower_sync(&follower, false);
+        follower_fail(&follower);
+        shown(WORLD, &status);
+        assert_string_equal(status.state, "waiting");
+        follower_sync(&follower, false);
+        run_of(3);
+        findings(WORLD, 0, "");
+}
+
 /* Two have it at once: who had it keeps it, and the other is a finding. */
 static void test_address_twice(void **state)
 {
@@ -508,6 +550,8 @@ int main(void)
             LDAP_TEST(test_incomplete),
             LDAP_TEST(test_stale_page),
             LDAP_TEST(test_addresses_swapped),
+            LDAP_TEST(test_addresses_swapped_when_followed),
+            LDAP_TEST(test_fails_meanwhile),
             LDAP_TEST(test_address_twice),
             LDAP_TEST(test_address_of_missing),
             LDAP_TEST(test_id_twice),
