@@ -77,6 +77,11 @@ void loop_timer_arm(struct loop_timer *timer, uint64_t in_ms)
         timer->due_ms = clock_monotonic_ms() + in_ms;
 }
 
+void loop_timer_disarm(struct loop_timer *timer)
+{
+        timer->due_ms = 0;
+}
+
 void loop_timer_done(struct loop_timer *timer)
 {
         if (timer->link.next)

@@ -66,7 +66,8 @@ void loop_source_done(struct loop_source *source); /* idempotent */
 
 void loop_timer_init(struct loop_timer *timer, struct loop *loop, int (*expired)(void *context), void *context);
 void loop_timer_arm(struct loop_timer *timer, uint64_t in_ms);
-void loop_timer_done(struct loop_timer *timer); /* disarms; idempotent */
+void loop_timer_disarm(struct loop_timer *timer); /* it may be armed again */
+void loop_timer_done(struct loop_timer *timer); /* it may not; idempotent */
 
 void loop_deferred_init(struct loop_deferred *deferred, struct loop *loop, int (*run)(void *context), void *context);
 void loop_deferred_done(struct loop_deferred *deferred);
