@@ -120,8 +120,7 @@ int child_configure(struct child *child)
                 if (r)
                         log_report(r, "keeper %u starts sealed", child->index);
         }
-        if (child->role == ROLE_LDAP)
-                TRY(ldap_password_load(supervisor, &configure.ldap_password));
+        TRY(secrets_load(supervisor, child->role, &configure));
         return PASS(child_send(child, msg_record_configure(), &configure, -1));
 }
 

@@ -86,10 +86,10 @@ static int supervisor_prepare(struct supervisor *supervisor)
         TRY(process_folders(&supervisor->config));
         TRY(process_lock(&supervisor->config, &supervisor->lock));
         TRY(material_load(&supervisor->config, &supervisor->material));
+        TRY(secrets_open(supervisor));
         int r = startup_secret_open(&supervisor->config, &supervisor->startup);
         if (r)
                 log_report(r, "the server starts sealed");
-        TRY(ldap_password_open(&supervisor->config, &supervisor->ldap_password));
         TRY(listeners_open(supervisor));
         return PASS(process_privileges_drop(&supervisor->config));
 }
@@ -108,7 +108,7 @@ static void supervisor_done(struct supervisor *supervisor)
         loop_done(&supervisor->loop);
         fd_closep(&supervisor->signals);
         fd_closep(&supervisor->startup);
-        fd_closep(&supervisor->ldap_password);
+        secrets_done(supervisor);
         material_done(&supervisor->material);
         config_done(&supervisor->config);
         free(supervisor->libexec);
@@ -124,10 +124,10 @@ static int supervisor_main(const struct arguments *arguments)
                 .signals = -1,
                 .local = -1,
                 .startup = -1,
-                .ldap_password = -1,
                 .config_path = arguments->config,
         };
 
+        secrets_init(&supervisor);
         TRY(config_load(arguments->config, &supervisor.config));
         if (arguments->check) {
                 printf("%s is right.\n", arguments->config);

@@ -24,7 +24,7 @@ bool material_equal(const struct material *a, const struct material *b)
 }
 
 /* A file that holds a secret. One that others can read is refused: whoever could read it has it. */
-static int secret_file_open(const char *path, const char *what, int *ret_fd)
+int secret_file_open(const char *path, const char *what, int *ret_fd)
 {
         CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         struct stat info;
@@ -43,6 +43,16 @@ static int secret_file_open(const char *path, const char *what, int *ret_fd)
         *ret_fd = fd;
         fd = -1;
         return 0;
+}
+
+int secret_fd_read(int fd, size_t most, const char *what, struct secret *ret_secret)
+{
+        int r;
+
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return fault(errno, "cannot read %s", what);
+        r = secret_read(fd, most, ret_secret);
+        return r ? report_prefix(PASS(r), "The file with %s: ", what) : 0;
 }
 
 static int key_file_read(const char *path, struct secret *ret_key)
@@ -117,37 +127,13 @@ int startup_secret_open(const struct config *config, int *ret_fd)
         return PASS(secret_file_open(path, "the startup secret", ret_fd));
 }
 
-/* The file stays open, since its path may be closed to the user that everything runs as. */
-static int kept_read(int fd, const char *what, struct secret *ret_secret)
-{
-        int r;
-
-        if (fd < 0) {
-                *ret_secret = SECRET_NONE;
-                return 0;
-        }
-        if (lseek(fd, 0, SEEK_SET) < 0)
-                return fault(errno, "cannot read %s", what);
-        r = secret_read(fd, 1024, ret_secret);
-        return r ? report_prefix(PASS(r), "%s: ", what) : 0;
-}
-
 int startup_secret_load(struct supervisor *supervisor, struct secret *ret_secret)
 {
         if (supervisor->startup < 0)
                 TRY(startup_secret_open(&supervisor->config, &supervisor->startup));
-        return PASS(kept_read(supervisor->startup, "the startup secret", ret_secret));
-}
-
-int ldap_password_open(const struct config *config, int *ret_fd)
-{
-        if (*config->ldap.bind_password_file)
-                return PASS(secret_file_open(config->ldap.bind_password_file, "the password of [ldap] bind-name", ret_fd));
-        *ret_fd = -1;
-        return 0;
-}
-
-int ldap_password_load(const struct supervisor *supervisor, struct secret *ret_secret)
-{
-        return PASS(kept_read(supervisor->ldap_password, "the password of [ldap] bind-name", ret_secret));
+        if (supervisor->startup < 0) {
+                *ret_secret = SECRET_NONE;
+                return 0;
+        }
+        return PASS(secret_fd_read(supervisor->startup, 1024, "the startup secret", ret_secret));
 }

@@ -112,6 +112,7 @@ static void config_replace(struct supervisor *supervisor, struct config *config)
         supervisor->config = *config;
         *config = (struct config){0};
         config_log_setup(&supervisor->config, "vouchsafed");
+        secrets_renew(supervisor);
         children_configure(supervisor, CONFIG_KEEPER | CONFIG_ENGINE | CONFIG_FRONT | CONFIG_OUTBOUND | CONFIG_LDAP);
 }
 
@@ -239,7 +240,7 @@ static void children_init(struct supervisor *supervisor)
         const size_t counts[ROLE_COUNT] = {
                 [ROLE_KEEPER] = supervisor->config.process.keepers,
                 [ROLE_ENGINE] = 1,
-                [ROLE_OUTBOUND] = 1,
+                [ROLE_OUTBOUND] = strcmp(supervisor->config.directory.kind, "ldap") == 0 ? 2 : 1,
                 [ROLE_FRONT] = supervisor->fronts,
                 [ROLE_LDAP] = supervisor->ldaps,
         };

@@ -23,7 +23,9 @@ static bool environment_passes(enum role role, const char *variable)
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 if (strncmp(variable, names[i], strlen(names[i])) == 0)
                         return true;
-        return role == ROLE_ENGINE && strncmp(variable, "PG", 2) == 0; /* of libpq */
+        if (role == ROLE_ENGINE)
+                return strncmp(variable, "PG", 2) == 0; /* of libpq */
+        return role == ROLE_OUTBOUND && strncmp(variable, "KRB5_CONFIG=", 12) == 0;
 }
 
 static char **environment_new(enum role role)

@@ -11,7 +11,8 @@
  *   peers.c      which children talk to which, and their socket pairs
  *   listeners.c  listening sockets: a set for each process that serves them, kept while those come and go
  *   local.c      the socket of the administrator's tool; its connections go to a keeper unread
- *   material.c   TLS certificate and key, startup secret, password of LDAP: read here, handed on
+ *   material.c   TLS certificate and key, startup secret: read here, handed on
+ *   secrets.c    passwords and keys of the outbound and LDAP processes, likewise
  *   process.c    limits, privileges, the lock on the data folder
  *   notify.c     systemd's notification protocol
  *   status.c     the status file
@@ -33,6 +34,7 @@ enum {
         STOP_PHASE = 10000,     /* then SIGKILL */
         EXIT_AFTER_CLOSE = 3000,
         ACCEPT_PAUSE = 1000,
+        SECRET_FILES = 5, /* rows of the table in secrets.c */
 };
 
 enum role { ROLE_KEEPER, ROLE_ENGINE, ROLE_OUTBOUND, ROLE_FRONT, ROLE_LDAP, ROLE_COUNT };
@@ -94,7 +96,7 @@ struct supervisor {
         char *libexec; /* from the environment, or NULL */
         int lock, signals, local;
         int startup; /* the file of the startup secret, -1 */
-        int ldap_password; /* likewise */
+        int secrets[SECRET_FILES]; /* their files, -1 */
         bool sealed; /* by an administrator: no keeper is given the startup secret until one was unsealed again */
         struct loop_source signal_source, local_source;
         struct loop_timer local_pause, material_timer, watchdog;
@@ -154,9 +156,21 @@ bool material_changed(const struct config *config, struct material *material);
 int startup_secret_open(const struct config *config, int *ret_fd) must_check;
 /* SECRET_NONE when it is to be typed. */
 int startup_secret_load(struct supervisor *supervisor, struct secret *ret_secret) must_check;
-/* The password with which LDAP clients bind, in the same way. */
-int ldap_password_open(const struct config *config, int *ret_fd) must_check;
-int ldap_password_load(const struct supervisor *supervisor, struct secret *ret_secret) must_check;
+
+/* A file that holds a secret and that others cannot read. */
+int secret_file_open(const char *path, const char *what, int *ret_fd) must_check;
+/* Its content, from the beginning. */
+int secret_fd_read(int fd, size_t most, const char *what, struct secret *ret_secret) must_check;
+
+/* secrets.c */
+void secrets_init(struct supervisor *supervisor);
+void secrets_done(struct supervisor *supervisor);
+/* PROBLEM_CONFIGURATION: one that is configured cannot be read. */
+int secrets_open(struct supervisor *supervisor) must_check;
+/* On reload: those that can be opened (still) are opened anew, since a file may have been replaced. */
+void secrets_renew(struct supervisor *supervisor);
+/* Those that processes of this role are given. */
+int secrets_load(struct supervisor *supervisor, enum role role, struct msg_configure *configure) must_check;
 
 /* process.c */
 int process_limits(void) must_check;

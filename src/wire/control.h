@@ -12,7 +12,7 @@
  *   ldapd      engine 0
  *   engine     front 0…, ldapd 0…, keeper 0…, outbound 0 (the queue), outbound 1 (follows the directory, when that is LDAP)
  *   keeper     engine 0, keeper (every sibling), local (a connection to the local socket, handed over unread; many)
- *   outbound   engine 0
+ *   outbound   engine 0; number 0 works the queue, number 1 (with [directory] kind = ldap) has the directory
  *
  * Reload is another `configure`; a child that cannot take it live says so in the log and keeps the old. `stop` means:
  * take no new work, finish what is begun, then leave the loop; after a deadline the child is killed. When the

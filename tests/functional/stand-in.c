@@ -117,6 +117,7 @@ static int on_configure(void *context, struct msg_configure *configure)
                 usleep(100000);
         buf_add_format(&seen, "level=%s secret=%zu key=%zu chain=%zu\n", self->config.log.level,
                        configure->startup_secret.len, configure->tls_key.len, configure->tls_chain.len);
+        buf_add_format(&seen, "mail=%zu directory=%zu\n", configure->mail_password.len, configure->directory_password.len);
         for (char **variable = environ; *variable; variable++)
                 buf_add_format(&seen, "%s\n", *variable);
         for (int fd = 0; fd < 64; fd++)

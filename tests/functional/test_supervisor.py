@@ -156,6 +156,30 @@ def test_children_get_what_is_theirs_and_nothing_else(server):
     assert not (server.run / "status.json").exists() and not (server.run / "keeper.sock").exists()
 
 
+def test_secrets_of_root_reach_the_outbound_processes_alone(server, tmp_path_factory):
+    """With a directory there is a second outbound process; a password that was replaced is taken on reload if it can be."""
+    folder = tmp_path_factory.mktemp("secrets")
+    for name, content in {"directory": "directory secret", "mail": "mail"}.items():
+        (folder / name).write_text(content + "\n")
+        (folder / name).chmod(0o600)
+    server.configure(directory__kind="ldap", directory__servers="ldaps://ldap.example.org", directory__base="o=x", directory__bind_dn="cn=x",
+                     directory__bind_password_file=folder / "directory", mail__servers="smtps://mail.example.org", mail__from="keys@example.org",
+                     mail__user="keys", mail__password_file=folder / "mail")
+    server.start(wait=False)
+    server.wait_for(lambda status: len(status["children"]) == 7 and all(child["ready"] for child in status["children"]))
+    for number in (0, 1):
+        assert "mail=4 directory=16" in (server.run / f"seen-outbound-{number}").read_text()
+    for role in ("keeper", "engine", "front"):
+        assert "mail=0 directory=0" in (server.run / f"seen-{role}-0").read_text()
+    assert "o1" in next(child["state"] for child in server.status()["children"] if child["role"] == "engine")
+    server.stop()
+    (folder / "directory").chmod(0o644)
+    status, said = server.fails()
+    assert status == 29 and "password of the directory's account" in said and "open to other users" in said
+    (folder / "directory").unlink()
+    assert "does not exist" in server.fails()[1]
+
+
 def test_each_killed_child_comes_back_with_its_connections(server):
     server.start()
     for name in server.pids():
