@@ -29,7 +29,7 @@ ONLY = {
     r"openssl/": {"crypto", "mail", "keeper"},
     r"microhttpd": {"front"},
     r"gnutls/": {"net", "front", "ldapd"},
-    r"lber": {"ldapd"},
+    r"lber": {"ldap", "ldapd"},
     r"sqlite3|libpq": {"store"},
     r"curl/": {"cli", "outbound"},
     r"ldap\.h|sasl/|krb5": {"ldap", "outbound"},

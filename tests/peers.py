@@ -126,6 +126,7 @@ access to * by dn.exact="{account}" write by dn.exact="{admin}" write by users r
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/misc.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload syncprov

@@ -52,6 +52,9 @@ struct ldap_connection;
 
 int ldap_connection_open(const struct ldap_options *options,
                          struct ldap_connection **ret_connection) must_check;
+/* To this server of the options alone. */
+int ldap_connection_open_at(const struct ldap_options *options, const char *server,
+                            struct ldap_connection **ret_connection) must_check;
 /* NULL is nothing. */
 void ldap_connection_close(struct ldap_connection *connection);
 DEFINE_CLEANUP(struct ldap_connection *, ldap_connection_close)
@@ -101,7 +104,9 @@ struct ldap_reading {
         struct berval *cookie;
         bool done;
         LDAPControl **controls; /* beside that for pages; borrowed, ended by NULL, or NULL */
-        char **referrals;       /* URLs that it was referred to, followed or not */
+        LDAPControl **answered; /* that came with the end of the last page */
+        bool unpaged;
+        char **referrals; /* URLs that it was referred to, followed or not */
         size_t referral_count, referral_next;
         struct buf unfollowed;             /* those that are not servers of the options, a sentence for all */
         struct ldap_connection *elsewhere; /* where a referral led */

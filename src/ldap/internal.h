@@ -18,10 +18,6 @@ bool ldap_server_is_local(const char *url);
 /* The server of the options with this scheme, host and port; NULL. */
 const char *ldap_server_find(const struct ldap_options *options, const char *url);
 
-/* connection.c: to one server of the options, where a referral led. */
-int ldap_connection_open_at(const struct ldap_options *options, const char *server,
-                            struct ldap_connection **ret_connection) must_check;
-
 /* secure.c: TLS and who we are. */
 int ldap_secure(struct ldap_connection *connection) must_check;
 int ldap_identify(struct ldap_connection *connection) must_check;

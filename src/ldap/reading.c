@@ -17,6 +17,12 @@ void ldap_reading_init(struct ldap_reading *reading, struct ldap_connection *con
                 reading->search.base = connection->options->base;
 }
 
+static void answered_done(struct ldap_reading *reading)
+{
+        if (reading->answered)
+                ldap_controls_free(TAKE(reading->answered));
+}
+
 static void place_done(struct ldap_reading *reading)
 {
         ldap_free_urldesc(TAKE(reading->place));
@@ -31,6 +37,7 @@ void ldap_reading_done(struct ldap_reading *reading)
         free(TAKE(reading->referrals));
         reading->referral_count = 0;
         buf_done(&reading->unfollowed);
+        answered_done(reading);
         place_done(reading);
 }
 
@@ -138,39 +145,41 @@ static int reference_take(struct ldap_reading *reading, LDAPMessage *message)
         return 0;
 }
 
+static void cookie_take(struct ldap_reading *reading)
+{
+        LDAPControl *page = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, reading->answered, NULL);
+        struct berval cookie = {0};
+        ber_int_t size = 0;
+
+        if (page &&
+            ldap_parse_pageresponse_control(current(reading)->ldap, page, &size, &cookie) == LDAP_SUCCESS &&
+            cookie.bv_len)
+                reading->cookie = ber_bvdup(&cookie);
+        ber_memfree(cookie.bv_val);
+}
+
 /* The end of a page: is there another? */
 static int page_end(struct ldap_reading *reading, LDAPMessage *message)
 {
         struct ldap_connection *connection = current(reading);
-        LDAPControl **controls = NULL, *page;
         char **urls = NULL;
         int code = LDAP_OTHER;
 
         ber_bvfree(TAKE(reading->cookie));
-        if (ldap_parse_result(connection->ldap, message, &code, NULL, NULL, &urls, &controls, 0) !=
+        answered_done(reading);
+        if (ldap_parse_result(connection->ldap, message, &code, NULL, NULL, &urls, &reading->answered, 0) !=
             LDAP_SUCCESS)
                 return PASS(
                     ldap_connection_judge(connection, LDAP_DECODING_ERROR, "The answer cannot be read"));
         if (code == LDAP_REFERRAL) {
                 referrals_add(reading, urls);
-                code = LDAP_SUCCESS;
-        } else {
-                ber_memvfree((void **)urls);
+                return 0;
         }
-        page = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
-        if (page && code == LDAP_SUCCESS) {
-                struct berval cookie = {0};
-                ber_int_t size = 0;
-
-                if (ldap_parse_pageresponse_control(connection->ldap, page, &size, &cookie) == LDAP_SUCCESS &&
-                    cookie.bv_len)
-                        reading->cookie = ber_bvdup(&cookie);
-                ber_memfree(cookie.bv_val);
-        }
-        ldap_controls_free(controls);
-        return code == LDAP_SUCCESS
-                   ? 0
-                   : PASS(ldap_connection_answer(connection, message, "The directory cannot be searched"));
+        ber_memvfree((void **)urls);
+        if (code != LDAP_SUCCESS)
+                return PASS(ldap_connection_answer(connection, message, "The directory cannot be searched"));
+        cookie_take(reading);
+        return 0;
 }
 
 /* Messages of one search until its end. */
@@ -208,7 +217,7 @@ int ldap_reading_next(struct ldap_reading *reading, ldap_found *found, void *con
         LDAPControl *page = NULL;
         int number, r;
 
-        if (reading->search.scope != LDAP_SCOPE_BASE &&
+        if (reading->search.scope != LDAP_SCOPE_BASE && !reading->unpaged &&
             ldap_create_page_control(connection->ldap, (ber_int_t)connection->options->page_size,
                                      reading->cookie, 0, &page) != LDAP_SUCCESS)
                 return fault(0, "cannot ask for a page");

@@ -57,6 +57,11 @@ void id_list_sort(struct id_list *list)
         list->count = kept;
 }
 
+bool id_list_has(const struct id_list *list, const struct id *id)
+{
+        return list->count && bsearch(id, list->at, list->count, sizeof(struct id), compare);
+}
+
 int roster_name(struct bytes dn, struct id *ret_name)
 {
         CLEANUP(dn_done) struct dn parts = {0};
@@ -102,6 +107,27 @@ const struct roster_entry *roster_find_name(const struct roster *roster, const s
         void *found = tree_find(&roster->by_name, name);
 
         return found ? entry_of(found) : NULL;
+}
+
+struct absence {
+        const struct id_list *present;
+        struct id_list *absent;
+};
+
+static void absence_note(const void *node, VISIT visit, void *context)
+{
+        struct absence *absence = context;
+        const struct roster_entry *entry = *(void *const *)node;
+
+        if ((visit == postorder || visit == leaf) && !id_list_has(absence->present, &entry->id))
+                id_list_add(absence->absent, &entry->id);
+}
+
+void roster_absent(const struct roster *roster, const struct id_list *present, struct id_list *ret_absent)
+{
+        struct absence absence = {present, ret_absent};
+
+        twalk_r(roster->by_id, absence_note, &absence);
 }
 
 static void leave(void *item)

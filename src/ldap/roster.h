@@ -39,6 +39,8 @@ void id_list_add(struct id_list *list, const struct id *id);
 void id_list_done(struct id_list *list);
 /* In order, each once. */
 void id_list_sort(struct id_list *list);
+/* Of a list that was sorted. */
+bool id_list_has(const struct id_list *list, const struct id *id);
 
 /* A DN as the roster knows it: spelling does not count. PROBLEM_MALFORMED, TOO_LARGE. */
 int roster_name(struct bytes dn, struct id *ret_name) must_check;
@@ -48,6 +50,8 @@ enum roster_outcome roster_put(struct roster *roster, const struct id *id, const
 /* NULL when there is none. */
 const struct roster_entry *roster_find(const struct roster *roster, const struct id *id);
 const struct roster_entry *roster_find_name(const struct roster *roster, const struct id *name);
+/* Add the ids of everybody who is not in the (sorted) list. */
+void roster_absent(const struct roster *roster, const struct id_list *present, struct id_list *ret_absent);
 /* Nothing when it is not there. A group is taken out of its members' groups too. */
 void roster_remove(struct roster *roster, const struct id *id, struct id_list *changed);
 

@@ -211,8 +211,8 @@ static void what_is_wrong_is_left_out(void **state)
 static void long_names(void **state)
 {
         CLEANUP(mem_freep)
-        char *name = text_format("%0300d", 7),
-             *dn = text_format("cn=a,ou=%01990d", 7), *too_long = text_format("cn=a,ou=%02100d", 7);
+        char *name = text_format("%0300d", 7), *dn = text_format("cn=a,ou=%01990d", 7),
+             *too_long = text_format("cn=a,ou=%02100d", 7);
         struct given given[] = {
             {"entryuuid", TEXT(UUID)}, {"cn", bytes_text(name)}, {"mail", TEXT("a@x.org")}, {NULL, {0}}};
         MSG_OWN(directory_page) findings = {0};
@@ -289,8 +289,7 @@ static void members_come_in_parts(void **state)
         static const struct given last[] = {{"member", {0}}, {"member;range=2-*", TEXT("cn=c")}, {NULL, {0}}};
         CLEANUP(schema_done) struct schema schema = schema_of("ad", "", "");
         CLEANUP(ldap_entry_done)
-        struct ldap_entry first = entry_of("cn=g", part),
-                          second = entry_of("cn=g", last);
+        struct ldap_entry first = entry_of("cn=g", part), second = entry_of("cn=g", last);
         struct schema_members cursor = {0};
         struct bytes member;
 

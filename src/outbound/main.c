@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes one job after another from the engine and
- * answers each. */
+/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes one job after another from the engine
+ * and answers each. Number 1, when there is one, has the directory instead (directory.h). */
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "outbound/authority.h"
+#include "outbound/directory.h"
 #include "outbound/job.h"
 #include "outbound/publications.h"
 #include "outbound/publish.h"
@@ -20,12 +21,17 @@ struct outbound {
         struct loop loop;
         struct control control;
         struct config config;
+        struct config
+            fixed; /* as it was first: what is about the directory is not taken live, and is pointed into */
         struct channel *engine;
         struct publications publications;
-        struct ldap_secrets secrets;
+        struct secret password, keytab, key;
+        struct ldap_secrets secrets; /* views of them */
         struct authority authority;
         struct publisher publisher;
         struct leftovers leftovers;
+        struct directory directory;
+        bool has_directory; /* and nothing else */
         bool ready;
 };
 
@@ -60,6 +66,8 @@ static int engine_received(void *context, struct channel *channel, struct channe
 {
         struct outbound *outbound = context;
 
+        if (outbound->has_directory)
+                return PASS(directory_received(&outbound->directory, channel, message));
         if (message->kind == MSG_job && message->id)
                 return PASS(job_do(context, channel, message));
         if (message->kind == MSG_publish)
@@ -74,6 +82,9 @@ static int engine_received(void *context, struct channel *channel, struct channe
 /* Another comes when the engine is started again. */
 static int engine_closed(void *context, struct channel *channel, int result)
 {
+        struct outbound *outbound = context;
+
+        directory_engine(&outbound->directory, NULL);
         if (result)
                 log_report(result, "the connection to the engine was cut");
         return 0;
@@ -81,15 +92,36 @@ static int engine_closed(void *context, struct channel *channel, int result)
 
 static int on_peer(void *context, const struct msg_peer *peer, int fd)
 {
-        static const struct channel_handler handler = {engine_received, engine_closed, .frame_limit = FRAME_LIMIT};
+        static const struct channel_handler handler = {engine_received, engine_closed,
+                                                       .frame_limit = FRAME_LIMIT};
         struct outbound *outbound = context;
 
         if (strcmp(msg_text(peer->role), "engine") != 0) {
                 close(fd);
                 return 0;
         }
+        directory_engine(&outbound->directory, NULL);
         channel_unref(TAKE(outbound->engine));
-        return PASS(channel_new(&outbound->loop, fd, &handler, outbound, &outbound->engine));
+        TRY(channel_new(&outbound->loop, fd, &handler, outbound, &outbound->engine));
+        directory_engine(&outbound->directory, outbound->engine);
+        return 0;
+}
+
+static void secrets_done(struct outbound *outbound)
+{
+        secret_done(&outbound->password);
+        secret_done(&outbound->keytab);
+        secret_done(&outbound->key);
+}
+
+static void secrets_take(struct outbound *outbound, struct msg_configure *configure)
+{
+        secrets_done(outbound);
+        outbound->password = secret_take(&configure->directory_password);
+        outbound->keytab = secret_take(&configure->directory_keytab);
+        outbound->key = secret_take(&configure->directory_key);
+        outbound->secrets = (struct ldap_secrets){
+            secret_view(&outbound->password), secret_view(&outbound->keytab), secret_view(&outbound->key)};
 }
 
 /*
@@ -122,6 +154,14 @@ static int on_configure(void *context, struct msg_configure *configure)
         config_done(&outbound->config);
         outbound->config = config;
         config_log_setup(&outbound->config, "vouchsafe-outbound");
+        secrets_take(outbound, configure);
+        if (!outbound->ready) {
+                config_done(&outbound->fixed);
+                TRY(config_decode(buf_view(&configure->content), &outbound->fixed));
+        }
+        outbound->has_directory = configure->index != 0;
+        if (outbound->has_directory)
+                TRY(directory_configure(&outbound->directory));
         if (outbound->ready)
                 return 0;
         TRY(outbound_confine(&outbound->config));
@@ -136,10 +176,12 @@ static int outbound_run(struct outbound *outbound)
         TRY(sandbox_hide());
         TRY(loop_init(&outbound->loop));
         config_init(&outbound->config);
+        config_init(&outbound->fixed);
         publications_init(&outbound->publications, &outbound->loop, &outbound->config);
-        authority_init(&outbound->authority, &outbound->loop, &outbound->config, &outbound->secrets);
-        publisher_init(&outbound->publisher, &outbound->loop, &outbound->config, &outbound->secrets);
+        authority_init(&outbound->authority, &outbound->loop, &outbound->fixed, &outbound->secrets);
+        publisher_init(&outbound->publisher, &outbound->loop, &outbound->fixed, &outbound->secrets);
         outbound->leftovers.publisher = &outbound->publisher;
+        directory_init(&outbound->directory, &outbound->loop, &outbound->fixed, &outbound->secrets);
         TRY(control_init(&outbound->control, &outbound->loop, CONTROL_FD, &handler, outbound));
         return PASS(loop_run(&outbound->loop));
 }
@@ -156,6 +198,7 @@ int main(void)
 
         if (r)
                 log_report(r, "stops");
+        directory_done(&outbound.directory);
         channel_unref(TAKE(outbound.engine));
         control_done(&outbound.control);
         publications_done(&outbound.publications);
@@ -163,6 +206,8 @@ int main(void)
         publisher_done(&outbound.publisher);
         leftovers_done(&outbound.leftovers);
         config_done(&outbound.config);
+        config_done(&outbound.fixed);
+        secrets_done(&outbound);
         loop_done(&outbound.loop);
         return result_exit_code(r);
 }

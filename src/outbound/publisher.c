@@ -65,7 +65,7 @@ static void connection_lose(struct publisher *publisher, int result)
 
         loop_source_done(&publisher->source);
         ldap_connection_close(TAKE(publisher->connection));
-        loop_timer_done(&publisher->patience);
+        loop_timer_disarm(&publisher->patience);
         while (!list_empty(&publisher->tasks))
                 task_end(CONTAINER_OF(publisher->tasks.next, struct task, link), lost);
 }
@@ -445,6 +445,7 @@ void publisher_init(struct publisher *publisher, struct loop *loop, const struct
 void publisher_done(struct publisher *publisher)
 {
         connection_lose(publisher, refuse(PROBLEM_UNREACHABLE, "The process that publishes ends."));
+        loop_timer_done(&publisher->patience);
         if (publisher->schema_known)
                 schema_done(&publisher->schema);
         publisher->schema_known = false;

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From entries to people and groups of pages, and what of them is kept. */
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+#include "outbound/directory.h"
+
+enum {
+        GROUPS_MOST = 256,
+        GROUP_DN_MOST = 1024,
+        IDS_AT_ONCE = 40,
+        MEMBERS_MOST = 5000000,
+};
+
+static void note(struct directory *directory, bool whole, const char *severity, const char *dn,
+                 const char *detail)
+{
+        schema_finding_add(directory_page_open(directory, whole), severity, dn, detail);
+}
+
+/* ---- known again ------------------------------------------------------------------------------------------
+ */
+
+/* In one reading an id is met once. Twice with one name is a page that overlaps another; with two, the second
+ * is not believed. */
+static bool met_before(struct directory *directory, const struct ldap_entry *entry, const struct id *id,
+                       const struct id *name)
+{
+        const struct roster_entry *known = roster_find(&directory->roster, id);
+        CLEANUP(mem_freep) char *words = NULL;
+        char text[ID_TEXT_SIZE];
+
+        if (!known)
+                return false;
+        if (!id_equal(&known->name, name)) {
+                words = text_format("It has the id %s, which another entry has too; it was not taken.",
+                                    id_text(id, text));
+                note(directory, true, "error", entry->dn, words);
+        }
+        return true;
+}
+
+static bool known_names(const struct ldap_entry *entry, const struct msg_person *person, struct id *ret_id,
+                        struct id *ret_name)
+{
+        return roster_name(bytes_text(entry->dn), ret_name) == 0 &&
+               id_parse(bytes_text(person->guid), ret_id) == 0;
+}
+
+static void groups_set(struct directory *directory, bool whole, const struct id *name,
+                       struct msg_person *person)
+{
+        for (size_t i = 0; i < person->groups.count; i++)
+                free(person->groups.at[i]);
+        person->groups.count = 0;
+        if (!roster_groups_of(&directory->roster, name, GROUPS_MOST, &person->groups))
+                note(directory, whole, "error", person->dn,
+                     "It is in more than 256 groups; the others were left out.");
+}
+
+/* ---- members ----------------------------------------------------------------------------------------------
+ */
+
+static void members_take(struct directory *directory, const struct ldap_entry *entry, struct id_list *members)
+{
+        struct schema_members cursor = {0};
+        struct bytes member;
+        size_t wrong = 0;
+        struct id name;
+
+        while (schema_member_next(&directory->schema, entry, &cursor, &member)) {
+                if (members->count < MEMBERS_MOST && roster_name(member, &name) == 0)
+                        id_list_add(members, &name);
+                else if (!wrong++)
+                        note(directory, directory->phase != DIRECTORY_FOLLOWING, "error", entry->dn,
+                             "Some of its members have names that cannot be read, and were left out.");
+        }
+}
+
+/* The parts of a long list that did not come with the entry. */
+static int members_more(struct directory *directory, const char *dn, uint64_t from, struct id_list *members)
+{
+        while (from) {
+                CLEANUP(mem_freep)
+                char *type =
+                    text_format("%s;range=%llu-*", directory->schema.member.at[0], (unsigned long long)from);
+                const char *const attributes[] = {type, NULL};
+                CLEANUP(ldap_entry_done) struct ldap_entry part = {0};
+                uint64_t next;
+
+                TRY(ldap_connection_read(directory->connection, dn, attributes, &part));
+                members_take(directory, &part, members);
+                next = schema_members_more(&directory->schema, &part);
+                from = next > from ? next : 0;
+        }
+        return 0;
+}
+
+static int members_read(struct directory *directory, const struct ldap_entry *entry, struct id_list *members)
+{
+        members_take(directory, entry, members);
+        return PASS(
+            members_more(directory, entry->dn, schema_members_more(&directory->schema, entry), members));
+}
+
+/* ---- reading everything -----------------------------------------------------------------------------------
+ */
+
+/* 0 for what is a finding, and no failure. */
+static int not_taken(struct directory *directory, bool whole, const struct ldap_entry *entry, int result)
+{
+        if (result < 0)
+                return result;
+        if (result == PROBLEM_NOT_FOUND)
+                directory->without_address++;
+        else
+                note(directory, whole, "error", entry->dn, report_text());
+        return 0;
+}
+
+int directory_group_found(void *context, struct ldap_entry *entry)
+{
+        struct directory *directory = context;
+        CLEANUP(id_list_done) struct id_list members = {0}, changed = {0};
+        MSG_OWN(person) group = {0};
+        struct id id, name;
+        int r = schema_group(&directory->schema, entry, directory_page_open(directory, true), &group);
+
+        if (r)
+                return PASS(not_taken(directory, true, entry, r));
+        if (strlen(group.dn) > GROUP_DN_MOST) {
+                note(directory, true, "error", entry->dn, "Its DN is too long for a group; it was left out.");
+                return 0;
+        }
+        if (!known_names(entry, &group, &id, &name) || met_before(directory, entry, &id, &name))
+                return 0;
+        TRY(members_read(directory, entry, &members));
+        (void)roster_put(&directory->roster, &id, &name, true);
+        roster_group_put(&directory->roster, &id, entry->dn, &members, &changed);
+        *MSG_LIST_ADD(directory->groups) = group;
+        group = (struct msg_person){0};
+        return 0;
+}
+
+int directory_person_found(void *context, struct ldap_entry *entry)
+{
+        struct directory *directory = context;
+        MSG_OWN(person) person = {0};
+        struct id id, name;
+        int r = schema_person(&directory->schema, entry, directory_page_open(directory, true), &person);
+
+        if (r)
+                return PASS(not_taken(directory, true, entry, r));
+        if (!known_names(entry, &person, &id, &name) || met_before(directory, entry, &id, &name))
+                return 0;
+        (void)roster_put(&directory->roster, &id, &name, false);
+        groups_set(directory, true, &name, &person);
+        directory->people++;
+        directory_person_add(directory, true, &person);
+        return 0;
+}
+
+/* ---- reading some of them again ---------------------------------------------------------------------------
+ */
+
+struct again {
+        struct directory *directory;
+        bool whole, groups;
+        struct id_list found, changed;
+};
+
+static void again_done(struct again *again)
+{
+        id_list_done(&again->found);
+        id_list_done(&again->changed);
+}
+
+static int again_found(void *context, struct ldap_entry *entry)
+{
+        struct again *again = context;
+        struct directory *directory = again->directory;
+        struct msg_directory_page *page = directory_page_open(directory, again->whole);
+        CLEANUP(id_list_done) struct id_list members = {0};
+        MSG_OWN(person) person = {0};
+        struct id id, name;
+        int r = again->groups ? schema_group(&directory->schema, entry, page, &person)
+                              : schema_person(&directory->schema, entry, page, &person);
+
+        /* Who has no usable address any more is gone, as he would be when everything is read. */
+        if (r)
+                return PASS(not_taken(directory, again->whole, entry, r));
+        if (!known_names(entry, &person, &id, &name) || (again->groups && strlen(person.dn) > GROUP_DN_MOST))
+                return 0;
+        id_list_add(&again->found, &id);
+        if (again->groups)
+                TRY(members_read(directory, entry, &members));
+        (void)roster_put(&directory->roster, &id, &name, again->groups);
+        if (again->groups)
+                roster_group_put(&directory->roster, &id, entry->dn, &members, &again->changed);
+        groups_set(directory, again->whole, &name, &person);
+        directory_person_add(directory, again->whole, &person);
+        return 0;
+}
+
+static int again_search(struct again *again, const struct id *ids, size_t count)
+{
+        struct directory *directory = again->directory;
+        CLEANUP(buf_done) struct buf filter = BUF_NONE, any = BUF_NONE;
+        struct ldap_search search = {.scope = LDAP_SCOPE_SUBTREE};
+
+        buf_add_text(&any, "(|");
+        for (size_t i = 0; i < count; i++)
+                schema_id_filter_add(&directory->schema, &ids[i], &any);
+        buf_add_text(&any, ")");
+        for (int groups = 1; groups >= 0; groups--) {
+                buf_clear(&filter);
+                again->groups = groups;
+                schema_filter_add(&directory->schema, groups, buf_view(&any), &filter);
+                search.filter = buf_text(&filter);
+                search.attributes = (const char *const *)(groups ? directory->schema.group_attributes
+                                                                 : directory->schema.person_attributes);
+                TRY(ldap_connection_search(directory->connection, &search, again_found, again));
+        }
+        return 0;
+}
+
+/* Of these ids, who was known and is not found. */
+static void gone_note(struct again *again, const struct id *ids, size_t count)
+{
+        struct directory *directory = again->directory;
+
+        id_list_sort(&again->found);
+        for (size_t i = 0; i < count; i++) {
+                if (id_list_has(&again->found, &ids[i]) || !roster_find(&directory->roster, &ids[i]))
+                        continue;
+                roster_remove(&directory->roster, &ids[i], &again->changed);
+                directory_gone_add(directory, &ids[i]);
+        }
+}
+
+/* Whose groups changed are members by name. */
+static void members_changed(struct again *again, struct id_list *ret_ids)
+{
+        id_list_sort(&again->changed);
+        for (size_t i = 0; i < again->changed.count; i++) {
+                const struct roster_entry *entry =
+                    roster_find_name(&again->directory->roster, &again->changed.at[i]);
+
+                if (entry && !id_list_has(&again->found, &entry->id))
+                        id_list_add(ret_ids, &entry->id);
+        }
+        id_list_sort(ret_ids);
+}
+
+static int read_again(struct directory *directory, const struct id_list *ids, bool whole,
+                      struct id_list *ret_more)
+{
+        CLEANUP(again_done) struct again again = {.directory = directory, .whole = whole};
+
+        for (size_t at = 0; at < ids->count; at += IDS_AT_ONCE)
+                TRY(again_search(&again, ids->at + at, MIN((size_t)IDS_AT_ONCE, ids->count - at)));
+        if (!whole)
+                gone_note(&again, ids->at, ids->count);
+        members_changed(&again, ret_more);
+        return 0;
+}
+
+int directory_read_again(struct directory *directory, const struct id_list *ids, bool whole)
+{
+        CLEANUP(id_list_done) struct id_list members = {0}, none = {0};
+
+        TRY(read_again(directory, ids, whole, &members));
+        return PASS(read_again(directory, &members, whole, &none));
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The process that has the directory ([directory] kind = ldap): it reads everybody when the engine asks it
+ * to, sends pages and waits for the answer to each, then follows what changes; and it answers the engine's
+ * questions in between. messages.def, from kind 72 on, says how the two talk.
+ *
+ * It keeps nothing: whatever fails ends the run with directory_end, and the engine asks again, with back-off.
+ * A new directory_follow, or another number in directory_taken, drops the run that is under way.
+ */
+#include "base/loop.h"
+#include "config/config.h"
+#include "ldap/roster.h"
+#include "ldap/schema.h"
+#include "ldap/settings.h"
+#include "outbound/follow.h"
+#include "wire/channel.h"
+
+enum directory_phase {
+        DIRECTORY_IDLE,
+        DIRECTORY_GROUPS,      /* are read */
+        DIRECTORY_GROUPS_SENT, /* are sent, with the groups that hold them */
+        DIRECTORY_PEOPLE,
+        DIRECTORY_CONFLICTS, /* who could not be taken the first time */
+        DIRECTORY_END,
+        DIRECTORY_FOLLOWING,
+};
+
+/* Pages that wait to be sent, each after the answer to the one before. */
+struct directory_page {
+        struct list link;
+        struct msg_directory_page content;
+        size_t size; /* about */
+};
+
+struct directory {
+        struct loop *loop;
+        const struct config *config;
+        const struct ldap_secrets *secrets;
+        struct channel *engine;
+        struct ldap_options options;
+        struct schema schema;
+        bool prepared;
+
+        uint64_t run;
+        enum directory_phase phase;
+        struct ldap_connection *connection;
+        struct ldap_reading reading;
+        struct buf filter; /* of the reading */
+        struct roster roster;
+        struct follower follower;
+        struct loop_timer step;
+        struct list pages;
+        struct channel_call call;
+        struct id_list conflicts;
+        bool repeated; /* the conflicts of followed changes were sent a second time */
+        struct {
+                struct msg_person *at;
+                size_t count;
+        } groups; /* that were read and not sent yet */
+        uint64_t people, without_address;
+
+        struct ldap_connection *asking; /* for questions */
+};
+
+/* The configuration and the secrets are borrowed; the first stays as it is once directory_configure() was
+ * called. */
+void directory_init(struct directory *directory, struct loop *loop, const struct config *config,
+                    const struct ldap_secrets *secrets);
+void directory_done(struct directory *directory);
+/* There is a configuration; later, new secrets. */
+int directory_configure(struct directory *directory) must_check;
+/* The engine's channel; NULL when it is gone. */
+void directory_engine(struct directory *directory, struct channel *engine);
+/* A message of the engine. PROBLEM_MALFORMED: it is none of these. */
+int directory_received(struct directory *directory, struct channel *channel,
+                       const struct channel_message *message) must_check;
+
+/* directory-run.c */
+int directory_step(void *context);
+void directory_run_begin(struct directory *directory, uint64_t run);
+void directory_run_drop(struct directory *directory);
+/* Something of the run failed: tell the engine, whose turn it is then. */
+void directory_run_failed(struct directory *directory, int result);
+int directory_news(void *context, int result);
+
+/* directory-page.c */
+void directory_pages_done(struct directory *directory);
+/* Send what waits; when nothing does and no answer is awaited, go on. */
+int directory_pages_pump(struct directory *directory) must_check;
+/* To the page that is being filled. The person is taken over. */
+void directory_person_add(struct directory *directory, bool whole, struct msg_person *person);
+void directory_gone_add(struct directory *directory, const struct id *id);
+/* Where findings go. */
+struct msg_directory_page *directory_page_open(struct directory *directory, bool whole);
+int directory_end_send(struct directory *directory, bool complete, const char *detail) must_check;
+
+/* directory-entry.c: what is read becomes people and groups. */
+int directory_group_found(void *context, struct ldap_entry *entry);
+int directory_person_found(void *context, struct ldap_entry *entry);
+/* Read these again, and send what they are now; who is not there any more is gone. Sorted. */
+int directory_read_again(struct directory *directory, const struct id_list *ids, bool whole) must_check;
+
+/* directory-question.c */
+int directory_search(struct directory *directory, struct channel *channel,
+                     const struct channel_message *message) must_check;
+int directory_bind(struct directory *directory, struct channel *channel,
+                   const struct channel_message *message) must_check;
