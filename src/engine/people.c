@@ -243,7 +243,7 @@ int user_item_fill(struct engine *engine, const struct user_row *user, const str
                 ret_item->state = text_copy(state_name(&user_states, USER_UNDEFINED));
                 return 0;
         }
-        ret_item->user = text_copy(id_text(&user->id, text));
+        ret_item->user = text_copy(id_text(&user->guid, text));
         ret_item->state = text_copy(state_name(&user_states, (int)user->state));
         TRY(token_item_fill(engine, user, ret_item));
         return PASS(validity_fill(engine, user, ret_item));

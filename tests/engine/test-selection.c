@@ -239,6 +239,20 @@ static void test_crash(void **state)
         world_verify(WORLD);
 }
 
+/* One id for a person everywhere: the directory's. */
+static void test_ids(void **state)
+{
+        MSG_OWN(user_show) ask = {.user = text_copy("p1@example.org")};
+        MSG_OWN(user_shown) before = {0}, after = {0};
+        CLEANUP(told_done) struct told told = {0};
+
+        must(world_ask(WORLD, ROB, MSG_user_show, &ask, &before));
+        told = RUN(WORLD, "p1@example.org");
+        must(world_ask(WORLD, ROB, MSG_user_show, &ask, &after));
+        assert_string_equal(before.user.at[0].user, "00000002000000000000000000000000");
+        assert_string_equal(after.user.at[0].user, before.user.at[0].user);
+}
+
 /* ---- filters */
 
 static void filter_begin(struct world *world, struct msg_user_enroll *ask, struct world_answer *answer)
@@ -333,7 +347,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             TEST(test_pages),         TEST(test_each_once), TEST(test_named_is_renewed), TEST(test_renew), TEST(test_list),
-            TEST(test_waiting_tells), TEST(test_nonsense),  TEST(test_crash),
+            TEST(test_waiting_tells), TEST(test_nonsense),  TEST(test_crash),     TEST(test_ids),
             TEST(test_filter),        TEST(test_filter_repeated), TEST(test_filter_without_directory),
         };
 
