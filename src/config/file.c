@@ -163,6 +163,33 @@ static int self_check(const char *name, const struct config *config)
                       name, config->directory.kind);
 }
 
+static int publish_check(const char *name, const struct config *config)
+{
+        const struct {
+                const char *key, *value;
+        } places[] = {
+            {"authority-dn", config->publish.authority_dn},
+            {"root-dn", config->publish.root_dn},
+            {"crl-dn", config->publish.crl_dn},
+        };
+
+        if (config->publish.directory && strcmp(config->directory.kind, "ldap") != 0)
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s: [publish] directory = yes publishes to an LDAP directory, and [directory] kind is %s.", name,
+                              config->directory.kind);
+        for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+                CLEANUP(dn_done) struct dn dn = {0};
+
+                if (*places[i].value && dn_parse(bytes_text(places[i].value), &dn))
+                        return report_prefix(refuse(PROBLEM_CONFIGURATION, "%s", report_text()),
+                                             "%s: [publish] %s is no distinguished name: ", name, places[i].key);
+                if (*places[i].value && !config->publish.directory)
+                        return refuse(PROBLEM_CONFIGURATION, "%s: [publish] %s does nothing without directory = yes.", name,
+                                      places[i].key);
+        }
+        return 0;
+}
+
 /* What no option can check alone. */
 static int config_check(const char *name, const struct config *config)
 {
@@ -195,6 +222,7 @@ static int config_check(const char *name, const struct config *config)
         TRY(directory_check(name, config));
         TRY(ldap_check(name, config));
         TRY(self_check(name, config));
+        TRY(publish_check(name, config));
         return PASS(config_check_mail(name, config));
 }
 

@@ -104,8 +104,9 @@ static int job_store(struct slot *slot, const struct msg_job_done *done)
                 return PASS(store_job_sent(engine->store, &slot->job, until));
         if (done->success)
                 return PASS(store_job_done(engine->store, &slot->job));
+        /* Behind the others: should it be this one alone that gets no answer, it does not stand in their way. */
         if (done->unreachable)
-                return PASS(store_job_return(engine->store, &slot->job));
+                return PASS(store_job_return(engine->store, &slot->job, engine_now(engine)));
         if (done->permanent && slot->kind->mail)
                 return PASS(store_job_bounce(engine->store, &slot->job, until));
         if (done->permanent || slot->job.attempts >= TRIES_MOST)

@@ -74,13 +74,13 @@ static const char *referred_to(struct ldap_connection *connection, LDAPMessage *
 }
 
 static int modify_at(struct ldap_connection *connection, const char *dn, const struct ldap_change *changes,
-                     size_t count, const char **ret_other)
+                     size_t count, LDAPControl **controls, const char **ret_other)
 {
         CLEANUP(mem_freep) char *what = text_format("The entry %.500s cannot be changed", dn);
         LDAPMessage *answer = NULL;
         int number, r;
 
-        TRY(ldap_connection_modify_send(connection, dn, changes, count, NULL, &number));
+        TRY(ldap_connection_modify_send(connection, dn, changes, count, controls, &number));
         TRY(ldap_wait(connection, number, LDAP_MSG_ALL, connection->options->time_limit, what, &answer));
         *ret_other = referred_to(connection, answer);
         r = *ret_other ? 0 : ldap_connection_answer(connection, answer, what);
@@ -89,16 +89,16 @@ static int modify_at(struct ldap_connection *connection, const char *dn, const s
 }
 
 int ldap_connection_modify(struct ldap_connection *connection, const char *dn,
-                           const struct ldap_change *changes, size_t count)
+                           const struct ldap_change *changes, size_t count, LDAPControl **controls)
 {
         CLEANUP(ldap_connection_closep) struct ldap_connection *writable = NULL;
         const char *other = NULL;
 
-        TRY(modify_at(connection, dn, changes, count, &other));
+        TRY(modify_at(connection, dn, changes, count, controls, &other));
         if (!other)
                 return 0;
         TRY(ldap_connection_open_at(connection->options, other, &writable));
-        TRY(modify_at(writable, dn, changes, count, &other));
+        TRY(modify_at(writable, dn, changes, count, controls, &other));
         return other ? refuse(PROBLEM_CONFIGURATION, "%s and %s refer to each other for changes to %s.",
                               connection->server, writable->server, dn)
                      : 0;

@@ -131,10 +131,12 @@ struct ldap_change {
         bool replace; /* in place of both: these are all values that the attribute has afterwards */
 };
 
-/* All of them or none. A whole-operation referral is followed to a server of the options. */
+/* All of them or none, with controls (NULL: none). A whole-operation referral is followed to a server of the
+ * options. */
 int ldap_connection_modify(struct ldap_connection *connection, const char *dn,
-                           const struct ldap_change *changes, size_t count) must_check;
-/* The same, sent only, with controls (NULL: none): the answer comes as LDAP_RES_MODIFY with this number from
+                           const struct ldap_change *changes, size_t count,
+                           LDAPControl **controls) must_check;
+/* The same, sent only: the answer comes as LDAP_RES_MODIFY with this number from
  * ldap_result() on the handle. */
 int ldap_connection_modify_send(struct ldap_connection *connection, const char *dn,
                                 const struct ldap_change *changes, size_t count, LDAPControl **controls,

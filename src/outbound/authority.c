@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "crypto/crl.h"
 #include "crypto/name.h"
+#include "ldap/filter.h"
+#include "outbound/publisher.h"
 #include "wire/paths.h"
 
 enum { TARGETS_MOST = 8 };
@@ -140,31 +142,74 @@ int authority_compare(bool is_crl, const struct bytes *current, size_t count, st
         return 0;
 }
 
+/* OpenLDAP has no equality rule for revocation lists either (publisher.h): the attribute as a whole, with what others have there as it
+ * was, if the entry has not changed since it was read. */
+static int target_write_whole(struct ldap_connection *connection, const struct target *target, const struct ldap_entry *entry,
+                              const struct bytes *values, size_t count)
+{
+        struct ldap_change change = {.attribute = target->attribute, .replace = true, .values = values, .count = count};
+        const struct ldap_attribute *csn = ldap_entry_find(entry, ENTRY_CHANGED);
+        CLEANUP(buf_done) struct buf filter = BUF_NONE;
+        LDAPControl *controls[] = {NULL, NULL};
+        int r;
+
+        if (!ldap_connection_supports(connection, ENTRY_ASSERTION) || !csn || csn->count != 1)
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "%s can change %s as a whole only, and does not let us make sure that nobody else does meanwhile.",
+                              ldap_connection_server(connection), target->attribute);
+        filter_equal_add(&filter, ENTRY_CHANGED, csn->values[0]);
+        if (ldap_create_assertion_control(ldap_connection_handle(connection), (char *)(uintptr_t)buf_text(&filter), 1,
+                                          &controls[0]) != LDAP_SUCCESS)
+                return fault(0, "an assertion about an entry cannot be made");
+        r = ldap_connection_modify(connection, target->dn, &change, 1, controls);
+        ldap_control_free(controls[0]);
+        return PASS(r);
+}
+
+static int target_change(struct ldap_connection *connection, const struct target *target, const struct ldap_entry *entry,
+                         const struct ldap_attribute *attribute, const struct bytes *remove, size_t remove_count)
+{
+        CLEANUP(mem_freep) struct bytes *whole = mem_array((attribute ? attribute->count : 0) + 1, sizeof(struct bytes));
+        struct bytes value = buf_view(target->value);
+        struct ldap_change changes[] = {
+            {.attribute = target->attribute, .values = remove, .count = remove_count},
+            {.attribute = target->attribute, .add = true, .values = &value, .count = 1},
+        };
+        size_t count = 0;
+        int r = ldap_connection_modify(connection, target->dn, changes, ARRAY_LEN(changes), NULL);
+
+        if (r != PROBLEM_UNSUPPORTED)
+                return r == PROBLEM_EXISTS ? 0 : PASS(r);
+        for (size_t i = 0; attribute && i < attribute->count; i++) {
+                bool removed = false;
+
+                for (size_t j = 0; j < remove_count; j++)
+                        removed |= remove[j].data == attribute->values[i].data;
+                if (!removed)
+                        whole[count++] = attribute->values[i];
+        }
+        whole[count++] = value;
+        return PASS(target_write_whole(connection, target, entry, whole, count));
+}
+
 static int target_write(struct ldap_connection *connection, const struct target *target, const struct certificate *issuer)
 {
+        const char *const names[] = {target->attribute, ENTRY_CHANGED, NULL};
         CLEANUP(ldap_entry_done) struct ldap_entry entry = {0};
         const struct ldap_attribute *attribute;
         CLEANUP(mem_freep) struct bytes *remove = NULL;
-        struct bytes value = buf_view(target->value);
-        struct ldap_change changes[2];
-        size_t remove_count = 0, count = 0;
+        size_t remove_count = 0;
         bool add = false;
-        int r = ldap_connection_read(connection, target->dn, (const char *const[]){target->attribute, NULL}, &entry);
+        int r = ldap_connection_read(connection, target->dn, names, &entry);
 
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND, "There is no entry %s for the CA; make it as packaging/directory shows.", target->dn);
         TRY(r);
         attribute = ldap_entry_find(&entry, target->attribute);
         remove = mem_array((attribute ? attribute->count : 0) + 1, sizeof(struct bytes));
-        TRY(authority_compare(target->is_crl, attribute ? attribute->values : NULL, attribute ? attribute->count : 0, value,
-                              issuer, remove, &remove_count, &add));
-        if (!add)
-                return 0;
-        if (remove_count)
-                changes[count++] = (struct ldap_change){.attribute = target->attribute, .values = remove, .count = remove_count};
-        changes[count++] = (struct ldap_change){.attribute = target->attribute, .add = true, .values = &value, .count = 1};
-        r = ldap_connection_modify(connection, target->dn, changes, count);
-        return r == PROBLEM_EXISTS ? 0 : PASS(r);
+        TRY(authority_compare(target->is_crl, attribute ? attribute->values : NULL, attribute ? attribute->count : 0,
+                              buf_view(target->value), issuer, remove, &remove_count, &add));
+        return add ? PASS(target_change(connection, target, &entry, attribute, remove, remove_count)) : 0;
 }
 
 /* ---- when */

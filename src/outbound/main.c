@@ -66,16 +66,16 @@ static int engine_received(void *context, struct channel *channel, struct channe
 {
         struct outbound *outbound = context;
 
+        if (message->kind == MSG_directory_compare && message->id)
+                return PASS(publish_compare(&outbound->publisher, channel, message));
+        if (message->kind == MSG_directory_leftovers && message->id)
+                return PASS(leftovers_page(&outbound->leftovers, channel, message));
         if (outbound->has_directory)
                 return PASS(directory_received(&outbound->directory, channel, message));
         if (message->kind == MSG_job && message->id)
                 return PASS(job_do(context, channel, message));
         if (message->kind == MSG_publish)
                 return PASS(publish_do(context, message->payload));
-        if (message->kind == MSG_directory_compare && message->id)
-                return PASS(publish_compare(&outbound->publisher, channel, message));
-        if (message->kind == MSG_directory_leftovers && message->id)
-                return PASS(leftovers_page(&outbound->leftovers, channel, message));
         return refuse(PROBLEM_MALFORMED, "The engine sent a message of kind %u.", message->kind);
 }
 

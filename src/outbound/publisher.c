@@ -10,8 +10,6 @@
 #include "ldap/filter.h"
 
 enum { TRIES_MOST = 5, ATTRIBUTES_MOST = 3, PATIENCE_STEP_MS = 1000, VALUES_MOST = 16 };
-#define ASSERTION "1.3.6.1.1.12" /* RFC 4528 */
-#define CHANGED   "entryCSN"
 
 enum step { STEP_BY_NAME, STEP_BY_ID, STEP_CHANGE };
 
@@ -106,7 +104,7 @@ static int connection_open(struct publisher *publisher)
 static int search_send(struct task *task, const char *base, int scope, const char *filter)
 {
         struct publisher *publisher = task->publisher;
-        const char *names[ATTRIBUTES_MOST + 3] = {publisher->schema.id, CHANGED};
+        const char *names[ATTRIBUTES_MOST + 3] = {publisher->schema.id, ENTRY_CHANGED};
         struct timeval limit = {.tv_sec = (time_t)publisher->options.time_limit};
         int code;
 
@@ -160,15 +158,15 @@ static void difference_describe(struct buf *out, const char *attribute, const st
 /* That it is this entry; and, where values of others are written again, that it is as it was read. */
 static int assertion_add(const struct task *task, const struct ldap_entry *entry, bool unchanged, struct buf *out)
 {
-        const struct ldap_attribute *csn = ldap_entry_find(entry, CHANGED);
+        const struct ldap_attribute *csn = ldap_entry_find(entry, ENTRY_CHANGED);
 
         buf_add_text(out, "(&");
         schema_id_filter_add(&task->publisher->schema, &task->guid, out);
         if (unchanged && (!csn || csn->count != 1))
-                return refuse(PROBLEM_FORBIDDEN, "%s does not show us " CHANGED ", without which values of others could be lost.",
+                return refuse(PROBLEM_FORBIDDEN, "%s does not show us " ENTRY_CHANGED ", without which values of others could be lost.",
                               entry->dn);
         if (unchanged)
-                filter_equal_add(out, CHANGED, csn->values[0]);
+                filter_equal_add(out, ENTRY_CHANGED, csn->values[0]);
         buf_add_text(out, ")");
         return 0;
 }
@@ -180,10 +178,8 @@ static int change_send(struct task *task, const struct ldap_entry *entry, const 
         struct publisher *publisher = task->publisher;
         const struct ldap_attribute *id = ldap_entry_find(entry, publisher->schema.id);
         CLEANUP(buf_done) struct buf name = BUF_NONE, filter = BUF_NONE;
-        struct berval value = {0};
-        LDAPControl assertion = {.ldctl_oid = (char *)(uintptr_t)ASSERTION, .ldctl_iscritical = 1};
-        LDAPControl *controls[] = {&assertion, NULL};
-        bool asserted = ldap_connection_supports(publisher->connection, ASSERTION);
+        LDAPControl *controls[] = {NULL, NULL};
+        bool asserted = ldap_connection_supports(publisher->connection, ENTRY_ASSERTION);
         int r;
 
         if (publisher->schema.id_form == SCHEMA_ID_ACTIVE_DIRECTORY && id && id->count) {
@@ -197,13 +193,13 @@ static int change_send(struct task *task, const struct ldap_entry *entry, const 
                 return refuse(PROBLEM_UNSUPPORTED, "%s changes attributes as a whole only, and cannot be told that nothing else "
                                                    "may have changed.", ldap_connection_server(publisher->connection));
         TRY(assertion_add(task, entry, unchanged, &filter));
-        if (asserted && ldap_create_assertion_control_value(ldap_connection_handle(publisher->connection),
-                                                            (char *)(uintptr_t)buf_text(&filter), &value) != LDAP_SUCCESS)
+        if (asserted && ldap_create_assertion_control(ldap_connection_handle(publisher->connection),
+                                                      (char *)(uintptr_t)buf_text(&filter), 1, &controls[0]) != LDAP_SUCCESS)
                 return fault(0, "the assertion of an entry's id cannot be made");
-        assertion.ldctl_value = value;
         r = ldap_connection_modify_send(publisher->connection, buf_text(&name), changes, count, asserted ? controls : NULL,
                                         &task->number);
-        ber_memfree(value.bv_val);
+        if (controls[0])
+                ldap_control_free(controls[0]);
         return PASS(r);
 }
 

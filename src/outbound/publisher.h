@@ -16,6 +16,9 @@
 #include "ldap/settings.h"
 #include "outbound/difference.h"
 
+#define ENTRY_ASSERTION "1.3.6.1.1.12" /* RFC 4528 */
+#define ENTRY_CHANGED   "entryCSN"
+
 struct publisher {
         struct loop *loop;
         const struct config *config;

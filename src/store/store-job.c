@@ -105,8 +105,9 @@ int store_job_retry(struct store *store, struct job_row *row, int64_t due)
         return PASS(job_move(store, row, JOB_TAKE_BACK));
 }
 
-int store_job_return(struct store *store, struct job_row *row)
+int store_job_return(struct store *store, struct job_row *row, int64_t due)
 {
+        row->due = due;
         row->attempts -= row->attempts > 0;
         return PASS(job_move(store, row, JOB_TAKE_BACK));
 }

@@ -289,8 +289,9 @@ int store_job_claim(struct store *store, const char *kind, int64_t now, struct j
 int store_job_done(struct store *store, struct job_row *row) must_check;
 /* Waits again until `due`; row.error is kept. */
 int store_job_retry(struct store *store, struct job_row *row, int64_t due) must_check;
-/* As if it had not been claimed, for what is no fault of the job's; row.error is kept. */
-int store_job_return(struct store *store, struct job_row *row) must_check;
+/* As if it had not been claimed, for what is no fault of the job's, but due at `due`: behind those that were due before; row.error
+ * is kept. */
+int store_job_return(struct store *store, struct job_row *row, int64_t due) must_check;
 /* Given up: it stays, and no longer holds its subject back. */
 int store_job_fail(struct store *store, struct job_row *row) must_check;
 /* Handed over to a mail server: it stays until `until`, so that a later report finds it. */

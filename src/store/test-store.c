@@ -404,7 +404,7 @@ static void jobs_keep_the_order_of_their_subject(void **state)
         job_row_done(&b);
         must(store_job_claim(STORE, "first", 30, &b));
         assert_int_equal(b.attempts, 2);
-        must(store_job_return(STORE, &b));
+        must(store_job_return(STORE, &b, 30));
         assert_int_equal(b.attempts, 1);
         job_row_done(&b);
         must(store_job_claim(STORE, "first", 30, &b));

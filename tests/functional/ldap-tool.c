@@ -51,7 +51,7 @@ static int change(struct ldap_connection *connection, bool add, char **arguments
         struct bytes value = bytes_text(arguments[2]);
         struct ldap_change one = {arguments[1], add, &value, 1};
 
-        return PASS(ldap_connection_modify(connection, arguments[0], &one, 1));
+        return PASS(ldap_connection_modify(connection, arguments[0], &one, 1, NULL));
 }
 
 static int act(struct ldap_connection *connection, const char *verb, char **arguments)

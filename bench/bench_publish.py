@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Publications per second against OpenLDAP: entries found by their id, compared and changed, 32 under way at once as the engine gives them
+out; then compared again, when nothing is to be done. The peer is ldapmodify adding the same values, one after the other."""
+import argparse
+import base64
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+import wire  # noqa: E402
+from outbound import Process  # noqa: E402
+from peers import Slapd  # noqa: E402
+
+AT_ONCE = 32
+
+
+def emit(name, value, unit, peer=None, ratio=None):
+    print(json.dumps({"name": name, "value": value, "unit": unit, "peer": peer, "ratio": ratio}), flush=True)
+
+
+class Publisher(Process):
+    """vouchsafe-outbound number 0, with this program in the engine's place."""
+
+    def configure(self, options, secrets):
+        given = {"directory": options, "server": {"organisation": "Bench", "host-names": "localhost"}, "publish": {"directory": "yes"}}
+        content = b"".join(struct.pack(">I", len(text)) + text for section, values in given.items() for key, value in values.items()
+                           for text in (section.encode(), key.encode(), str(value).encode()))
+        wire.send(self.control, "configure", content=content, index=0, directory_password=Slapd.PASSWORD)
+
+    def publish(self, entries: list[dict], values: dict) -> float:
+        """Seconds; everything must succeed."""
+        begin, given, done = time.monotonic(), 0, 0
+        while done < len(entries):
+            while given < len(entries) and given - done < AT_ONCE:
+                given += 1
+                content = wire.encode("directory_values", **entries[given - 1], **values)
+                wire.send(self.engine, "job", number=given, id=given, kind="publish-user", subject="directory", content=content)
+            kind, _, payload = wire.receive(self.engine)
+            answer = wire.decode(wire.NAMES[kind], payload)
+            assert answer["success"], answer["detail"]
+            done += 1
+        return time.monotonic() - begin
+
+
+def certificates(folder: pathlib.Path) -> tuple[bytes, bytes]:
+    """A CA, and one of its certificates, DER."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Bench CA")
+    openssl("req", "-new", *key, "-keyout", "user.key", "-out", "user.csr", "-subj", "/CN=User")
+    (folder / "ext").write_text("authorityKeyIdentifier=keyid\nsubjectAltName=email:user@example.org\nkeyUsage=keyAgreement\n")
+    openssl("x509", "-req", "-in", "user.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-outform", "DER", "-out", "user.cer")
+    openssl("x509", "-in", "ca.pem", "-outform", "DER", "-out", "ca.cer")
+    return (folder / "ca.cer").read_bytes(), (folder / "user.cer").read_bytes()
+
+
+def peer_seconds(slapd: Slapd, dns: list[str], value: bytes) -> float:
+    text = "".join(f"dn: {dn}\nchangetype: modify\nadd: userCertificate;binary\nuserCertificate;binary:: {base64.b64encode(value).decode()}\n\n" for dn in dns)
+    begin = time.monotonic()
+    subprocess.run(["ldapmodify", "-x", "-H", slapd.url, "-D", Slapd.ACCOUNT, "-w", Slapd.PASSWORD], input=text, text=True, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - begin
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--people", type=int, default=4000)
+    arguments = parser.parse_args()
+    if reason := Slapd.unavailable():
+        raise SystemExit(reason)
+    half = arguments.people // 2
+    issuer, certificate = certificates(pathlib.Path(tempfile.mkdtemp(prefix="vouchsafe-bench-")))
+    with Slapd(people=[{"name": f"Person {number:06d}"} for number in range(2 * half)]) as slapd:
+        found = slapd.search("(objectClass=inetOrgPerson)", "entryUUID")
+        entries = [{"guid": entry["entryuuid"][0].decode().replace("-", ""), "dn": dn} for dn, entry in found.items()]
+        peer = half / peer_seconds(slapd, [entry["dn"] for entry in entries[half:]], certificate)
+        process = Publisher(slapd.options())
+        try:
+            values = {"issuers": [{"value": issuer}], "certificates": [{"value": certificate}]}
+            process.publish(entries[:1], values)  # connects
+            rate = (half - 1) / process.publish(entries[1:half], values)
+            emit("publish: entries found, compared and changed", round(rate), "/s", "ldapmodify", rate / peer)
+            emit("publish: entries compared, nothing to do", round(half / process.publish(entries[:half], values)), "/s")
+        finally:
+            process.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of publication to a directory share."""
+import base64
+import os
+import pathlib
+import subprocess
+
+from harness import Server
+from peers import Slapd, wait_for
+
+PACKAGING = pathlib.Path(__file__).resolve().parents[2] / "packaging/directory"
+
+
+def access_of(path: pathlib.Path) -> str:
+    """The rules of an LDIF for cn=config as slapd.conf has them; everybody else: the administrator alone."""
+    rules, lines = [], path.read_text().splitlines()
+    for line in lines:
+        if line.startswith("olcAccess: "):
+            rules.append("access " + line.split("}", 1)[1])
+        elif line.startswith(" ") and rules:
+            rules[-1] += line.replace("  ", " ", 1)
+    assert rules
+    return "\n".join(rules) + f'\naccess to attrs=userPassword by anonymous auth by * none\naccess to * by dn.exact="{Slapd.ADMIN}" write by * none\n'
+
+
+def let_through(folder: pathlib.Path) -> pathlib.Path:
+    """As root the server runs as another user, who must come through to its folder."""
+    for path in [folder, *folder.parents][:4]:
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(0o755 if path != pathlib.Path("/tmp") else path.stat().st_mode & 0o7777)
+    return folder
+
+
+def certificates_der(server: Server, address: str, kind="encryption", state="valid") -> list[bytes]:
+    """What the server says of somebody's certificates."""
+    shown = server.json("user", "show", address, home="rita")
+    return [base64.b64decode(one["der"]) for one in shown["certificates"] if one["kind"] == kind and one["state"] == state]
+
+
+def foreign_certificate(folder: pathlib.Path, name: str) -> bytes:
+    """One of another CA, which even has this name."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-outform", "DER",
+                    "-out", folder / "foreign.cer", "-days", "30", "-subj", f"/CN={name}", "-utf8"], check=True, capture_output=True)
+    return (folder / "foreign.cer").read_bytes()
+
+
+__all__ = ["PACKAGING", "access_of", "certificates_der", "foreign_certificate", "let_through", "wait_for"]
