@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ldap/connection.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -17,17 +18,18 @@ static void library_prepare(void)
                 prepared = true;
 }
 
-/* libldap reads answers from a socket that blocks, in which a server could leave it for ever in the middle of
- * one. */
-static void socket_limit(struct ldap_connection *connection, unsigned seconds)
+/* Whatever libldap does inside, no read may wait for the rest of what a server sends slowly: limits are its business. */
+static int socket_prepare(struct ldap_connection *connection)
 {
-        struct timeval limit = ldap_limit(seconds);
         int fd = ldap_connection_fd(connection), on = 1;
+        Sockbuf *sockbuf = NULL;
 
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
-                return; /* a Unix socket may lack some of it */
+        if (ldap_get_option(connection->ldap, LDAP_OPT_SOCKBUF, &sockbuf) != LDAP_OPT_SUCCESS || !sockbuf ||
+            ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_NONBLOCK, sockbuf) < 0)
+                return fault(0, "libldap does not let its socket go on without waiting");
+        if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 && errno != EOPNOTSUPP)
+                return fault(errno, "cannot have a connection looked after");
+        return 0;
 }
 
 static int handle_new(struct ldap_connection *connection)
@@ -54,9 +56,8 @@ static int connect_now(struct ldap_connection *connection)
         TRY(handle_new(connection));
         TRY(ldap_secure(connection));
         TRY(ldap_connection_judge(connection, ldap_connect(connection->ldap), "It cannot be reached"));
-        socket_limit(connection, connection->options->connect_limit);
+        TRY(socket_prepare(connection));
         TRY(ldap_identify(connection));
-        socket_limit(connection, connection->options->time_limit);
         if (ldap_set_option(connection->ldap, LDAP_OPT_TIMEOUT, &limit))
                 return fault(0, "libldap does not take its options");
         return 0;

@@ -41,7 +41,10 @@ static int root_find(struct follower *follower)
         const char *base = follower->options->base;
         size_t base_len = strlen(base);
 
-        TRY(ldap_connection_read(follower->connection, "", attributes, &root));
+        int r = ldap_connection_read(follower->connection, "", attributes, &root);
+
+        if (r && r != PROBLEM_NOT_FOUND) /* not everybody is shown it */
+                return PASS(r);
         for (size_t a = 0; attributes[a]; a++) {
                 const struct ldap_attribute *found = ldap_entry_find(&root, attributes[a]);
 

@@ -5,6 +5,7 @@ import pathlib
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -94,12 +95,16 @@ def test_a_wrong_name_in_the_certificate(slapd, client):
     listener.close()
 
 
-def relay(listener, port):
-    """Connections to the listener end at a port of 127.0.0.1."""
-    def pump(source, target):
+def relay(listener, port, freely=None):
+    """Connections to the listener end at a port of 127.0.0.1. After so many bytes answers drip."""
+    def pump(source, target, freely):
+        passed = 0
         try:
-            while piece := source.recv(65536):
+            while piece := source.recv(65536 if freely is None else 100 if passed < freely else 1):
                 target.sendall(piece)
+                passed += len(piece)
+                if freely is not None and passed > freely:
+                    time.sleep(0.05)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             pass
@@ -111,8 +116,8 @@ def relay(listener, port):
             except OSError:
                 return
             other = socket.create_connection(("127.0.0.1", port))
-            for pair in ((one, other), (other, one)):
-                threading.Thread(target=pump, args=pair, daemon=True).start()
+            for arguments in ((one, other, None), (other, one, freely)):
+                threading.Thread(target=pump, args=arguments, daemon=True).start()
     threading.Thread(target=serve, daemon=True).start()
 
 
@@ -141,6 +146,15 @@ def test_the_next_server_is_taken(slapd, client):
         assert shown.startswith(slapd.url) and "25 entries" in shown
         said = client(servers=f"{down} {slow}", connect_limit="1s").run("search", "(cn=*)", status=TIMEOUT)
         assert down in said and slow in said
+
+
+def test_tls_that_drips(slapd, client):
+    """A record of TLS that comes a byte at a time would take minutes; the time limit holds."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        relay(listener, slapd.tls_port, freely=4000)
+        url = f"ldaps://127.0.0.1:{listener.getsockname()[1]}"
+        slapd.modify(slapd.dn("Person 4"), description="x" * 12000)
+        client(servers=url, connect_limit="5s", time_limit="5s").run("read", slapd.dn("Person 4"), status=TIMEOUT)
 
 
 def test_garbage_is_no_answer(client):

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Directories that lie: what no real server says, said to the process that has the directory."""
+import uuid
+
+import pytest
+
+from ldap_liar import Liar, entry, reference
+from outbound import Process
+
+
+@pytest.fixture
+def told():
+    """told(people, groups, …): the process that has read a directory of these entries, each (dn, attributes)."""
+    running = []
+
+    def make(people=(), groups=(), more=(), drip=0.0, single=None, **options):
+        def answer(base, attributes, filter):
+            if base == "":
+                return [entry("", {"namingContexts": ["dc=x"]})]
+            if single and base in single and b"objectClass" in filter and "member" in " ".join(attributes):
+                return [entry(base, single[base](attributes))]
+            return [*(entry(dn, values) for dn, values in (groups if b"groupOf" in filter or b"group" in filter else people)), *more]
+        liar = Liar(answer, drip)
+        running.append(liar)
+        process = Process(liar.options(**{key.replace("_", "-"): value for key, value in options.items()}))
+        running.append(process)
+        process.liar = liar
+        process.over = process.follow()
+        return process
+    yield make
+    for one in running:
+        one.stop()
+
+
+def person(name, **others):
+    return (f"cn={name},dc=x", {"entryUUID": [str(uuid.uuid5(uuid.NAMESPACE_DNS, name))], "cn": [name], "sn": [name], "mail": [f"{name}@example.org"], **others})
+
+
+def test_values_that_are_none(told):
+    good, odd = person("good"), "\u202e"
+    people = [good, person("nul", cn=[b"a\0b"]), person("der", cn=[b"\x30\x82\x01\x00"]), person("mail", mail=[b"x\0@example.org", "a b@example.org", "\x07@x.org"]),
+              person("long", cn=["n" * 1025]), person("half", sn=[b"\xff"], givenName=[b"\0"], mail=["half@example.org", b"\x80@x.org"]), person("none", cn=[]),
+              person("noid", entryUUID=[]), person("twoids", entryUUID=[str(uuid.uuid4()), str(uuid.uuid4())]), person("binid", entryUUID=[b"\0" * 16]),
+              ("", good[1]), (b"cn=\xff,dc=x", person("dn")[1]), ("no name at all", person("x")[1]), (f"cn={'d' * 2100},dc=x", person("y")[1]),
+              (f"cn=c\x01,dc=x", person("z")[1]), person(odd)]
+    process = told(people)
+    assert process.over["complete"] and process.names() == {"good", "half"}
+    half = process.by_name()["half"]
+    assert half["addresses"] == ["half@example.org"] and not half["surname"] and not half["given_name"]
+    assert len(process.findings) >= 15
+    for finding in process.findings:
+        assert finding["detail"].isprintable() and finding["subject"].isprintable() and odd not in finding["subject"]
+
+
+def test_one_id_for_two_and_one_address_for_two(told):
+    first = person("first")
+    process = told([first, ("cn=second,dc=x", {**person("second")[1], "entryUUID": first[1]["entryUUID"]}), first, person("third", mail=first[1]["mail"])])
+    # Whose address it is the engine decides; both are sent.
+    assert process.names() == {"first", "third"} and process.finding("which another entry has too") and len(process.findings) == 1
+
+
+def test_groups_without_end(told):
+    one = person("one")
+    groups = [("cn=circle,dc=x", {**person("circle")[1], "member": ["cn=circle,dc=x", "cn=other,dc=x", one[0], "nonsense", b"\xff\0"]}),
+              ("cn=other,dc=x", {**person("other")[1], "member": ["cn=circle,dc=x"]}),
+              *((f"cn=g{number},dc=x", {**person(f"g{number}")[1], "member": [one[0]]}) for number in range(300))]
+    process = told([one], groups)
+    assert process.over["complete"] and len(process.by_name()["one"]["groups"]) == 256
+    assert process.finding("more than 256 groups") and process.finding("names that cannot be read")
+    assert process.by_name()["circle"]["groups"] == ["cn=circle,dc=x", "cn=other,dc=x"]
+
+
+def test_members_in_parts(told):
+    """As Active Directory gives more than 1,500."""
+    people = [person(f"p{number}") for number in range(25)]
+    dn = "cn=large,dc=x"
+
+    def parts(attributes):
+        low = int(next(name for name in attributes if "range=" in name).split("=")[1].split("-")[0])
+        high = min(low + 10, 25)
+        return {f"member;range={low}-{high - 1 if high < 25 else '*'}": [one[0] for one in people[low:high]]}
+    large = (dn, {**person("large")[1], "member": [], "member;range=0-9": [one[0] for one in people[:10]]})
+    process = told(people, [large], single={dn: parts})
+    assert process.over["complete"] and not process.findings, process.findings
+    assert all(process.by_name()[f"p{number}"]["groups"] == [dn] for number in range(25))
+
+
+def test_parts_that_never_end(told):
+    dn = "cn=large,dc=x"
+    process = told([person("one")], [(dn, {**person("large")[1], "member;range=0-9": ["cn=one,dc=x"]})],
+                   single={dn: lambda attributes: {"member;range=0-9": ["cn=one,dc=x"]}})
+    assert process.over["complete"] and process.by_name()["one"]["groups"] == [dn]
+
+
+def test_referrals_in_circles_and_elsewhere(told):
+    process = told([person("one")], more=[reference("ldap://192.0.2.1/dc=x"), reference("ldap://192.0.2.1/dc=x"), reference("nonsense")])
+    assert process.over["complete"] and process.names() == {"one"} and process.finding("ldap://192.0.2.1")
+
+    def to_itself(base, attributes, filter):
+        return [reference(f"{liar.url}/{base}"), reference(f"{liar.url}/cn=deeper,{base}")] if base else [entry("", {})]
+    liar = Liar(to_itself)
+    process = Process(liar.options())
+    over = process.follow()
+    assert liar.searches < 400 and (over["complete"] or over["detail"])
+    process.stop()
+    liar.stop()
+
+
+def test_an_answer_that_drips(told):
+    """A byte now and then keeps no time limit from running out."""
+    process = told([person("slow", jpegPhoto=["x" * 5000])], drip=0.05)
+    assert not process.over["complete"] and "did not answer" in process.over["detail"]
