@@ -80,6 +80,7 @@ struct entry_keys entry_keys_of(const struct entry_row *row)
                 add_lower_key(&keys, ENTRY_KEY_GROUP, row->groups.items[i]);
         add_lower_key(&keys, ENTRY_KEY_NAME, row->name);
         add_lower_key(&keys, ENTRY_KEY_SEARCH, row->cn);
+        add_lower_key(&keys, ENTRY_KEY_SEARCH, row->given_name);
         add_lower_key(&keys, ENTRY_KEY_SEARCH, row->surname);
         return keys;
 }
