@@ -3,7 +3,7 @@
 
 static const uint64_t UNBOUNDED = UINT64_MAX / 2;
 
-void ber_init(struct ber *ber, const struct ber_events *events, void *context)
+void ber_begin(struct ber *ber, const struct ber_events *events, void *context)
 {
         *ber = (struct ber){.events = events, .context = context};
 }

@@ -33,6 +33,6 @@ struct ber {
         bool in_primitive, done, trailing;
 };
 
-void ber_init(struct ber *ber, const struct ber_events *events, void *context);
+void ber_begin(struct ber *ber, const struct ber_events *events, void *context);
 /* PROBLEM_MALFORMED, or what an event returned. */
 int ber_feed(struct ber *ber, const uint8_t *data, size_t len) must_check;

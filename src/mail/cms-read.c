@@ -280,7 +280,7 @@ void cms_reader_init(struct cms_reader *reader, int (*head)(void *context), void
         static const struct ber_events events = {cms_begin, cms_data, cms_end};
 
         *reader = (struct cms_reader){.sink = {cms_write, NULL}, .head = head, .context = context};
-        ber_init(&reader->ber, &events, reader);
+        ber_begin(&reader->ber, &events, reader);
 }
 
 void cms_reader_done(struct cms_reader *reader)
