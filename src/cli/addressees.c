@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/ldap-find.h"
 #include "cli/terminal.h"
 #include "crypto/crl.h"
 
@@ -17,6 +18,8 @@ void addressees_done(struct addressees *addressees)
                 free(addressees->addresses.at[i]);
         free(addressees->addresses.at);
         cert_list_done(&addressees->certificates);
+        cert_list_done(&addressees->hints);
+        free(addressees->capabilities);
         free(addressees->recipients);
         free(addressees->fetched);
         *addressees = (struct addressees){0};
@@ -48,15 +51,33 @@ static const struct msg_certificate_item *best_of(const struct msg_address_certi
         return best;
 }
 
+/* Each may have a reason of his own. */
+static void missing_add(struct buf *missing, const char *address, const char *why)
+{
+        buf_add_format(missing, "%s%s", missing->len ? ", " : "", address);
+        if (why)
+                tell("%s cannot be written to with what is at %s", address, why);
+}
+
+static int hints_take(struct addressees *addressees, const struct found_certificates *found)
+{
+        for (size_t i = 0; i < found->hints.count; i++)
+                TRY(cert_list_add(&addressees->hints, buf_view(&found->hints.items[i].der)));
+        return 0;
+}
+
 static int take_found(struct addressees *addressees, const struct found_certificates *found, struct buf *missing)
 {
+        addressees->capabilities = mem_array(addressees->addresses.count + 1, sizeof(unsigned));
         for (size_t i = 0; i < addressees->addresses.count; i++) {
                 const struct msg_certificate_item *item = best_of(&found[i].found);
                 if (!item) {
-                        buf_add_format(missing, "%s%s", missing->len ? ", " : "", addressees->addresses.at[i]);
+                        missing_add(missing, addressees->addresses.at[i], found[i].why);
                         continue;
                 }
                 TRY(cert_list_add(&addressees->certificates, buf_view(&item->der)));
+                TRY(hints_take(addressees, &found[i]));
+                addressees->capabilities[i] = found[i].capabilities;
                 addressees->fetched =
                     mem_resize(addressees->fetched, addressees->certificates.count, sizeof(int64_t));
                 addressees->fetched[addressees->certificates.count - 1] = found[i].from_cache ? found[i].fetched : 0;
@@ -64,14 +85,33 @@ static int take_found(struct addressees *addressees, const struct found_certific
         return 0;
 }
 
-static int look_up(struct session *session, bool refresh, struct addressees *addressees)
+/* Our server first; then, whom it does not know, in the directories that the user named. */
+static int ask_all(const struct arguments *arguments, struct session *session, bool refresh,
+                   const struct addressees_trust *trust, const struct msg_texts *addresses, struct found_certificates *found)
+{
+        struct msg_texts urls = {0};
+        struct ldap_query query = {&urls, trust->roots, trust->intermediates, refresh, trust->offline};
+        int r = ldap_urls(arguments, &urls);
+
+        if (!r)
+                r = directory_find(session, addresses, refresh, found);
+        if (!r && urls.count)
+                r = ldap_find(&query, addresses, found);
+        for (size_t i = 0; i < urls.count; i++)
+                free(urls.at[i]);
+        free(urls.at);
+        return PASS(r);
+}
+
+static int look_up(const struct arguments *arguments, struct session *session, bool refresh,
+                   const struct addressees_trust *trust, struct addressees *addressees)
 {
         struct found_certificates *found CLEANUP(mem_freep) =
             mem_array(addressees->addresses.count + 1, sizeof(*found));
         CLEANUP(buf_done) struct buf missing = BUF_NONE;
         int r;
 
-        TRY(directory_find(session, &addressees->addresses, refresh, found));
+        TRY(ask_all(arguments, session, refresh, trust, &addressees->addresses, found));
         r = take_found(addressees, found, &missing);
         for (size_t i = 0; i < addressees->addresses.count; i++)
                 found_certificates_done(&found[i]);
@@ -87,10 +127,10 @@ static int look_up(struct session *session, bool refresh, struct addressees *add
         return 0;
 }
 
-static int add_file(struct cert_list *list, const char *path)
+int cert_list_add_file(struct cert_list *list, const char *path)
 {
         CLEANUP(buf_done) struct buf file = BUF_NONE;
-        int r = file_read(path, 1 << 20, &file);
+        int r = file_read(path, 16 << 20, &file);
 
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
@@ -108,11 +148,13 @@ static void make_recipients(struct addressees *addressees)
                 addressees->recipients[i] = (struct mail_recipient){
                     .address = i < addressees->addresses.count ? addressees->addresses.at[i] : NULL,
                     .certificate = &addressees->certificates.items[i],
+                    .capabilities_known = i < addressees->addresses.count && addressees->capabilities[i],
+                    .capabilities = i < addressees->addresses.count ? addressees->capabilities[i] : 0,
                 };
 }
 
 int addressees_collect(const struct arguments *arguments, struct session *session, bool refresh,
-                       struct addressees *ret_addressees)
+                       const struct addressees_trust *trust, struct addressees *ret_addressees)
 {
         CLEANUP(addressees_done) struct addressees addressees = {0};
 
@@ -122,9 +164,9 @@ int addressees_collect(const struct arguments *arguments, struct session *sessio
                 return refuse(PROBLEM_USAGE, "For whom? The command needs --to ADDRESS or --certificate FILE.");
         if (!argument_flag(arguments, "not-to-self") && session->config.addresses.count)
                 TRY(add_address(&addressees.addresses, session->config.addresses.at[0]));
-        TRY(look_up(session, refresh, &addressees));
+        TRY(look_up(arguments, session, refresh, trust, &addressees));
         for (size_t i = 0; argument_text_at(arguments, "certificate", i); i++)
-                TRY(add_file(&addressees.certificates, argument_text_at(arguments, "certificate", i)));
+                TRY(cert_list_add_file(&addressees.certificates, argument_text_at(arguments, "certificate", i)));
         make_recipients(&addressees);
         *ret_addressees = addressees;
         addressees = (struct addressees){0};
@@ -161,11 +203,16 @@ int addressees_check_revocation(const struct addressees_trust *trust, const stru
         return refuse(PROBLEM_MAIL_REVOKED, "it is revoked.");
 }
 
-static int check_one(const struct addressees_trust *trust, const char *address, const struct certificate *certificate)
+/* What came from LDAP directories has our own intermediates among its hints. */
+static int check_one(const struct addressees *addressees, size_t index, const struct addressees_trust *trust)
 {
-        const struct certificate *issuer = NULL;
-        struct chain_query query = {.leaf = certificate, .intermediates = trust->intermediates, .roots = trust->roots,
-                                    .at = clock_now(), .purpose = CHAIN_MAIL_RECIPIENT};
+        const struct certificate *certificate = &addressees->certificates.items[index], *issuer = NULL;
+        const char *address = addressees->addresses.at[index];
+        struct chain_query query = {.leaf = certificate,
+                                    .intermediates = addressees->hints.count ? &addressees->hints : trust->intermediates,
+                                    .roots = trust->roots,
+                                    .at = clock_now(),
+                                    .purpose = CHAIN_MAIL_RECIPIENT};
         int r = chain_verify(&query, &issuer);
 
         if (!r)
@@ -182,6 +229,6 @@ static int check_one(const struct addressees_trust *trust, const char *address, 
 int addressees_check(const struct addressees *addressees, const struct addressees_trust *trust)
 {
         for (size_t i = 0; i < addressees->addresses.count; i++)
-                TRY(check_one(trust, addressees->addresses.at[i], &addressees->certificates.items[i]));
+                TRY(check_one(addressees, i, trust));
         return 0;
 }

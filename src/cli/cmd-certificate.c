@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/directory.h"
+#include "cli/ldap-find.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "crypto/name.h"
@@ -15,7 +16,7 @@
 
 struct finding {
         struct session session;
-        struct msg_texts addresses;
+        struct msg_texts addresses, urls;
         struct found_certificates *found;
 };
 
@@ -26,8 +27,31 @@ static void finding_done(struct finding *finding)
         for (size_t i = 0; i < finding->addresses.count; i++)
                 free(finding->addresses.at[i]);
         free(finding->addresses.at);
+        for (size_t i = 0; i < finding->urls.count; i++)
+                free(finding->urls.at[i]);
+        free(finding->urls.at);
         free(finding->found);
         session_done(&finding->session);
+}
+
+/* Whom the server does not know, in LDAP directories; what is found there must lead to the organisation's CA. */
+static int find_elsewhere(const struct arguments *arguments, struct finding *finding)
+{
+        CLEANUP(cert_list_done) struct cert_list roots = {0}, intermediates = {0};
+        const struct session *session = &finding->session;
+        struct buf root = session->config.root.len ? session->config.root : session->file.root;
+        struct buf issuer = session->config.root.len ? session->config.issuer : session->file.issuer;
+        struct ldap_query query = {&finding->urls, &roots, &intermediates, argument_flag(arguments, "refresh"), false};
+
+        TRY(ldap_urls(arguments, &finding->urls));
+        if (!finding->urls.count)
+                return 0;
+        TRY(cert_list_add(&roots, buf_view(&root)));
+        if (issuer.len)
+                TRY(cert_list_add(&intermediates, buf_view(&issuer)));
+        for (size_t i = 0; argument_text_at(arguments, "trust", i); i++)
+                TRY(cert_list_add_file(&roots, argument_text_at(arguments, "trust", i)));
+        return PASS(ldap_find(&query, &finding->addresses, finding->found));
 }
 
 static int find_all(const struct arguments *arguments, struct finding *finding)
@@ -43,8 +67,8 @@ static int find_all(const struct arguments *arguments, struct finding *finding)
                         msg_texts_add(&finding->addresses, buf_text(&key));
         }
         finding->found = mem_array(finding->addresses.count + 1, sizeof(*finding->found));
-        return PASS(directory_find(&finding->session, &finding->addresses, argument_flag(arguments, "refresh"),
-                                   finding->found));
+        TRY(directory_find(&finding->session, &finding->addresses, argument_flag(arguments, "refresh"), finding->found));
+        return PASS(find_elsewhere(arguments, finding));
 }
 
 static int write_pem(const char *path, const struct finding *finding)
@@ -74,7 +98,8 @@ static int show_found(const struct arguments *arguments, struct finding *finding
                                              time_short(one->found.certificates.at[j].not_after, until),
                                              time_short(one->fetched, asked), one->found.certificates.at[j].serial});
                 if (!one->found.certificates.count && !argument_json(arguments))
-                        tell("%s has no certificate.", finding->addresses.at[i]);
+                        tell("%s has no certificate%s%s", finding->addresses.at[i], one->why ? " that can be used. " : ".",
+                             msg_text(one->why));
                 *MSG_LIST_ADD(all.found) = finding->found[i].found;
                 finding->found[i].found = (struct msg_address_certificates){0};
         }
@@ -168,6 +193,8 @@ static int show(struct arguments *arguments)
 static const struct command_option find_options[] = {
     OPTION_USER,
     {"refresh", NULL, "ask the server even for what the cache has", 0, false},
+    OPTION_LDAP,
+    {"trust", "FILE", "also take from LDAP what leads to the root certificates in FILE", 0, true},
     {"out", "FILE", "also write them to FILE as PEM", 'o', false},
     OPTIONS_OPERATOR,
     OPTIONS_END,

@@ -173,18 +173,6 @@ static int find_crl(void *context, const struct certificate *certificate, const 
         return 0;
 }
 
-static int add_trusted(struct cert_list *roots, const char *path)
-{
-        CLEANUP(buf_done) struct buf file = BUF_NONE;
-        int r = file_read(path, 16 << 20, &file);
-
-        if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
-        TRY(r);
-        return memmem(file.data, file.len, "-----BEGIN", 10) ? PASS(cert_list_add_pem(roots, buf_view(&file)))
-                                                             : PASS(cert_list_add(roots, buf_view(&file)));
-}
-
 static int open_trust(struct work *work)
 {
         TRY(session_user(work->arguments, &work->session));
@@ -192,7 +180,7 @@ static int open_trust(struct work *work)
         if (work->session.config.issuer.len)
                 TRY(cert_list_add(&work->intermediates, buf_view(&work->session.config.issuer)));
         for (size_t i = 0; argument_text_at(work->arguments, "trust", i); i++)
-                TRY(add_trusted(&work->roots, argument_text_at(work->arguments, "trust", i)));
+                TRY(cert_list_add_file(&work->roots, argument_text_at(work->arguments, "trust", i)));
         work->keys.roots = &work->roots;
         work->keys.intermediates = &work->intermediates;
         work->keys.crl = find_crl;
@@ -308,7 +296,7 @@ static int find_addressees(struct work *work, struct addressees *ret_addressees)
 
         for (;;) {
                 CLEANUP(addressees_done) struct addressees addressees = {0};
-                TRY(addressees_collect(work->arguments, &work->session, refresh, &addressees));
+                TRY(addressees_collect(work->arguments, &work->session, refresh, &trust, &addressees));
                 r = addressees_check(&addressees, &trust);
                 if (r == 0) {
                         *ret_addressees = addressees;
@@ -383,6 +371,7 @@ static const struct command_option encrypt_options[] = {
     {"certificate", "FILE", "a recipient's certificate, PEM or DER; may be repeated", 0, true},
     {"not-to-self", NULL, "do not also encrypt for yourself", 0, false},
     {"refresh", NULL, "ask the server even for certificates that the cache has", 0, false},
+    OPTION_LDAP,
     OPTION_OFFLINE,
     OPTION_TRUST,
     OPTIONS_FILTER,
@@ -435,7 +424,8 @@ const struct command command_mail_encrypt = {
     .operands = "[FILE]",
     .most = 1,
     .options = encrypt_options,
-    .about = "Certificates come from the server and are kept, so this works while it is down.\n" CODES,
+    .about = "Certificates come from the server and are kept, so this works while it is down. Whom it does not know is looked up\n"
+             "in the LDAP directories of --ldap, $VOUCHSAFE_LDAP or the file \"ldap\" of the home; see vouchsafe-mail(1).\n" CODES,
     .examples = "  vouchsafe mail sign <draft.eml | vouchsafe mail encrypt --to bob@example.org --to "
                 "carol@example.org >out.eml\n",
     .run = encrypt,

@@ -19,6 +19,8 @@ enum { BATCH = 100, CONNECT_SECONDS = 4, SETTLED_SECONDS = 3 };
 void found_certificates_done(struct found_certificates *found)
 {
         msg_done(address_certificates, &found->found);
+        cert_list_done(&found->hints);
+        free(found->why);
         *found = (struct found_certificates){0};
 }
 

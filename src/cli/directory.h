@@ -13,6 +13,9 @@ struct found_certificates {
         struct msg_address_certificates found; /* of one address */
         int64_t fetched;                       /* when it was asked of the server */
         bool from_cache;
+        unsigned capabilities;  /* that its owner signed (enum mail_capability); 0: not known */
+        struct cert_list hints; /* CA certificates that came along; not trusted */
+        char *why;              /* why what an LDAP directory has cannot be used; NULL */
 };
 void found_certificates_done(struct found_certificates *found);
 
@@ -26,6 +29,9 @@ int directory_find(struct session *session, const struct msg_texts *addresses, b
 
 /* Put what a server says of an address into the cache. */
 int directory_keep(const char *server_id, const struct msg_address_certificates *found) must_check;
+
+/* Certificates of a file, PEM or DER. PROBLEM_NOT_FOUND; problems name the file. */
+int cert_list_add_file(struct cert_list *list, const char *path) must_check;
 
 /*
  * The revocation list at a URL, as DER, and when it was last known to be the newest. Whoever serves it is asked each

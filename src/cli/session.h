@@ -48,5 +48,6 @@ int user_folder(const char *address, char **ret_path) must_check;
 int user_chosen(const struct arguments *arguments, char **ret_folder) must_check;
 
 /* clang-format off */
+#define OPTION_LDAP {"ldap", "URL", "also look in this LDAP directory, as ldaps://host/dc=example,dc=org; may be repeated", 0, true}
 #define OPTION_USER {"user", "ADDRESS", "whose keys (default: the only user of the folder)", 'u', false}
 /* clang-format on */

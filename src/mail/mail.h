@@ -112,6 +112,8 @@ int mail_sign(int input, int output, const struct mail_keys *keys, const struct 
  * directory read it: say there only what the mail program of this person surely reads. smime.h reads it.
  */
 int mail_smime_value(const struct mail_keys *keys, int64_t now, struct buf *ret_der) must_check;
+/* The capabilities in signed attributes (a whole [0], as smime.h finds them). PROBLEM_NOT_FOUND when there are none. */
+int mail_smime_capabilities(struct bytes attributes, unsigned *ret_capabilities) must_check;
 /* One letter for all. PROBLEM_MAIL_NO_RECIPIENT when a certificate cannot be encrypted for, and nothing is written. */
 int mail_encrypt(int input, int output, const struct mail_recipient *recipients, size_t recipient_count,
                  const struct mail_options *options, struct mail_report *report) must_check;

@@ -119,6 +119,17 @@ static int attributes_read(struct signer_info *info)
         return 0;
 }
 
+int mail_smime_capabilities(struct bytes attributes, unsigned *ret_capabilities)
+{
+        struct signer_info info = {.attributes = attributes};
+
+        TRY(attributes_read(&info));
+        if (!info.capabilities_known)
+                return refuse(PROBLEM_NOT_FOUND, "There are no capabilities.");
+        *ret_capabilities = info.capabilities;
+        return 0;
+}
+
 int signer_info_read(struct bytes *cursor, struct signer_info *ret_info)
 {
         struct signer_info info = {0};

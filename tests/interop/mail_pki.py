@@ -15,6 +15,11 @@ extendedKeyUsage = emailProtection
 subjectAltName = email:{address}
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+[signer]
+basicConstraints = CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = emailProtection
+subjectAltName = email:{address}
 [nobody]
 basicConstraints = CA:FALSE
 keyUsage = critical,digitalSignature
