@@ -165,6 +165,7 @@ void search_answered(struct search *search, int result, const struct msg_lookup_
         cursor_set(search, cursor);
         search->at.ask += !*cursor;
         search->at.examined += reply->examined + 1;
+        connection_wake(search->connection); /* what there is leaves, and makes room */
         search_continue(search);
 }
 

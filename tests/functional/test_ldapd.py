@@ -14,7 +14,7 @@ import ldap3
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import DAEMON, Server, free_ports  # noqa: E402
+from harness import BUILD, DAEMON, Server, free_ports  # noqa: E402
 
 BASE = 'o=Beispiel & Söhne\\, \\"Test\\"'
 PASSWORD = "a reader's password"
@@ -217,6 +217,22 @@ def test_pages(service):
             other.search(BASE, "(mail=*)", attributes=["mail"], paged_size=1, paged_cookie=cookie)
             assert other.result["description"] == "unwillingToPerform"
         assert page("(mail=*)", cookie)[0] == "success"
+
+
+def test_much_is_found_at_once(service):
+    """More than waits to be sent at a time, with a client that begins to read late."""
+    server = service.server
+    server.run("directory", "import", server.people(150), home="rita")
+    subprocess.run([BUILD / "bench/load", "--server", server.url, "--tokens", server.tokens("unit:Load")], check=True, capture_output=True)
+    assert len(service.found("(cn=person*)")) == 150
+    assert len(service.found("(cn=person*)", "-E", "pr=40/noprompt")) == 150
+    with service.raw() as client:
+        client.sendall(search_message(b"\x87\x02cn"))
+        time.sleep(0.5)
+        got = b""
+        while b"\x02\x01\x01\x65" not in got[-200:]:
+            got += client.recv(65536) or pytest.fail("the answer is cut off")
+    assert got.count(b"load1") >= 100 and len(got) > 100000
 
 
 def test_limits(service):
