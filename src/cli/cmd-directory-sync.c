@@ -22,8 +22,9 @@ static void show_run(const char *label, const struct msg_directory_run *run)
         say_pair(label, "run %" PRIu64 " of %s, %s%s%s", run->run, time_short(run->begun, begun),
                  *outcome ? outcome : "under way", *msg_text(run->server) ? ", from " : "", msg_text(run->server));
         say_pair("", "%" PRIu64 " entries seen: %" PRIu64 " new, %" PRIu64 " changed, %" PRIu64 " returned, %" PRIu64
-                     " left; %" PRIu64 " findings",
-                 run->seen, run->added, run->changed, run->returned, run->left, run->findings);
+                     " %s; %" PRIu64 " findings",
+                 run->seen, run->added, run->changed, run->returned, run->left,
+                 strcmp(outcome, "refused") == 0 ? "would have left" : "left", run->findings);
         if (strcmp(outcome, "complete") == 0 && *msg_text(run->detail))
                 say_pair("", "%s", run->detail);
 }

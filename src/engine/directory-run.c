@@ -176,12 +176,12 @@ static int failure_record(struct engine *engine, void *context)
 void directory_run_fail(struct engine *engine, const char *sentence)
 {
         struct directory *directory = &engine->directory;
-        bool recorded = directory->phase == DIRECTORY_LEAVING || directory->run.seen;
+        bool begun = directory->phase == DIRECTORY_READING || directory->phase == DIRECTORY_LEAVING;
         char *copy CLEANUP(mem_freep) = text_copy(sentence); /* it may be in a report, or in `run` */
 
         sentence = copy;
         log_warning("run %llu of the directory: %s", (unsigned long long)directory->run.run, sentence);
-        if (directory->phase == DIRECTORY_READING || directory->phase == DIRECTORY_LEAVING) {
+        if (begun) {
                 free(directory->run.outcome);
                 free(directory->run.detail);
                 directory->run.outcome = text_copy("failed");
@@ -191,7 +191,7 @@ void directory_run_fail(struct engine *engine, const char *sentence)
         wrong_set(directory, sentence);
         run_forget(engine);
         retry_later(directory);
-        if (recorded && engine->state == ENGINE_UNSEALED &&
+        if (begun && engine->state == ENGINE_UNSEALED &&
             directory_change(engine, failure_record, (void *)(uintptr_t)sentence))
                 log_report(-1, "a run that failed could not be recorded");
         if (directory->answer.waits && directory->answer.kind == MSG_done)

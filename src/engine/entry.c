@@ -182,6 +182,11 @@ static int claim_check(const struct entry_taking *taking, const struct entry_row
         if (is_name)
                 return refuse(PROBLEM_EXISTS, "Another entry, with the id %s, has the name %s.",
                               id_text(&holder.guid, id), text);
+        if (holder.source == ENTRY_EMBEDDED && taking->source == ENTRY_LDAP)
+                return refuse(PROBLEM_EXISTS,
+                              "%s belongs to %s of the address book that was imported before; 'vouchsafe directory remove "
+                              "%s' makes that entry leave. Its keys stay with it.",
+                              text, msg_text(holder.cn), id_text(&holder.guid, id));
         return refuse(PROBLEM_EXISTS,
                       "%s belongs to %s; give it up there first. Keys stay with the person, not with the address.",
                       text, msg_text(holder.cn));

@@ -479,6 +479,30 @@ static void test_left_is_not_enrolled(void **state)
         assert_string_equal(reply.rows.at[1].outcome, "token");
 }
 
+/* A server that had its own address book before: its people stay until they are removed, and give way then. */
+static void test_from_embedded(void **state)
+{
+        struct msg_directory_edit edit = {.entry = (char[]){"erna@example.org"}, .remove = true};
+        MSG_OWN(directory_edited) edited = {0};
+
+        WORLD->engine.config.directory_ldap = false;
+        world_import(WORLD, A, "Alice Before", "alice@example.org");
+        world_import(WORLD, NULL, "Erna", "erna@example.org");
+        WORLD->engine.config.directory_ldap = true;
+        for (unsigned i = 0; i < 2; i++) {
+                follower_person(&follower, C, "Erna", "erna@example.org");
+                follower_send(&follower, true);
+        }
+        run_of(2);
+        findings(WORLD, 1, "vouchsafe directory remove");
+        has(WORLD, A, "alice@example.org"); /* the same id, so the same person */
+        must(world_ask(WORLD, ROB, MSG_directory_edit, &edit, &edited));
+        follower_person(&follower, C, "Erna", "erna@example.org");
+        follower_send(&follower, false);
+        has(WORLD, C, "erna@example.org");
+        world_verify(WORLD);
+}
+
 /* What belongs to the directory is changed there. */
 static void test_not_embedded(void **state)
 {
@@ -561,6 +585,7 @@ int main(void)
             LDAP_TEST(test_sealed),
             LDAP_TEST(test_revoked_after),
             LDAP_TEST(test_left_is_not_enrolled),
+            LDAP_TEST(test_from_embedded),
             LDAP_TEST(test_not_embedded),
             TEST(test_edit),
         };

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The embedded address book: imported with groups, edited by hand; who left, and what that does to his keys."""
+import urllib.request
+
 import pytest
 
 import harness
@@ -99,6 +101,8 @@ def test_status(book):
     status = book.run("directory", "status", home="rita")
     assert "own address book" in status
     assert "directory import" in book.result("directory", "sync", home="rita", status=12).stderr
+    url = f"http://127.0.0.1:{book.metrics}/metrics"
+    peers.wait_for(lambda: b'vouchsafe_directory_people{kind="group",state="present"} 2' in urllib.request.urlopen(url, timeout=30).read(), 120)
 
 
 def test_what_is_left_out_shows(book):
