@@ -213,8 +213,6 @@ static int run(const struct arguments *arguments, const char *purpose)
 /* The token is made here and kept with what is pending, since nobody can type it again. */
 static int self_begin(struct use *use, struct token *ret_token)
 {
-        CLEANUP(secret_done) struct secret text = SECRET_NONE;
-
         use->again = access(use->path, F_OK) == 0;
         if (!use->again)
                 *ret_token = token_new();

@@ -333,6 +333,8 @@ static int page_finish(struct page *page)
         TRY(page_fill(page, &waits));
         if (waits)
                 return 0;
+        if (!page->reply->cursor)
+                selected_forget(page->request->engine);
         page->reply->begun = page->ask->begun ? page->ask->begun : engine_now(page->request->engine);
         request_details(page->request, "%zu tokens for %zu people%s", page->tokens, page->reply->rows.count,
                         page->ask->dry_run ? ", dry run" : "");

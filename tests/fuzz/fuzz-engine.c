@@ -35,6 +35,7 @@ static const enum msg_kind kinds[] = {
     MSG_user_enroll,  MSG_user_list,       MSG_user_show,        MSG_user_revoke,      MSG_request_create,   MSG_request_list,
     MSG_request_show, MSG_request_approve, MSG_request_refuse,   MSG_request_startup,  MSG_operator_invite,  MSG_operator_list,
     MSG_audit_list,   MSG_verify,          MSG_keeper_load,      MSG_queue_list,      MSG_queue_change,     MSG_queue_bounce,
+    MSG_self_enroll,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
