@@ -40,8 +40,9 @@ static int find_used(const struct token *token, struct msg_client_config *ret_co
         return refuse(PROBLEM_NOT_FOUND, "The token was not used here.");
 }
 
+/* `keep_token`: it is in what is stored too, since nobody can type it again. */
 static int pending_begin(const struct arguments *arguments, const char *purpose, const struct token *token,
-                         const char *path, struct secret *ret_password, struct msg_pending_exchange *ret_pending)
+                         bool keep_token, const char *path, struct secret *ret_password, struct msg_pending_exchange *ret_pending)
 {
         struct password_source again = {"password-file", "password-fd", "Password of the key store that was begun",
                                         false};
@@ -56,6 +57,8 @@ static int pending_begin(const struct arguments *arguments, const char *purpose,
         TRY(argument_needed(arguments, "server", &url));
         TRY(password_get(arguments, &first, ret_password));
         TRY(enroll_prepare(purpose, url, token, type ? type : "p256", ret_pending));
+        if (keep_token)
+                ret_pending->token = token_text(token);
         TRY(sealed_write(path, ret_password, msg_record_pending_exchange(), ret_pending));
         return 0;
 }
@@ -178,7 +181,7 @@ static int use_token(const struct arguments *arguments, const char *purpose, con
         const char *url = argument_text(arguments, "server");
 
         TRY(home_path(&use.path, "pending/%s", token->selector));
-        TRY(pending_begin(arguments, purpose, token, use.path, &use.password, &use.pending));
+        TRY(pending_begin(arguments, purpose, token, false, use.path, &use.password, &use.pending));
         if (strcmp(msg_text(use.pending.purpose), purpose) != 0)
                 return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".",
                               use.pending.purpose, purpose);
@@ -210,18 +213,13 @@ static int run(const struct arguments *arguments, const char *purpose)
 
 /* ---- by the directory's password --------------------------------------------------------------------------- */
 
-/* The token is made here and kept with what is pending, since nobody can type it again. */
 static int self_begin(struct use *use, struct token *ret_token)
 {
         use->again = access(use->path, F_OK) == 0;
         if (!use->again)
                 *ret_token = token_new();
-        TRY(pending_begin(use->arguments, use->purpose, ret_token, use->path, &use->password, &use->pending));
-        if (use->pending.token.len)
-                return PASS(token_parse(secret_view(&use->pending.token), ret_token));
-        use->pending.token = token_text(ret_token);
-        return PASS(
-            sealed_write(use->path, &use->password, msg_record_pending_exchange(), &use->pending));
+        TRY(pending_begin(use->arguments, use->purpose, ret_token, true, use->path, &use->password, &use->pending));
+        return use->again ? PASS(token_parse(secret_view(&use->pending.token), ret_token)) : 0;
 }
 
 /* The server says no, and has no such token: there is nothing to be taken up again. */

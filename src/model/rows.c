@@ -14,6 +14,7 @@ void entry_row_done(struct entry_row *row)
         free(row->server);
         texts_done(&row->groups);
         buf_done(&row->origin);
+        free(row->language);
         *row = (struct entry_row){0};
 }
 

@@ -195,6 +195,7 @@ static void test_waiting_tells(void **state)
         MSG_OWN(user_enroll_reply) reply = {0};
         CLEANUP(told_done) struct told told = RUN(WORLD, "p0@example.org");
 
+        assert_int_equal(told.tokens, 1);
         msg_texts_add(&ask.selection, "all");
         must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &reply));
         assert_string_equal(reply.rows.at[0].outcome, "waiting");
@@ -249,6 +250,7 @@ static void test_ids(void **state)
         must(world_ask(WORLD, ROB, MSG_user_show, &ask, &before));
         told = RUN(WORLD, "p1@example.org");
         must(world_ask(WORLD, ROB, MSG_user_show, &ask, &after));
+        assert_int_equal(told.tokens, 1);
         assert_string_equal(before.user.at[0].user, "00000002000000000000000000000000");
         assert_string_equal(after.user.at[0].user, before.user.at[0].user);
 }

@@ -9,7 +9,6 @@ static struct follower follower;
 
 static int begin(void **state)
 {
-        MSG_OWN(user_enroll) ask = {0};
         struct msg_person *person;
 
         set_up(state);
