@@ -9,11 +9,12 @@ import pathlib
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+TESTS = pathlib.Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "functional")]
 import wire  # noqa: E402
+from directories import authority_and_certificate  # noqa: E402
 from outbound import Process  # noqa: E402
 from peers import Slapd  # noqa: E402
 
@@ -48,19 +49,6 @@ class Publisher(Process):
         return time.monotonic() - begin
 
 
-def certificates(folder: pathlib.Path) -> tuple[bytes, bytes]:
-    """A CA, and one of its certificates, DER."""
-    def openssl(*arguments):
-        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Bench CA")
-    openssl("req", "-new", *key, "-keyout", "user.key", "-out", "user.csr", "-subj", "/CN=User")
-    (folder / "ext").write_text("authorityKeyIdentifier=keyid\nsubjectAltName=email:user@example.org\nkeyUsage=keyAgreement\n")
-    openssl("x509", "-req", "-in", "user.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "ext", "-outform", "DER", "-out", "user.cer")
-    openssl("x509", "-in", "ca.pem", "-outform", "DER", "-out", "ca.cer")
-    return (folder / "ca.cer").read_bytes(), (folder / "user.cer").read_bytes()
-
-
 def peer_seconds(slapd: Slapd, dns: list[str], value: bytes) -> float:
     text = "".join(f"dn: {dn}\nchangetype: modify\nadd: userCertificate;binary\nuserCertificate;binary:: {base64.b64encode(value).decode()}\n\n" for dn in dns)
     begin = time.monotonic()
@@ -76,7 +64,7 @@ def main():
     if reason := Slapd.unavailable():
         raise SystemExit(reason)
     half = arguments.people // 2
-    issuer, certificate = certificates(pathlib.Path(tempfile.mkdtemp(prefix="vouchsafe-bench-")))
+    issuer, certificate, *_ = authority_and_certificate()
     with Slapd(people=[{"name": f"Person {number:06d}"} for number in range(2 * half)]) as slapd:
         found = slapd.search("(objectClass=inetOrgPerson)", "entryUUID")
         entries = [{"guid": entry["entryuuid"][0].decode().replace("-", ""), "dn": dn} for dn, entry in found.items()]

@@ -278,13 +278,17 @@ static int publish(struct arguments *arguments)
         unsigned capabilities = SMIME_CAPABILITIES;
         CLEANUP(opened_done) struct opened opened = {0};
         CLEANUP(session_done) struct session session = {0};
+        int r;
 
         if (argument_flag(arguments, "gcm"))
                 capabilities |= MAIL_READS_AES256_GCM | MAIL_READS_AES128_GCM;
         TRY(open_store(arguments, &opened));
         TRY(session_user(arguments, &session));
         TRY(smime_make(opened.folder, &session.config, &opened.store, capabilities));
-        TRY(smime_hand_in(&session.server, opened.folder));
+        r = smime_hand_in(&session.server, opened.folder);
+        if (r == PROBLEM_TOO_MANY || r == PROBLEM_UNREACHABLE || r == PROBLEM_TIMEOUT || r == PROBLEM_SEALED || r == PROBLEM_BUSY)
+                tell("It is kept here, and handed in with a later command that asks the server.");
+        TRY(r);
         say("The server has what mail programs are to find of your keys in the directory.");
         return 0;
 }

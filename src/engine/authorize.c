@@ -48,7 +48,7 @@ static const struct request_entry kinds[] = {
     {MSG_queue_change, WHO_OPERATOR, REGISTRARS, REQUEST_CHANGES, "queue.change", queue_change_handle},
     {MSG_queue_bounce, WHO_TOKEN, 0, REQUEST_OWN_WAY, "queue.bounce", queue_bounce_handle},
     {MSG_audit_list, WHO_OPERATOR, EVERYBODY, REQUEST_REVEALS, "audit.list", audit_list_handle},
-    {MSG_publish_check, WHO_OPERATOR, EVERYBODY, REQUEST_OWN_WAY, "publish.check", publish_check_handle},
+    {MSG_publish_check, WHO_OPERATOR, EVERYBODY, 0, "publish.check", publish_check_handle},
     {MSG_verify, WHO_OPERATOR, EVERYBODY, 0, "verify", verify_handle},
 };
 

@@ -12,7 +12,7 @@
 #include "engine/people.h"
 #include "engine/publication.h"
 
-enum { PAGE = 500 };
+enum { PAGE = 100 }; /* their reads are under way at once */
 #define CURSOR_LEFTOVERS "leftovers-" /* and the number of the reading; 0: to be begun */
 
 struct check {
@@ -67,14 +67,16 @@ static int item_add(struct request *request, struct msg_directory_drift *drift, 
         return 0;
 }
 
-static void described(struct request *request)
+/* What is looked at only leaves no record; a check of everybody has many pages. */
+static int described(struct request *request)
 {
         const struct msg_publish_check *ask = request->message;
         const struct msg_publish_checked *reply = request->reply;
 
-        request_subject(request, "%s", ask->cursor ? ask->cursor : "");
+        request_subject(request, "%s", reply->checked ? "people" : "leftovers");
         request_details(request, "%llu entries, %zu not as they should be%s", (unsigned long long)reply->checked,
                         reply->items.count, ask->mend ? ", to be mended" : "");
+        return ask->mend ? PASS(request_record(request, "done")) : 0;
 }
 
 /* ---- everybody of the mirror */
@@ -92,8 +94,7 @@ static int compared(struct request *request, int result, struct bytes payload)
                 TRY(item_add(request, &answer.drift.at[i], false));
         reply->checked = check->count;
         reply->cursor = text_copy(check->more ? id_text(&check->last, text) : CURSOR_LEFTOVERS "0");
-        described(request);
-        return 0;
+        return PASS(described(request));
 }
 
 struct collecting {
@@ -145,8 +146,7 @@ static int leftovers_found(struct request *request, int result, struct bytes pay
                 TRY(item_add(request, &answer.found.at[i], true));
         if (!answer.end)
                 reply->cursor = text_format(CURSOR_LEFTOVERS "%llu", (unsigned long long)answer.reading);
-        described(request);
-        return 0;
+        return PASS(described(request));
 }
 
 static int leftovers_check(struct request *request, const char *number)

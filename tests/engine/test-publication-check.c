@@ -170,6 +170,7 @@ static void drift_and_leftovers_are_found(void **state)
         assert_int_equal(FINDER->compared.entries.at[1].certificates.count, 0); /* Bob is not enrolled */
         player_look(PLAYER, "publish-user");
         assert_int_equal(PLAYER->count, 0);
+        assert_int_equal(audit_count(WORLD, "publish.check", "done"), 0);
 }
 
 static void what_is_to_be_mended_is_queued(void **state)
@@ -188,6 +189,7 @@ static void what_is_to_be_mended_is_queued(void **state)
         assert_string_equal(values.guid, "99999999999999999999999999999999");
         assert_int_equal(values.certificates.count, 0); /* nobody belongs there, so nothing is to stay */
         player_answer(PLAYER, &well);
+        assert_int_equal(audit_count(WORLD, "publish.check", "done"), 3);
         world_verify(WORLD);
 }
 

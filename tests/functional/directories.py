@@ -3,7 +3,9 @@
 import base64
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 from harness import Server
 from peers import Slapd, wait_for
@@ -44,4 +46,29 @@ def foreign_certificate(folder: pathlib.Path, name: str) -> bytes:
     return (folder / "foreign.cer").read_bytes()
 
 
-__all__ = ["PACKAGING", "access_of", "certificates_der", "foreign_certificate", "let_through", "wait_for"]
+def authority_and_certificate() -> tuple[bytes, bytes, bytes, bytes]:
+    """A CA, two certificates of it, and one of another CA with its name; DER."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="vouchsafe-ca-"))
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
+
+    def authority(name):
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", "/CN=Issuing CA")
+
+    def issue(ca, name):
+        openssl("req", "-new", *key, "-keyout", "user.key", "-out", "user.csr", "-subj", "/CN=User")
+        openssl("x509", "-req", "-in", "user.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-extfile", "ext", "-outform", "DER", "-out", name)
+        return (folder / name).read_bytes()
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    (folder / "ext").write_text("authorityKeyIdentifier=keyid\nsubjectAltName=email:user@example.org\nkeyUsage=keyAgreement\n")
+    authority("ours")
+    authority("theirs")
+    openssl("x509", "-in", "ours.pem", "-outform", "DER", "-out", "ours.cer")
+    made = (folder / "ours.cer").read_bytes(), issue("ours", "new"), issue("ours", "old"), issue("theirs", "foreign")
+    shutil.rmtree(folder)
+    return made
+
+
+__all__ = ["PACKAGING", "access_of", "authority_and_certificate", "certificates_der", "foreign_certificate", "let_through", "wait_for"]
