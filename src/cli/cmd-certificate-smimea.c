@@ -40,7 +40,8 @@ static int row_add(struct printing *printing, const char *address, const char *n
         return 0;
 }
 
-static int record_print(struct printing *printing, const char *address, const struct msg_certificate_item *certificate)
+static int record_print(struct printing *printing, const char *address,
+                        const struct msg_certificate_item *certificate)
 {
         CLEANUP(buf_done) struct buf name = BUF_NONE, data = BUF_NONE;
         char until[TIME_TEXT_SIZE];
@@ -54,7 +55,8 @@ static int record_print(struct printing *printing, const char *address, const st
         return 0;
 }
 
-static int address_print(struct printing *printing, const struct msg_certificate_found *found, const char *address)
+static int address_print(struct printing *printing, const struct msg_certificate_found *found,
+                         const char *address)
 {
         for (size_t i = 0; i < found->found.count; i++) {
                 if (strcmp(msg_text(found->found.at[i].address), address) != 0)
@@ -121,7 +123,9 @@ static int print_all(struct printing *printing)
         TRY(batch_print(printing));
         if (!printing->rows)
                 return 0;
-        return json_dumpf(printing->rows, stdout, JSON_INDENT(2)) || putchar('\n') == EOF ? fault(0, "cannot write") : 0;
+        return json_dumpf(printing->rows, stdout, JSON_INDENT(2)) || putchar('\n') == EOF
+                   ? fault(0, "cannot write")
+                   : 0;
 }
 
 static int form_of(const struct arguments *arguments, enum smimea_form *ret_form)
@@ -150,14 +154,16 @@ static int smimea(struct arguments *arguments)
         printing.rows = argument_json(arguments) ? json_array() : NULL;
         TRY(print_all(&printing));
         if (printing.missing && !all)
-                return refuse(PROBLEM_NOT_FOUND, "%zu of %zu addresses have no valid certificate.", printing.missing,
-                              operand_count(arguments));
+                return refuse(PROBLEM_NOT_FOUND, "%zu of %zu addresses have no valid certificate.",
+                              printing.missing, operand_count(arguments));
         return 0;
 }
 
 static const struct command_option options[] = {
     {"all", NULL, "of everybody who is enrolled (as an operator)", 0, false},
-    {"form", "FORM", "certificate: the whole certificate (3 0 0, the default); key: the SHA-256 of its key (3 1 1)", 0, false},
+    {"form", "FORM",
+     "certificate: the whole certificate (3 0 0, the default); key: the SHA-256 of its key (3 1 1)", 0,
+     false},
     OPTION_USER,
     OPTIONS_OPERATOR,
     OPTIONS_END,
@@ -170,8 +176,10 @@ const struct command command_certificate_smimea = {
     .operands = "[ADDRESS…]",
     .most = 1000,
     .options = options,
-    .about = "SMIMEA records (RFC 8162), as lines of a zone; the zone is to be signed (DNSSEC). A mail address in DNS is a hash, but\n"
-             "whoever guesses an address can check it, and the certificate names it. Print them anew when certificates\n"
+    .about = "SMIMEA records (RFC 8162), as lines of a zone; the zone is to be signed (DNSSEC). A mail "
+             "address in DNS is a hash, but\n"
+             "whoever guesses an address can check it, and the certificate names it. Print them anew when "
+             "certificates\n"
              "change: records are not taken back by themselves. Local parts are hashed in lower case.\n",
     .examples = "  vouchsafe certificate smimea bob@example.org\n"
                 "  vouchsafe certificate smimea --all --as rita > example.org.smimea\n",

@@ -32,7 +32,8 @@ static struct msg_kept_certificate *keep(struct msg_kept_certificates *kept, str
         return one;
 }
 
-/* What the owner's mail program reads, if he has signed it himself: then the certificates beside it are for it. 0: not known. */
+/* What the owner's mail program reads, if he has signed it himself: then the certificates beside it are for
+ * it. 0: not known. */
 static unsigned capabilities_of(const struct smime *smime)
 {
         CLEANUP(certificate_done) struct certificate signer = {0};
@@ -63,7 +64,8 @@ static void collect_smime(struct bytes value, struct msg_kept_certificates *kept
         }
 }
 
-static void collect_values(const struct ldap_entry *entry, const char *type, bool smime, struct msg_kept_certificates *kept)
+static void collect_values(const struct ldap_entry *entry, const char *type, bool smime,
+                           struct msg_kept_certificates *kept)
 {
         const struct ldap_attribute *attribute = ldap_entry_find(entry, type);
 
@@ -94,8 +96,11 @@ struct choice {
 
 static int judge(const struct choice *choice, const struct certificate *certificate)
 {
-        struct chain_query query = {.leaf = certificate, .intermediates = &choice->hints, .roots = choice->query->roots,
-                                    .at = clock_now(), .purpose = CHAIN_MAIL_RECIPIENT};
+        struct chain_query query = {.leaf = certificate,
+                                    .intermediates = &choice->hints,
+                                    .roots = choice->query->roots,
+                                    .at = clock_now(),
+                                    .purpose = CHAIN_MAIL_RECIPIENT};
 
         if (!certificate_has_address(certificate, choice->address))
                 return refuse(PROBLEM_MAIL_NO_RECIPIENT, "The certificate there is for somebody else.");
@@ -104,7 +109,8 @@ static int judge(const struct choice *choice, const struct certificate *certific
         return PASS(chain_verify(&query, NULL));
 }
 
-static bool is_better(const struct msg_kept_certificate *a, int64_t a_from, const struct msg_kept_certificate *b, int64_t b_from)
+static bool is_better(const struct msg_kept_certificate *a, int64_t a_from,
+                      const struct msg_kept_certificate *b, int64_t b_from)
 {
         return !b || a->smime > b->smime || (a->smime == b->smime && a_from > b_from);
 }
@@ -171,19 +177,22 @@ static int consider(struct choice *choice, const struct msg_kept_certificate *on
         return 0;
 }
 
-static int choose(struct choice *choice, const struct msg_kept_certificates *kept, struct found_certificates *found)
+static int choose(struct choice *choice, const struct msg_kept_certificates *kept,
+                  struct found_certificates *found)
 {
         CLEANUP(best_done) struct best best = {0};
 
         for (size_t i = 0; i < kept->certificates.count; i++)
                 TRY(consider(choice, &kept->certificates.at[i], &best));
         if (!best.kept)
-                return refuse(PROBLEM_MAIL_NO_RECIPIENT, "%s", best.why ? best.why : "Only CA certificates are there.");
+                return refuse(PROBLEM_MAIL_NO_RECIPIENT, "%s",
+                              best.why ? best.why : "Only CA certificates are there.");
         found_fill(best.kept, &best.certificate, found);
         return 0;
 }
 
-int ldap_choose(const struct ldap_query *query, const struct msg_kept_certificates *kept, struct found_certificates *found)
+int ldap_choose(const struct ldap_query *query, const struct msg_kept_certificates *kept,
+                struct found_certificates *found)
 {
         struct choice choice = {.query = query, .address = msg_text(kept->address)};
         int r;

@@ -7,7 +7,8 @@
 /* Add those of an entry; what is none is left out. */
 int ldap_entry_collect(const struct ldap_entry *entry, struct msg_kept_certificates *kept) must_check;
 /*
- * The best one for the address: out of userSMIMECertificate before others, then the newest. PROBLEM_MAIL_NO_RECIPIENT says why none
- * can be used.
+ * The best one for the address: out of userSMIMECertificate before others, then the newest.
+ * PROBLEM_MAIL_NO_RECIPIENT says why none can be used.
  */
-int ldap_choose(const struct ldap_query *query, const struct msg_kept_certificates *kept, struct found_certificates *found) must_check;
+int ldap_choose(const struct ldap_query *query, const struct msg_kept_certificates *kept,
+                struct found_certificates *found) must_check;

@@ -16,8 +16,8 @@ enum {
         NOTHING_FRESH_S = 300, /* somebody may be getting his certificate just now */
 };
 
-static const char *const attributes[] = {"userSMIMECertificate", "userSMIMECertificate;binary", "userCertificate",
-                                         "userCertificate;binary", NULL};
+static const char *const attributes[] = {"userSMIMECertificate", "userSMIMECertificate;binary",
+                                         "userCertificate", "userCertificate;binary", NULL};
 
 /* ---- the cache */
 
@@ -78,7 +78,8 @@ static int entry_found(void *context, struct ldap_entry *entry)
         return PASS(ldap_entry_collect(entry, context));
 }
 
-static int directory_ask(struct directory *directory, const char *address, struct msg_kept_certificates *ret_kept)
+static int directory_ask(struct directory *directory, const char *address,
+                         struct msg_kept_certificates *ret_kept)
 {
         CLEANUP(buf_done) struct buf filter = BUF_NONE, proxy = BUF_NONE;
         struct ldap_search search = {.scope = LDAP_SCOPE_SUBTREE, .attributes = attributes};
@@ -141,7 +142,8 @@ static bool is_served(const struct found_certificates *found)
         int64_t now = clock_now();
 
         for (size_t i = 0; i < found->found.certificates.count; i++)
-                if (found->found.certificates.at[i].not_before <= now && now <= found->found.certificates.at[i].not_after)
+                if (found->found.certificates.at[i].not_before <= now &&
+                    now <= found->found.certificates.at[i].not_after)
                         return true;
         return false;
 }
@@ -170,7 +172,8 @@ static int find_one(const struct ldap_query *query, struct directory *directory,
         return r > 0 ? 0 : PASS(r);
 }
 
-int ldap_find(const struct ldap_query *query, const struct msg_texts *addresses, struct found_certificates *found)
+int ldap_find(const struct ldap_query *query, const struct msg_texts *addresses,
+              struct found_certificates *found)
 {
         for (size_t i = 0; i < query->urls->count; i++) {
                 CLEANUP(directory_done) struct directory directory = {.url = query->urls->at[i]};

@@ -27,9 +27,12 @@ static int password_read(struct ldap_place *place)
         CLEANUP(fd_closep) int fd = path && *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
         if (!path || !*path)
-                return refuse(PROBLEM_USAGE, "Name the file with the password of %s in VOUCHSAFE_LDAP_PASSWORD_FILE.", place->bind_name);
+                return refuse(PROBLEM_USAGE,
+                              "Name the file with the password of %s in VOUCHSAFE_LDAP_PASSWORD_FILE.",
+                              place->bind_name);
         if (fd < 0)
-                return refuse(PROBLEM_USAGE, "The file %s of VOUCHSAFE_LDAP_PASSWORD_FILE cannot be read.", path);
+                return refuse(PROBLEM_USAGE, "The file %s of VOUCHSAFE_LDAP_PASSWORD_FILE cannot be read.",
+                              path);
         return PASS(secret_read(fd, 1024, &place->password));
 }
 
@@ -46,23 +49,26 @@ static int extension_take(const char *url, const char *extension, struct ldap_pl
                 place->bind_name = text_copy(name + 9);
                 place->options.bind = BIND_SIMPLE;
         } else {
-                return refuse(PROBLEM_USAGE, "%s: the extension \"%s\" is not known; there are StartTLS, gssapi and bindname=DN.", url,
-                              extension);
+                return refuse(
+                    PROBLEM_USAGE,
+                    "%s: the extension \"%s\" is not known; there are StartTLS, gssapi and bindname=DN.", url,
+                    extension);
         }
         return 0;
 }
 
 static int description_take(const char *url, const LDAPURLDesc *description, struct ldap_place *place)
 {
-        bool local = strcmp(description->lud_scheme, "ldapi") == 0, v6 = description->lud_host && strchr(description->lud_host, ':');
+        bool local = strcmp(description->lud_scheme, "ldapi") == 0,
+             v6 = description->lud_host && strchr(description->lud_host, ':');
 
         if (!local && (!description->lud_host || !*description->lud_host))
                 return refuse(PROBLEM_USAGE, "%s: the URL names no host.", url);
         if (local)
                 place->server = text_copy_n(url, strcspn(url + 8, "/?") + 8);
         else
-                place->server = text_format("%s://%s%s%s:%d", description->lud_scheme, v6 ? "[" : "", description->lud_host,
-                                            v6 ? "]" : "", description->lud_port);
+                place->server = text_format("%s://%s%s%s:%d", description->lud_scheme, v6 ? "[" : "",
+                                            description->lud_host, v6 ? "]" : "", description->lud_port);
         place->base = description->lud_dn && *description->lud_dn ? text_copy(description->lud_dn) : NULL;
         for (char **extension = description->lud_exts; extension && *extension; extension++)
                 TRY(extension_take(url, *extension, place));
@@ -80,7 +86,9 @@ int ldap_place_parse(const char *url, struct ldap_place *ret_place)
                                                  .connect_limit = CONNECT_SECONDS,
                                                  .time_limit = SEARCH_SECONDS}};
         if (ldap_url_parse(url, &description) != LDAP_URL_SUCCESS)
-                return refuse(PROBLEM_USAGE, "\"%s\" is no URL of a directory, as ldaps://ldap.example.org/dc=example,dc=org.", url);
+                return refuse(
+                    PROBLEM_USAGE,
+                    "\"%s\" is no URL of a directory, as ldaps://ldap.example.org/dc=example,dc=org.", url);
         r = description_take(url, description, place);
         ldap_free_urldesc(description);
         if (!r && place->bind_name)
@@ -112,7 +120,8 @@ int ldap_place_complete(struct ldap_place *place, struct ldap_connection *connec
         if (!found)
                 found = ldap_entry_find(&root, wanted[1]);
         if (!found || !found->count || !text_is_utf8(found->values[0]))
-                return refuse(PROBLEM_UNSUPPORTED, "%s does not say what its base is; put it into the URL.", place->server);
+                return refuse(PROBLEM_UNSUPPORTED, "%s does not say what its base is; put it into the URL.",
+                              place->server);
         place->base = text_copy_n((const char *)found->values[0].data, found->values[0].len);
         return 0;
 }

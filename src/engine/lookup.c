@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Look-ups by the LDAP service: people with a valid encryption certificate, some of them at a time. What it asks for, anybody may ask for;
- * so it gets names, addresses and certificates, and no more.
+ * Look-ups by the LDAP service: people with a valid encryption certificate, some of them at a time. What it
+ * asks for, anybody may ask for; so it gets names, addresses and certificates, and no more.
  */
 #include <stdlib.h>
 
@@ -42,7 +42,8 @@ static bool certificate_serves(const struct looking *looking, const struct entry
         return false;
 }
 
-static int certificates_fill(struct looking *looking, const struct entry_row *entry, struct msg_lookup_person *person)
+static int certificates_fill(struct looking *looking, const struct entry_row *entry,
+                             struct msg_lookup_person *person)
 {
         CLEANUP(user_row_done) struct user_row user = {0};
         CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
@@ -55,7 +56,8 @@ static int certificates_fill(struct looking *looking, const struct entry_row *en
         for (size_t i = 0; i < rows.count && person->certificates.count < CERTIFICATES_MOST; i++)
                 if (certificate_serves(looking, entry, &rows.items[i]))
                         TRY(certificate_item_fill(&rows.items[i], true, MSG_LIST_ADD(person->certificates)));
-        return person->certificates.count ? PASS(publication_smime(looking->engine, &user.id, &person->smime)) : 0;
+        return person->certificates.count ? PASS(publication_smime(looking->engine, &user.id, &person->smime))
+                                          : 0;
 }
 
 static int person_look(void *context, struct entry_row *entry)
@@ -104,7 +106,8 @@ static int list_look(struct looking *looking, const struct msg_lookup *ask)
 
         if (!first)
                 TRY(id_parse(bytes_text(ask->cursor), &after));
-        TRY(store_entry_list(looking->engine->store, &filter, first ? NULL : &after, limit, looking, person_look));
+        TRY(store_entry_list(looking->engine->store, &filter, first ? NULL : &after, limit, looking,
+                             person_look));
         if (looking->reply->examined == limit)
                 looking->reply->cursor = text_copy(id_text(&looking->last, text));
         return 0;
@@ -115,7 +118,8 @@ static int look(struct engine *engine, const struct msg_lookup *ask, struct msg_
         struct looking looking = {.engine = engine, .reply = reply};
 
         if (engine->state != ENGINE_UNSEALED)
-                return refuse(PROBLEM_SEALED, "The server is sealed; certificates can be looked up once it is unsealed.");
+                return refuse(PROBLEM_SEALED,
+                              "The server is sealed; certificates can be looked up once it is unsealed.");
         if (*msg_text(ask->address))
                 return PASS(address_look(&looking, ask));
         return PASS(list_look(&looking, ask));
@@ -206,7 +210,10 @@ void lookups_done(struct engine *engine)
 
 /* ---- metrics */
 
-#define NUMBER(field, type, help) {#field, type, help, offsetof(struct msg_lookup_state, field)}
+#define NUMBER(field, type, help)                                                                            \
+        {                                                                                                    \
+#field, type, help, offsetof(struct msg_lookup_state, field)                                 \
+        }
 static const struct {
         const char *name, *type, *help;
         size_t offset;
@@ -214,7 +221,8 @@ static const struct {
     NUMBER(connections, "gauge", "Open LDAP connections."),
     NUMBER(connections_total, "counter", "Accepted LDAP connections."),
     NUMBER(connections_cut, "counter", "LDAP connections closed because they were too slow, or idle."),
-    NUMBER(connections_refused, "counter", "LDAP connections that were not taken: too many from one address, or no descriptor left."),
+    NUMBER(connections_refused, "counter",
+           "LDAP connections that were not taken: too many from one address, or no descriptor left."),
     NUMBER(searches, "counter", "LDAP searches."),
     NUMBER(entries, "counter", "Entries given to LDAP clients."),
     NUMBER(limited, "counter", "LDAP searches that ended at a limit."),
@@ -227,12 +235,13 @@ void lookups_metrics(const struct engine *engine, struct buf *out)
         if (list_empty(&engine->lookup_peers))
                 return;
         for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-                buf_add_format(out, "# HELP vouchsafe_ldap_%s %s\n# TYPE vouchsafe_ldap_%s %s\n", numbers[i].name, numbers[i].help,
-                               numbers[i].name, numbers[i].type);
+                buf_add_format(out, "# HELP vouchsafe_ldap_%s %s\n# TYPE vouchsafe_ldap_%s %s\n",
+                               numbers[i].name, numbers[i].help, numbers[i].name, numbers[i].type);
                 LIST_EACH (peer, &engine->lookup_peers, struct lookup_peer, link)
-                        buf_add_format(out, "vouchsafe_ldap_%s{process=\"%llu\"} %llu\n", numbers[i].name,
-                                       (unsigned long long)peer->index,
-                                       (unsigned long long)*(const uint64_t *)(const void *)((const char *)&peer->state +
-                                                                                             numbers[i].offset));
+                        buf_add_format(
+                            out, "vouchsafe_ldap_%s{process=\"%llu\"} %llu\n", numbers[i].name,
+                            (unsigned long long)peer->index,
+                            (unsigned long long)*(const uint64_t *)(const void *)((const char *)&peer->state +
+                                                                                  numbers[i].offset));
         }
 }

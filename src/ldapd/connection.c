@@ -186,7 +186,8 @@ static int connection_turn(struct connection *connection)
         TRY(connection_write(connection));
         if (connection->closing && !connection->stream.out.len)
                 return refuse(PROBLEM_UNREACHABLE, "It is closed here.");
-        return PASS(loop_source_events(&connection->source, stream_events(&connection->stream, !is_held(connection))));
+        return PASS(loop_source_events(&connection->source,
+                                       stream_events(&connection->stream, !is_held(connection))));
 }
 
 /* A connection that fails is closed, and nothing else happens: networks and clients do that. */
@@ -224,8 +225,8 @@ static int connection_open(struct connection *connection, enum purpose purpose)
 {
         struct ldapd *ldapd = connection->ldapd;
 
-        TRY(loop_source_init(&connection->source, &ldapd->loop, connection->stream.fd, EPOLLIN, connection_ready,
-                             connection));
+        TRY(loop_source_init(&connection->source, &ldapd->loop, connection->stream.fd, EPOLLIN,
+                             connection_ready, connection));
         if (purpose == PURPOSE_LDAPS)
                 TRY(stream_secure(&connection->stream, ldapd->credentials));
         return 0;
@@ -234,7 +235,8 @@ static int connection_open(struct connection *connection, enum purpose purpose)
 static void accepted(void *context, int purpose, int fd, const struct sockaddr *address, socklen_t len)
 {
         struct ldapd *ldapd = context;
-        struct peer *peer = peers_enter(&ldapd->peers, address, (size_t)ldapd->config.limits.connections_address);
+        struct peer *peer =
+            peers_enter(&ldapd->peers, address, (size_t)ldapd->config.limits.connections_address);
         struct connection *connection;
         uint64_t now = clock_monotonic_ms();
 
@@ -246,7 +248,8 @@ static void accepted(void *context, int purpose, int fd, const struct sockaddr *
                 return;
         }
         connection = NEW(struct connection);
-        *connection = (struct connection){.ldapd = ldapd, .peer = peer, .stream.fd = fd, .opened_ms = now, .active_ms = now};
+        *connection = (struct connection){
+            .ldapd = ldapd, .peer = peer, .stream.fd = fd, .opened_ms = now, .active_ms = now};
         connection->loopback = peer_is_loopback(address);
         list_init(&connection->searches);
         loop_once_init(&connection->again, connection_run, connection);
@@ -288,7 +291,8 @@ static bool is_due(const struct connection *connection, uint64_t now)
         const struct config *config = &connection->ldapd->config;
         bool idle = !connection->search_count && !connection->stream.in.len && !connection->stream.out.len;
 
-        if (connection->stream.handshaking && is_past(connection->opened_ms, now, config->limits.request_deadline))
+        if (connection->stream.handshaking &&
+            is_past(connection->opened_ms, now, config->limits.request_deadline))
                 return true;
         if (is_past(connection->input_ms, now, config->limits.request_deadline) ||
             is_past(connection->output_ms, now, config->limits.request_deadline))
@@ -301,7 +305,8 @@ static bool is_due(const struct connection *connection, uint64_t now)
 
 static void searches_sweep(struct connection *connection, uint64_t now)
 {
-        static const struct outcome late = {.code = RESULT_TIME_LIMIT_EXCEEDED, .text = "The search took too long."};
+        static const struct outcome late = {.code = RESULT_TIME_LIMIT_EXCEEDED,
+                                            .text = "The search took too long."};
 
         LIST_EACH (search, &connection->searches, struct search, link)
                 if (search->due_ms <= now)

@@ -19,7 +19,8 @@ static int reply_read(const struct channel_message *message, struct msg_lookup_r
         if (message->kind == MSG_lookup_reply)
                 return PASS(msg_decode(lookup_reply, message->payload, ret_reply));
         if (message->kind != MSG_problem)
-                return refuse(PROBLEM_MALFORMED, "The engine answered with a message of kind %u.", message->kind);
+                return refuse(PROBLEM_MALFORMED, "The engine answered with a message of kind %u.",
+                              message->kind);
         TRY(msg_decode(problem, message->payload, &problem));
         code = problem_from_code(msg_text(problem.code));
         return refuse(code ? code : PROBLEM_BUSY, "%s", msg_text(problem.detail));
@@ -53,10 +54,10 @@ static int engine_send(struct search *search)
 {
         const struct ask *ask = &search->plan.asks[search->at.ask];
         struct msg_lookup lookup = {
-                .address = ask->kind == ASK_ADDRESS ? ask->text : NULL,
-                .prefix = ask->kind == ASK_PREFIX ? ask->text : NULL,
-                .cursor = search->at.after,
-                .limit = page_size(search),
+            .address = ask->kind == ASK_ADDRESS ? ask->text : NULL,
+            .prefix = ask->kind == ASK_PREFIX ? ask->text : NULL,
+            .cursor = search->at.after,
+            .limit = page_size(search),
         };
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
@@ -65,7 +66,8 @@ static int engine_send(struct search *search)
         TRY(msg_encode(lookup, &lookup, &encoded));
         search->call.replied = engine_replied;
         search->call.context = search;
-        return PASS(channel_call(search->connection->ldapd->engine, &search->call, MSG_lookup, buf_view(&encoded)));
+        return PASS(
+            channel_call(search->connection->ldapd->engine, &search->call, MSG_lookup, buf_view(&encoded)));
 }
 
 static void engine_pump(struct ldapd *ldapd)
@@ -134,7 +136,8 @@ static int engine_closed(void *context, struct channel *channel, int result)
 
 int engine_connect(struct ldapd *ldapd, int fd)
 {
-        static const struct channel_handler handler = {engine_received, engine_closed, .frame_limit = FRAME_LIMIT};
+        static const struct channel_handler handler = {engine_received, engine_closed,
+                                                       .frame_limit = FRAME_LIMIT};
 
         engine_done(ldapd);
         return PASS(channel_new(&ldapd->loop, fd, &handler, ldapd, &ldapd->engine));

@@ -63,7 +63,8 @@ void entry_person(const struct msg_lookup_person *person, const char *organisati
         buf_add_format(&entry.dn, ",%s", base);
         add_classes(&entry, classes);
         add_text(&entry, "cn", person->name);
-        add_text(&entry, "sn", *surname ? surname : person->name); /* a person must have one: RFC 4519 section 3.12 */
+        add_text(&entry, "sn",
+                 *surname ? surname : person->name); /* a person must have one: RFC 4519 section 3.12 */
         add_text(&entry, "givenName", person->given_name);
         add_text(&entry, "displayName", person->name);
         for (size_t i = 0; i < person->addresses.count; i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Entries as clients see them: a name and values. People are inetOrgPerson (RFC 2798) right below the base; each is named by
- * his main address, which is unique and stays when he moves. Values point into what the entry was made of.
+ * Entries as clients see them: a name and values. People are inetOrgPerson (RFC 2798) right below the base;
+ * each is named by his main address, which is unique and stays when he moves. Values point into what the
+ * entry was made of.
  */
 #include "ldapd/names.h"
 #include "wire/message.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The LDAP service: mail programs look up certificates by LDAP only. Read-only (RFC 4511); answers come from the engine,
- * in small pages, a few at a time for all clients together. Its files, from the outside in:
+ * The LDAP service: mail programs look up certificates by LDAP only. Read-only (RFC 4511); answers come from
+ * the engine, in small pages, a few at a time for all clients together. Its files, from the outside in:
  *
  *   connection   a client: limits, TLS, deadlines, its requests one after another
  *   stream       its socket, plain or under TLS
@@ -57,7 +57,7 @@ enum { CURSOR_SIZE = 64 };
 
 /* Where a search is, also between its pages. */
 struct position {
-        size_t ask;            /* of the plan */
+        size_t ask;                  /* of the plan */
         char after[CURSOR_SIZE + 1]; /* "": at its start */
         uint64_t examined, sent;
 };
@@ -70,12 +70,12 @@ struct search {
         struct ldap_request request;
         struct plan plan;
         struct position at;
-        uint64_t page_end;     /* `sent` at which the page ends; 0: no pages */
+        uint64_t page_end; /* `sent` at which the page ends; 0: no pages */
         uint64_t size_limit;
         uint64_t due_ms;
-        char *base_address;    /* a search at somebody's own entry; NULL: below our base */
-        bool found;            /* that entry is there */
-        bool stalled;          /* until the client has read some of what it was answered */
+        char *base_address; /* a search at somebody's own entry; NULL: below our base */
+        bool found;         /* that entry is there */
+        bool stalled;       /* until the client has read some of what it was answered */
         struct channel_call call;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe-ldap: the read-only LDAP service. Started by vouchsafed, which it hears on descriptor 3; opens no files. */
+/* vouchsafe-ldap: the read-only LDAP service. Started by vouchsafed, which it hears on descriptor 3; opens no
+ * files. */
 #include <seccomp.h>
 #include <signal.h>
 #include <unistd.h>
@@ -68,8 +69,9 @@ static int on_listen(void *context, const struct msg_listen *listen, int fd)
 {
         struct ldapd *ldapd = context;
 
-        return PASS(acceptors_listen(&ldapd->acceptors,
-                                     strcmp(msg_text(listen->purpose), "ldaps") == 0 ? PURPOSE_LDAPS : PURPOSE_LDAP, fd));
+        return PASS(acceptors_listen(
+            &ldapd->acceptors, strcmp(msg_text(listen->purpose), "ldaps") == 0 ? PURPOSE_LDAPS : PURPOSE_LDAP,
+            fd));
 }
 
 static int on_stop(void *context)
@@ -93,8 +95,8 @@ static int tell(void *context)
 
 /* Beside the common calls: accepting connections, and what GnuTLS asks for. */
 static const int calls[] = {
-        SCMP_SYS(accept4),  SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
-        SCMP_SYS(getrusage), SCMP_SYS(uname),     SCMP_SYS(sendmmsg),
+    SCMP_SYS(accept4),   SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    SCMP_SYS(getrusage), SCMP_SYS(uname),      SCMP_SYS(sendmmsg),
 };
 
 static int ldapd_run(struct ldapd *ldapd)

@@ -15,7 +15,8 @@ static uint8_t lower(uint8_t c)
         return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-/* Lower case, several blanks as one; those at the start and the end go unless they may be in the middle of a value. */
+/* Lower case, several blanks as one; those at the start and the end go unless they may be in the middle of a
+ * value. */
 static void key_add(struct buf *out, struct bytes text, bool at_start, bool at_end)
 {
         while (at_start && text.len && text.data[0] == ' ')
@@ -51,8 +52,8 @@ static bool piece_match(const struct filter_piece *piece, struct bytes *left)
                 found = memcmp(left->data, key.data, key.len) == 0 ? left->data : NULL;
         else if (piece->kind == PIECE_FINAL)
                 found = memcmp(left->data + left->len - key.len, key.data, key.len) == 0
-                                ? left->data + left->len - key.len
-                                : NULL;
+                            ? left->data + left->len - key.len
+                            : NULL;
         else
                 found = memmem(left->data, left->len, key.data, key.len);
         if (!found)
@@ -334,8 +335,9 @@ static bool ask_finds(const struct ask *ask, const struct msg_lookup_person *per
                 if (ask->kind == ASK_ADDRESS ? strcmp(person->addresses.at[i], ask->text) == 0
                                              : begins(person->addresses.at[i], ask->text))
                         return true;
-        return ask->kind == ASK_PREFIX && (begins(person->name, ask->text) || begins(person->surname, ask->text) ||
-                                           begins(person->given_name, ask->text));
+        return ask->kind == ASK_PREFIX &&
+               (begins(person->name, ask->text) || begins(person->surname, ask->text) ||
+                begins(person->given_name, ask->text));
 }
 
 bool plan_finds(const struct plan *plan, size_t count, const struct msg_lookup_person *person)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Filters: whether an entry matches, and what the index of people can be asked so that none that matches is missed. Pure.
- * Texts are compared without case (ASCII letters) and without blanks that do not count (RFC 4518 section 2.6.1).
+ * Filters: whether an entry matches, and what the index of people can be asked so that none that matches is
+ * missed. Pure. Texts are compared without case (ASCII letters) and without blanks that do not count (RFC
+ * 4518 section 2.6.1).
  */
 #include "ldapd/entry.h"
 #include "ldapd/request.h"
 
-/* RFC 4511 section 4.5.1.7: what is not known is neither true nor false, and does not become true by negation. */
+/* RFC 4511 section 4.5.1.7: what is not known is neither true nor false, and does not become true by
+ * negation. */
 enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_UNDEFINED };
 enum truth filter_match(const struct filter *filter, const struct entry *entry);
 

@@ -3,10 +3,10 @@
 /* Names of the protocol: object identifiers, and the attributes that entries have. */
 #include "base/buf.h"
 
-#define OID_START_TLS     "1.3.6.1.4.1.1466.20037"
-#define OID_DISCONNECTION "1.3.6.1.4.1.1466.20036"
-#define OID_WHO_AM_I      "1.3.6.1.4.1.4203.1.11.3"
-#define OID_PAGED_RESULTS "1.2.840.113556.1.4.319"
+#define OID_START_TLS       "1.3.6.1.4.1.1466.20037"
+#define OID_DISCONNECTION   "1.3.6.1.4.1.1466.20036"
+#define OID_WHO_AM_I        "1.3.6.1.4.1.4203.1.11.3"
+#define OID_PAGED_RESULTS   "1.2.840.113556.1.4.319"
 #define OID_ALL_OPERATIONAL "1.3.6.1.4.1.4203.1.5.1" /* RFC 3673 */
 #define OID_TRUE_FALSE      "1.3.6.1.4.1.4203.1.5.3" /* RFC 4526 */
 
@@ -16,11 +16,11 @@ struct attribute {
         bool bytes;             /* no text: may be asked for with ";binary" */
         bool binary;            /* only transferred so: RFC 4523 section 2 */
         bool operational;
-        bool name_like;         /* found by its beginning in the index of people */
+        bool name_like; /* found by its beginning in the index of people */
 };
 
-/* By a description with or without options ("userCertificate;binary"); NULL for what no entry has, and for options that are
- * not known. */
+/* By a description with or without options ("userCertificate;binary"); NULL for what no entry has, and for
+ * options that are not known. */
 const struct attribute *attribute_find(struct bytes description);
 const struct attribute *attribute_at(size_t index); /* NULL at the end */
 /* One that is known to be there. */

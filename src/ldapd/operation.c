@@ -37,7 +37,8 @@ static void bind_anonymous(struct connection *connection, const struct ldap_requ
 
 static bool is_bind_right(const struct ldapd *ldapd, const struct ldap_request *request)
 {
-        CLEANUP(mem_freep) char *name = text_copy_n((const char *)request->bind.name.data, request->bind.name.len);
+        CLEANUP(mem_freep)
+        char *name = text_copy_n((const char *)request->bind.name.data, request->bind.name.len);
         bool known = ldapd->config.ldap.bind_name[0] && ldapd->password.len &&
                      strlen(name) == request->bind.name.len &&
                      text_equal_ignoring_case(name, ldapd->config.ldap.bind_name);
@@ -77,14 +78,17 @@ static void bind_do(struct connection *connection, const struct ldap_request *re
         if (request->bind.version != 3)
                 answer(connection, request, RESULT_PROTOCOL_ERROR, "Only version 3 of LDAP is spoken here.");
         else if (!request->bind.simple)
-                answer(connection, request, RESULT_AUTH_METHOD_NOT_SUPPORTED, "Only simple binds are known here.");
+                answer(connection, request, RESULT_AUTH_METHOD_NOT_SUPPORTED,
+                       "Only simple binds are known here.");
         else if (!request->bind.name.len && !request->bind.password.len)
                 bind_anonymous(connection, request);
         else if (!request->bind.password.len)
-                answer(connection, request, RESULT_UNWILLING_TO_PERFORM, "A name without a password proves nothing.");
+                answer(connection, request, RESULT_UNWILLING_TO_PERFORM,
+                       "A name without a password proves nothing.");
         else if (!connection->stream.tls && !connection->loopback)
                 answer(connection, request, RESULT_CONFIDENTIALITY_REQUIRED,
-                       "Passwords are taken under TLS only: use StartTLS or ldaps. The one just sent was readable.");
+                       "Passwords are taken under TLS only: use StartTLS or ldaps. The one just sent was "
+                       "readable.");
         else
                 bind_password(connection, request);
 }
@@ -95,8 +99,9 @@ static void start_tls(struct connection *connection, const struct ldap_request *
 {
         if (connection->stream.tls || connection->search_count)
                 answer(connection, request, RESULT_OPERATIONS_ERROR,
-                       connection->stream.tls ? "TLS is in use already."
-                                              : "TLS cannot begin while searches run (RFC 4511 section 4.14.1).");
+                       connection->stream.tls
+                           ? "TLS is in use already."
+                           : "TLS cannot begin while searches run (RFC 4511 section 4.14.1).");
         else if (!connection->ldapd->tls.loaded)
                 answer(connection, request, RESULT_UNAVAILABLE, "The server has no TLS certificate.");
         else if (connection->stream.in.len)
@@ -120,13 +125,14 @@ static int extended_do(struct connection *connection, const struct ldap_request 
         if (bytes_equal(request->extended, bytes_text(OID_START_TLS)) && !request->extended_value) {
                 start_tls(connection, request);
                 return connection->stream.in.len && !connection->stream.tls
-                               ? refuse(PROBLEM_STATE, "Something followed the wish for TLS.")
-                               : 0;
+                           ? refuse(PROBLEM_STATE, "Something followed the wish for TLS.")
+                           : 0;
         }
         if (bytes_equal(request->extended, bytes_text(OID_WHO_AM_I)) && !request->extended_value)
                 who_am_i(connection, request);
         else
-                answer(connection, request, RESULT_PROTOCOL_ERROR, "This extended operation is not known here.");
+                answer(connection, request, RESULT_PROTOCOL_ERROR,
+                       "This extended operation is not known here.");
         return 0;
 }
 

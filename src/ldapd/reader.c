@@ -49,7 +49,8 @@ int reader_take(struct reader *reader, unsigned tag, struct bytes *ret_content)
 
         TRY(reader_next(reader, &element));
         if (element.tag != tag)
-                return refuse(PROBLEM_MALFORMED, "There is an element of kind 0x%02x where 0x%02x belongs.", element.tag, tag);
+                return refuse(PROBLEM_MALFORMED, "There is an element of kind 0x%02x where 0x%02x belongs.",
+                              element.tag, tag);
         *ret_content = element.content;
         return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Reading BER element by element, on liblber: lengths are definite (RFC 4511 section 5.1) and end where they must. */
+/* Reading BER element by element, on liblber: lengths are definite (RFC 4511 section 5.1) and end where they
+ * must. */
 #include <lber.h>
 
 #include "base/buf.h"
@@ -28,4 +29,11 @@ int reader_take(struct reader *reader, unsigned tag, struct bytes *ret_content) 
 int reader_number(struct reader *reader, unsigned tag, uint32_t most, uint32_t *ret_number) must_check;
 int reader_flag(struct reader *reader, bool *ret_flag) must_check;
 
-enum { BER_BOOLEAN = 0x01, BER_INTEGER = 0x02, BER_OCTETS = 0x04, BER_ENUMERATED = 0x0a, BER_SEQUENCE = 0x30, BER_SET = 0x31 };
+enum {
+        BER_BOOLEAN = 0x01,
+        BER_INTEGER = 0x02,
+        BER_OCTETS = 0x04,
+        BER_ENUMERATED = 0x0a,
+        BER_SEQUENCE = 0x30,
+        BER_SET = 0x31
+};

@@ -59,7 +59,8 @@ static const char *text_of(const char *text)
 
 static void outcome_add(BerElement *ber, const struct outcome *outcome)
 {
-        sure(ber_printf(ber, "ess", (ber_int_t)outcome->code, text_of(outcome->matched), text_of(outcome->text)));
+        sure(ber_printf(ber, "ess", (ber_int_t)outcome->code, text_of(outcome->matched),
+                        text_of(outcome->text)));
 }
 
 void reply_outcome(struct buf *out, const struct ldap_request *request, const struct outcome *outcome)
@@ -72,12 +73,14 @@ void reply_outcome(struct buf *out, const struct ldap_request *request, const st
         message_add(out, ber);
 }
 
-void reply_page(struct buf *out, const struct ldap_request *request, const struct outcome *outcome, struct bytes cookie)
+void reply_page(struct buf *out, const struct ldap_request *request, const struct outcome *outcome,
+                struct bytes cookie)
 {
         BerElement *ber = message_new(), *value = message_new();
         struct berval encoded;
 
-        sure(ber_printf(value, "{io}", 0, cookie.len ? (const char *)cookie.data : "", (ber_len_t)cookie.len));
+        sure(
+            ber_printf(value, "{io}", 0, cookie.len ? (const char *)cookie.data : "", (ber_len_t)cookie.len));
         sure(ber_flatten2(value, &encoded, 0));
         sure(ber_printf(ber, "{it{", request->id, (ber_tag_t)response_tag(request->operation)));
         outcome_add(ber, outcome);
@@ -98,9 +101,10 @@ static struct selection selection_of(const struct ldap_request *request)
         struct selection selection = {.user = request->search.attribute_count == 0, .request = request};
 
         for (size_t i = 0; i < request->search.attribute_count; i++) {
-                selection.user = selection.user || bytes_equal(request->search.attributes[i], bytes_text("*"));
+                selection.user =
+                    selection.user || bytes_equal(request->search.attributes[i], bytes_text("*"));
                 selection.operational =
-                        selection.operational || bytes_equal(request->search.attributes[i], bytes_text("+"));
+                    selection.operational || bytes_equal(request->search.attributes[i], bytes_text("+"));
         }
         return selection;
 }
@@ -111,7 +115,8 @@ static bool has_option(struct bytes description)
 }
 
 /* Whether the attribute is asked for, and whether as ";binary". */
-static bool is_selected(const struct selection *selection, const struct attribute *attribute, bool *ret_binary)
+static bool is_selected(const struct selection *selection, const struct attribute *attribute,
+                        bool *ret_binary)
 {
         *ret_binary = attribute->binary;
         for (size_t i = 0; i < selection->request->search.attribute_count; i++) {

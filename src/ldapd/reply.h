@@ -34,7 +34,8 @@ struct outcome {
 /* The response to any operation but those that have none. */
 void reply_outcome(struct buf *out, const struct ldap_request *request, const struct outcome *outcome);
 /* With the control of RFC 2696; an empty cookie says that this was the last page. */
-void reply_page(struct buf *out, const struct ldap_request *request, const struct outcome *outcome, struct bytes cookie);
+void reply_page(struct buf *out, const struct ldap_request *request, const struct outcome *outcome,
+                struct bytes cookie);
 /* The entry with those attributes that the search asks for. */
 void reply_entry(struct buf *out, const struct ldap_request *request, const struct entry *entry);
 /* Success of an extended operation, with its name or with a value (either may be NULL). */

@@ -44,7 +44,8 @@ static int assertion_parse(struct bytes content, struct filter_node *node)
         reader_init(&reader, content);
         TRY(reader_take(&reader, BER_OCTETS, &node->attribute));
         TRY(reader_take(&reader, BER_OCTETS, &node->value));
-        return reader_at_end(&reader) ? 0 : refuse(PROBLEM_MALFORMED, "There is something after an assertion.");
+        return reader_at_end(&reader) ? 0
+                                      : refuse(PROBLEM_MALFORMED, "There is something after an assertion.");
 }
 
 /* RFC 4511 section 4.5.1.7.2: initial first, final last, each at most once. */
@@ -62,10 +63,11 @@ static int pieces_parse(struct bytes content, struct filter *filter, struct filt
                     (piece.tag == PIECE_FINAL && !reader_at_end(&reader)))
                         return refuse(PROBLEM_MALFORMED, "A filter has substrings that are in no order.");
                 if (filter->piece_count == FILTER_NODES_MOST)
-                        return refuse(PROBLEM_MALFORMED, "A filter has more than %d substrings.", FILTER_NODES_MOST);
+                        return refuse(PROBLEM_MALFORMED, "A filter has more than %d substrings.",
+                                      FILTER_NODES_MOST);
                 filter->pieces = mem_resize(filter->pieces, filter->piece_count + 1, sizeof(*filter->pieces));
                 filter->pieces[filter->piece_count++] =
-                        (struct filter_piece){(enum piece_kind)piece.tag, piece.content};
+                    (struct filter_piece){(enum piece_kind)piece.tag, piece.content};
                 node->piece_count++;
         }
         return node->piece_count ? 0 : refuse(PROBLEM_MALFORMED, "A filter has no substrings.");
@@ -83,7 +85,8 @@ static int substrings_parse(struct bytes content, struct filter *filter, struct 
         return reader_at_end(&reader) ? 0 : refuse(PROBLEM_MALFORMED, "There is something after substrings.");
 }
 
-static int inside_parse(const struct element *element, struct filter *filter, unsigned depth, struct filter_node *node)
+static int inside_parse(const struct element *element, struct filter *filter, unsigned depth,
+                        struct filter_node *node)
 {
         switch (element->tag) {
         case FILTER_AND:
@@ -115,8 +118,8 @@ static int node_parse(struct reader *reader, struct filter *filter, unsigned dep
         size_t index = filter->count;
 
         if (depth > FILTER_DEPTH_MOST || index >= FILTER_NODES_MOST)
-                return refuse(PROBLEM_MALFORMED, "The filter has more than %d levels or %d parts.", FILTER_DEPTH_MOST,
-                              FILTER_NODES_MOST);
+                return refuse(PROBLEM_MALFORMED, "The filter has more than %d levels or %d parts.",
+                              FILTER_DEPTH_MOST, FILTER_NODES_MOST);
         TRY(reader_next(reader, &element));
         node.kind = (enum filter_kind)element.tag;
         filter->nodes = mem_resize(filter->nodes, index + 1, sizeof(*filter->nodes));

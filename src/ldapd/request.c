@@ -6,7 +6,13 @@
 #include "ldapd/names.h"
 #include "ldapd/reader.h"
 
-enum { TAG_SIMPLE = 0x80, TAG_SASL = 0xa3, TAG_CONTROLS = 0xa0, TAG_EXTENDED_NAME = 0x80, TAG_EXTENDED_VALUE = 0x81 };
+enum {
+        TAG_SIMPLE = 0x80,
+        TAG_SASL = 0xa3,
+        TAG_CONTROLS = 0xa0,
+        TAG_EXTENDED_NAME = 0x80,
+        TAG_EXTENDED_VALUE = 0x81
+};
 
 int ldap_frame(struct bytes input, size_t *ret_len)
 {
@@ -14,7 +20,9 @@ int ldap_frame(struct bytes input, size_t *ret_len)
 
         *ret_len = 0;
         if (input.len < 2)
-                return input.len && input.data[0] != BER_SEQUENCE ? refuse(PROBLEM_MALFORMED, "This is no LDAP.") : 0;
+                return input.len && input.data[0] != BER_SEQUENCE
+                           ? refuse(PROBLEM_MALFORMED, "This is no LDAP.")
+                           : 0;
         if (input.data[0] != BER_SEQUENCE || input.data[1] == 0x80 || input.data[1] > 0x84)
                 return refuse(PROBLEM_MALFORMED, "This is no LDAP.");
         count = input.data[1] & 0x80 ? input.data[1] & 0x7f : 0;
@@ -109,10 +117,11 @@ static int attributes_parse(struct reader *reader, struct ldap_request *request)
         reader_init(&inside, list);
         while (!reader_at_end(&inside)) {
                 if (request->search.attribute_count == ATTRIBUTES_MOST)
-                        return refuse(PROBLEM_MALFORMED, "More than %d attributes are asked for.", ATTRIBUTES_MOST);
+                        return refuse(PROBLEM_MALFORMED, "More than %d attributes are asked for.",
+                                      ATTRIBUTES_MOST);
                 TRY(reader_take(&inside, BER_OCTETS, &name));
-                request->search.attributes = mem_resize(request->search.attributes, request->search.attribute_count + 1,
-                                                        sizeof(struct bytes));
+                request->search.attributes = mem_resize(
+                    request->search.attributes, request->search.attribute_count + 1, sizeof(struct bytes));
                 request->search.attributes[request->search.attribute_count++] = name;
         }
         return 0;
@@ -185,7 +194,8 @@ static int operation_parse(struct bytes content, struct ldap_request *request)
         default:
                 return refuse(PROBLEM_MALFORMED, "There is no operation of kind 0x%02x.", request->operation);
         }
-        return reader_at_end(&reader) ? 0 : refuse(PROBLEM_MALFORMED, "There is something after the request.");
+        return reader_at_end(&reader) ? 0
+                                      : refuse(PROBLEM_MALFORMED, "There is something after the request.");
 }
 
 static int message_parse(struct bytes message, struct ldap_request *request)

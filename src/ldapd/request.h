@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What a client sends: an LDAPMessage (RFC 4511) as a structure. Pure functions over bytes, strict: what a server need not
- * take is not taken. Everything points into the message, which must outlive it; only the lists of a search are owned.
- * PROBLEM_MALFORMED says what is wrong; then the connection is of no use any more (RFC 4511 section 4.1.1).
+ * What a client sends: an LDAPMessage (RFC 4511) as a structure. Pure functions over bytes, strict: what a
+ * server need not take is not taken. Everything points into the message, which must outlive it; only the
+ * lists of a search are owned. PROBLEM_MALFORMED says what is wrong; then the connection is of no use any
+ * more (RFC 4511 section 4.1.1).
  */
 #include "base/buf.h"
 #include "base/fault.h"
@@ -98,7 +99,8 @@ struct ldap_request {
         bool extended_value;
 };
 
-/* How many bytes the first message of `input` has; 0: more must come to tell. PROBLEM_MALFORMED, PROBLEM_TOO_LARGE. */
+/* How many bytes the first message of `input` has; 0: more must come to tell. PROBLEM_MALFORMED,
+ * PROBLEM_TOO_LARGE. */
 int ldap_frame(struct bytes input, size_t *ret_len) must_check;
 /* Exactly one whole message. data[len] is readable, as that of a buf is. */
 int ldap_request_parse(struct bytes message, struct ldap_request *ret_request) must_check;

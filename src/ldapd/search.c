@@ -32,7 +32,8 @@ static void search_end(struct search *search, const struct outcome *outcome, str
                 reply_page(&connection->stream.out, &search->request, outcome, cookie);
         else
                 reply_outcome(&connection->stream.out, &search->request, outcome);
-        state->limited += outcome->code == RESULT_SIZE_LIMIT_EXCEEDED || outcome->code == RESULT_ADMIN_LIMIT_EXCEEDED ||
+        state->limited += outcome->code == RESULT_SIZE_LIMIT_EXCEEDED ||
+                          outcome->code == RESULT_ADMIN_LIMIT_EXCEEDED ||
                           outcome->code == RESULT_TIME_LIMIT_EXCEEDED;
         connection->active_ms = clock_monotonic_ms();
         search_free(search);
@@ -67,8 +68,8 @@ static void page_end(struct search *search)
 static bool page_begin(struct search *search)
 {
         static const struct outcome stale = {
-                .code = RESULT_UNWILLING_TO_PERFORM,
-                .text = "The cookie is not of the last page of this search on this connection; begin anew."};
+            .code = RESULT_UNWILLING_TO_PERFORM,
+            .text = "The cookie is not of the last page of this search on this connection; begin anew."};
         struct paged *paged = &search->connection->paged;
         const struct ldap_request *request = &search->request;
 
@@ -104,7 +105,8 @@ static bool is_at_base(const struct search *search, const struct msg_lookup_pers
 static bool person_send(struct search *search, const struct entry *entry)
 {
         static const struct outcome limit = {
-                .code = RESULT_SIZE_LIMIT_EXCEEDED, .text = "There are more; ask for a longer part of the name or address."};
+            .code = RESULT_SIZE_LIMIT_EXCEEDED,
+            .text = "There are more; ask for a longer part of the name or address."};
 
         if (search->at.sent == search->size_limit) {
                 search_finish(search, &limit);
@@ -129,7 +131,8 @@ static bool person_take(struct search *search, const struct msg_lookup_person *p
                 return true;
         search->found = true;
         entry_person(person, ldapd->config.server.organisation, ldapd->base, &entry);
-        return filter_match(&search->request.search.filter, &entry) != TRUTH_TRUE || person_send(search, &entry);
+        return filter_match(&search->request.search.filter, &entry) != TRUTH_TRUE ||
+               person_send(search, &entry);
 }
 
 static void cursor_set(struct search *search, const char *cursor)
@@ -142,7 +145,8 @@ static void search_failed(struct search *search, int result)
         char text[512];
         struct outcome outcome = {.code = result > 0 ? RESULT_UNAVAILABLE : RESULT_OTHER, .text = text};
 
-        snprintf(text, sizeof(text), "%s", result > 0 ? report_text() : "The server failed; its log says why.");
+        snprintf(text, sizeof(text), "%s",
+                 result > 0 ? report_text() : "The server failed; its log says why.");
         if (result < 0)
                 log_report(result, "a search failed");
         search_finish(search, &outcome);
@@ -171,9 +175,9 @@ void search_answered(struct search *search, int result, const struct msg_lookup_
 
 void search_continue(struct search *search)
 {
-        static const struct outcome limit = {
-                .code = RESULT_ADMIN_LIMIT_EXCEEDED,
-                .text = "Too many entries would have to be looked at; search for the beginning of a name or an address."};
+        static const struct outcome limit = {.code = RESULT_ADMIN_LIMIT_EXCEEDED,
+                                             .text = "Too many entries would have to be looked at; search "
+                                                     "for the beginning of a name or an address."};
         struct outcome nobody = {.code = RESULT_NO_SUCH_OBJECT, .matched = search->connection->ldapd->base};
 
         if (search->call.channel || !list_empty(&search->waiting))
@@ -251,7 +255,8 @@ static void search_one(struct search *search, enum place place)
 static void search_people(struct search *search)
 {
         static const struct outcome anonymous = {
-                .code = RESULT_STRONGER_AUTH_REQUIRED, .text = "Bind with the name and password that your administrator gave you."};
+            .code = RESULT_STRONGER_AUTH_REQUIRED,
+            .text = "Bind with the name and password that your administrator gave you."};
         const struct ldapd *ldapd = search->connection->ldapd;
 
         if (!ldapd->config.ldap.anonymous && !search->connection->bound) {
@@ -269,8 +274,10 @@ static void search_people(struct search *search)
 
 static void search_begin(struct search *search, enum place place)
 {
-        static const struct outcome malformed = {.code = RESULT_INVALID_DN_SYNTAX, .text = "The base of the search is no name."};
-        struct outcome nowhere = {.code = RESULT_NO_SUCH_OBJECT, .text = "The base of the search does not exist here."};
+        static const struct outcome malformed = {.code = RESULT_INVALID_DN_SYNTAX,
+                                                 .text = "The base of the search is no name."};
+        struct outcome nowhere = {.code = RESULT_NO_SUCH_OBJECT,
+                                  .text = "The base of the search does not exist here."};
         enum search_scope scope = search->request.search.scope;
 
         if (place == PLACE_MALFORMED) {
@@ -300,14 +307,15 @@ void search_start(struct connection *connection, struct buf *message, struct lda
         struct search *search = NEW(struct search);
         const struct config *config = &connection->ldapd->config;
 
-        *search = (struct search){.connection = connection, .message = buf_take(message), .request = *request};
+        *search =
+            (struct search){.connection = connection, .message = buf_take(message), .request = *request};
         *request = (struct ldap_request){0};
         list_append(&connection->searches, &search->link);
         list_init(&search->waiting);
         connection->search_count++;
         connection->ldapd->state.searches++;
         search->size_limit = least_limit(search->request.search.size_limit, config->ldap.size_limit);
-        search->due_ms = clock_monotonic_ms() +
-                         1000 * least_limit(search->request.search.time_limit, (uint64_t)config->ldap.time_limit);
+        search->due_ms = clock_monotonic_ms() + 1000 * least_limit(search->request.search.time_limit,
+                                                                   (uint64_t)config->ldap.time_limit);
         search_begin(search, place_of(connection->ldapd, &search->request, &search->base_address));
 }

@@ -76,7 +76,9 @@ static ssize_t receive(struct stream *stream, void *data, size_t len)
 
         if (stream->tls) {
                 got = gnutls_record_recv(stream->tls, data, len);
-                return is_again(got) || got == GNUTLS_E_WARNING_ALERT_RECEIVED ? -EAGAIN : got < 0 ? -EIO : got;
+                return is_again(got) || got == GNUTLS_E_WARNING_ALERT_RECEIVED ? -EAGAIN
+                       : got < 0                                               ? -EIO
+                                                                               : got;
         }
         got = recv(stream->fd, data, len, 0);
         return got >= 0 ? got : errno == EINTR ? -EAGAIN : -errno;
@@ -111,8 +113,9 @@ static ssize_t transmit(struct stream *stream)
                 sent = send(stream->fd, stream->out.data, stream->out.len, MSG_NOSIGNAL);
                 return sent >= 0 ? sent : errno == EINTR ? -EAGAIN : -errno;
         }
-        sent = stream->sending ? gnutls_record_send(stream->tls, NULL, 0)
-                               : gnutls_record_send(stream->tls, stream->out.data, MIN(stream->out.len, (size_t)PIECE));
+        sent = stream->sending
+                   ? gnutls_record_send(stream->tls, NULL, 0)
+                   : gnutls_record_send(stream->tls, stream->out.data, MIN(stream->out.len, (size_t)PIECE));
         stream->sending = is_again(sent);
         return stream->sending ? -EAGAIN : sent < 0 ? -EIO : sent;
 }

@@ -85,8 +85,10 @@ static struct buf filter_of(const char *const *words)
 
 static struct msg_lookup_person alice(void)
 {
-        struct msg_lookup_person person = {
-                .name = text_copy("Alice Liddell"), .given_name = text_copy("Alice"), .surname = text_copy("Liddell"), .unit = text_copy("Europe/Sales, \"West\"")};
+        struct msg_lookup_person person = {.name = text_copy("Alice Liddell"),
+                                           .given_name = text_copy("Alice"),
+                                           .surname = text_copy("Liddell"),
+                                           .unit = text_copy("Europe/Sales, \"West\"")};
 
         msg_texts_add(&person.addresses, "alice@example.org");
         msg_texts_add(&person.addresses, "a.liddell@example.org");
@@ -142,7 +144,7 @@ static void frames_are_limited(void **state)
         assert_int_equal(ldap_frame(BYTES("\x30\x84\x7f\xff\xff\xff"), &len), PROBLEM_TOO_LARGE);
         assert_int_equal(ldap_frame(BYTES("\x30\x88\x00"), &len), PROBLEM_MALFORMED);
         assert_int_equal(ldap_frame(BYTES("\x30\x80"), &len), PROBLEM_MALFORMED);
-        assert_int_equal(ldap_frame(BYTES("G"), &len), PROBLEM_MALFORMED); /* GET / … */
+        assert_int_equal(ldap_frame(BYTES("G"), &len), PROBLEM_MALFORMED);            /* GET / … */
         assert_int_equal(ldap_frame(BYTES("\x16\x03\x01"), &len), PROBLEM_MALFORMED); /* TLS */
 }
 
@@ -228,7 +230,8 @@ static void assert_plan(struct buf encoded, int kind, const char *text, size_t c
 static void the_index_is_asked_for_the_least(void **state)
 {
         assert_plan(FILTER("mail=Bob@Example.org"), ASK_ADDRESS, "bob@example.org", 1);
-        assert_plan(FILTER("&3", "objectClass=person", "cn=b*", "mail=bob@example.org"), ASK_ADDRESS, "bob@example.org", 1);
+        assert_plan(FILTER("&3", "objectClass=person", "cn=b*", "mail=bob@example.org"), ASK_ADDRESS,
+                    "bob@example.org", 1);
         assert_plan(FILTER("&2", "cn=b*", "sn=bake*"), ASK_PREFIX, "bake", 1);
         assert_plan(FILTER("|3", "cn=Bo*", "sn=bo*", "telephoneNumber=1*"), ASK_PREFIX, "bo", 1);
         assert_plan(FILTER("|2", "cn=bo*", "mail=*bo*"), ASK_ALL, "", 1);
@@ -262,13 +265,10 @@ static void an_entry_is_written(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_search_is_read),
-                cmocka_unit_test(parts_of_a_request_are_none),
-                cmocka_unit_test(frames_are_limited),
-                cmocka_unit_test(depth_is_limited),
-                cmocka_unit_test(filters_are_evaluated),
-                cmocka_unit_test(the_index_is_asked_for_the_least),
-                cmocka_unit_test(an_entry_is_written),
+            cmocka_unit_test(a_search_is_read),      cmocka_unit_test(parts_of_a_request_are_none),
+            cmocka_unit_test(frames_are_limited),    cmocka_unit_test(depth_is_limited),
+            cmocka_unit_test(filters_are_evaluated), cmocka_unit_test(the_index_is_asked_for_the_least),
+            cmocka_unit_test(an_entry_is_written),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,8 @@ int descriptors_raise(size_t *ret_connections)
 void acceptors_watch(struct acceptors *acceptors)
 {
         LIST_EACH (acceptor, &acceptors->all, struct acceptor, link) {
-                bool wanted = !acceptors->paused && !acceptors->handler->full(acceptors->context, acceptor->purpose);
+                bool wanted =
+                    !acceptors->paused && !acceptors->handler->full(acceptors->context, acceptor->purpose);
 
                 if (loop_source_events(&acceptor->source, wanted ? EPOLLIN : 0))
                         log_report(-1, "a listening socket is lost");
@@ -73,10 +74,12 @@ static int acceptor_ready(void *context, uint32_t events)
         for (int i = 0; i < ACCEPT_BATCH && !handler->full(acceptors->context, acceptor->purpose); i++) {
                 struct sockaddr_storage address = {0};
                 socklen_t len = sizeof(address);
-                int fd = accept4(acceptor->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                int fd =
+                    accept4(acceptor->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
                 if (fd >= 0) {
-                        handler->accepted(acceptors->context, acceptor->purpose, fd, (struct sockaddr *)&address, len);
+                        handler->accepted(acceptors->context, acceptor->purpose, fd,
+                                          (struct sockaddr *)&address, len);
                         continue;
                 }
                 if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -125,7 +128,8 @@ int acceptors_listen(struct acceptors *acceptors, int purpose, int fd)
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
                 r = fault(errno, "cannot prepare a listening socket");
         if (!r)
-                r = loop_source_init(&acceptor->source, acceptors->loop, fd, EPOLLIN, acceptor_ready, acceptor);
+                r = loop_source_init(&acceptor->source, acceptors->loop, fd, EPOLLIN, acceptor_ready,
+                                     acceptor);
         if (r)
                 acceptor_free(acceptor);
         return PASS(r);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Accepting connections from listening sockets that other processes accept from too. Nothing is accepted while there is no
- * place: connections then wait in the kernel. When descriptors run out, accepting pauses and goes on by itself.
+ * Accepting connections from listening sockets that other processes accept from too. Nothing is accepted
+ * while there is no place: connections then wait in the kernel. When descriptors run out, accepting pauses
+ * and goes on by itself.
  */
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -37,5 +38,6 @@ int acceptors_listen(struct acceptors *acceptors, int purpose, int fd) must_chec
 /* A place became free, or none is left. */
 void acceptors_watch(struct acceptors *acceptors);
 
-/* Raise the limit of descriptors as far as it goes; how many there are for connections, besides those for all else. */
+/* Raise the limit of descriptors as far as it goes; how many there are for connections, besides those for all
+ * else. */
 int descriptors_raise(size_t *ret_connections) must_check;

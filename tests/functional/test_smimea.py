@@ -6,7 +6,6 @@ import subprocess
 
 import dns.rdatatype
 import dns.zone
-import pytest
 
 
 def zone_of(text):
@@ -21,14 +20,8 @@ def records(text, address):
     return list(found or [])
 
 
-@pytest.fixture(scope="module")
-def people(server):
-    from conftest import new_person
-    return [new_person(server).enroll() for _ in range(2)]
-
-
-def test_the_zone_has_the_certificate(server, people):
-    alice, bob = people
+def test_the_zone_has_the_certificate(server, person):
+    alice, bob = person().enroll(), person().enroll()
     text = alice.run("certificate", "smimea", bob.address)
     record, = records(text, bob.address)
     assert (record.usage, record.selector, record.mtype) == (3, 0, 0)
@@ -42,16 +35,17 @@ def test_the_zone_has_the_certificate(server, people):
     assert (record.usage, record.selector, record.mtype, record.cert) == (3, 1, 1, hashlib.sha256(spki).digest())
 
 
-def test_everybody(server, people):
+def test_everybody(server, person):
+    people = [person().enroll() for _ in range(2)]
     text = server.run("certificate", "smimea", "--all", home="rita")
-    for person in people:
-        assert len(records(text, person.address)) == 1
+    for one in people:
+        assert len(records(text, one.address)) == 1
     rows = json.loads(server.run("certificate", "smimea", "--all", "--json", home="rita"))
-    assert {person.address for person in people} <= {row["address"] for row in rows}
+    assert {one.address for one in people} <= {row["address"] for row in rows}
 
 
-def test_what_cannot_be_printed_is_named(people):
-    alice, _ = people
+def test_what_cannot_be_printed_is_named(person):
+    alice = person().enroll()
     done = alice.result("certificate", "smimea", "nobody@example.org")
     assert done.returncode == 15 and "nobody@example.org has no valid certificate" in done.stderr and not done.stdout
     assert alice.result("certificate", "smimea").returncode == 2

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What LDAP clients send: parts lie in the input, and whoever matches a filter is found by what the index is asked for it. */
+/* What LDAP clients send: parts lie in the input, and whoever matches a filter is found by what the index is
+ * asked for it. */
 #include <stdlib.h>
 
 #include "ldapd/match.h"
@@ -31,11 +32,11 @@ static void check_match(const struct ldap_request *request)
 {
         char *addresses[] = {(char[]){"alice@example.org"}};
         struct msg_lookup_person person = {
-                .name = (char[]){"Alice Liddell"},
-                .given_name = (char[]){"Alice"},
-                .surname = (char[]){"Liddell"},
-                .addresses = {addresses, 1},
-                .unit = (char[]){"Sales"},
+            .name = (char[]){"Alice Liddell"},
+            .given_name = (char[]){"Alice"},
+            .surname = (char[]){"Liddell"},
+            .addresses = {addresses, 1},
+            .unit = (char[]){"Sales"},
         };
         struct entry entry = {0};
         struct plan plan = {0};
@@ -43,7 +44,8 @@ static void check_match(const struct ldap_request *request)
 
         entry_person(&person, "Example", "o=Example", &entry);
         plan_make(&request->search.filter, &plan);
-        if (filter_match(&request->search.filter, &entry) == TRUTH_TRUE && !plan_finds(&plan, plan.count, &person))
+        if (filter_match(&request->search.filter, &entry) == TRUTH_TRUE &&
+            !plan_finds(&plan, plan.count, &person))
                 abort();
         reply_entry(&out, request, &entry);
         reply_page(&out, request, &(struct outcome){0}, request->paged.cookie);

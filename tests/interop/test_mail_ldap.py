@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipients' certificates straight from an LDAP directory (OpenLDAP's slapd) that our server knows nothing of: those of a partner with a CA of its own."""
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import ldap3
 import pytest
@@ -69,15 +71,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mail-ldap")
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)
-    one = World(folder)
+def world():
+    one = World(pathlib.Path(tempfile.mkdtemp(prefix="vouchsafe-mail-ldap-")))
     try:
         yield one.start()
     finally:
         one.stop()
+        shutil.rmtree(one.folder)
 
 
 def test_a_stranger_is_found(world):
