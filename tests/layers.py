@@ -14,15 +14,16 @@ MAY = {
     "store": {"base", "wire", "crypto", "model"},
     "protocol": {"base", "wire", "crypto", "model"},
     "mail": {"base", "crypto"},
+    "letter": {"base"},
     "ldap": {"base", "config", "wire", "crypto", "model"},
     "keeper": {"base", "config", "wire", "crypto", "model"},
     "engine": {"base", "config", "wire", "crypto", "model", "store"},
     "net": {"base"},
     "front": {"base", "config", "wire", "net", "protocol"},
     "ldapd": {"base", "config", "wire", "net"},
-    "outbound": {"base", "config", "wire", "crypto", "model", "ldap"},
+    "outbound": {"base", "config", "wire", "crypto", "model", "ldap", "letter"},
     "supervisor": {"base", "config", "wire"},
-    "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail", "ldap"},
+    "cli": {"base", "config", "wire", "crypto", "model", "protocol", "mail", "ldap", "letter"},
 }
 # System headers that only these layers may see.
 ONLY = {
@@ -34,7 +35,7 @@ ONLY = {
     r"curl/": {"cli", "outbound"},
     r"ldap\.h|sasl/|krb5": {"ldap", "outbound"},
     r"jansson": {"protocol", "front", "cli"},
-    r"gmime/|glib": {"mail"},
+    r"gmime/|glib": {"mail", "letter"},
     r"argon2": {"crypto"},
     r"ini\.h": {"config"},
 }
