@@ -15,6 +15,7 @@
 #include "engine/deliver.h"
 #include "engine/engine.h"
 
+enum { MAILS_AT_ONCE = 4 }; /* more than one for the way, few enough for any mail server */
 enum { SLOTS = 32, TRIES_MOST = 1000, DELAY_MOST = 3600, IDLE_MS = 1000, PROBE_LEAST_MS = 2000, PROBE_MOST_MS = 60000 };
 
 static const struct job_kind {
@@ -28,7 +29,7 @@ static const struct job_kind {
     {"publish-user", TARGET_DIRECTORY, SLOTS, publication_fill, false},
     {"publish-file", TARGET_FOLDER, 1, NULL, false},
     {"remove-file", TARGET_FOLDER, 1, NULL, false},
-    {"mail-token", TARGET_MAIL, 1, token_mail_fill, true},
+    {"mail-token", TARGET_MAIL, MAILS_AT_ONCE, token_mail_fill, true},
 };
 _Static_assert(ARRAY_LEN(kinds) <= JOB_KINDS_MOST, "engine.h has a place for each kind");
 

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes one job after another from the engine
- * and answers each. Number 1, when there is one, has the directory instead (directory.h). */
+/* vouchsafe-outbound: does what may block. Started by vouchsafed; takes jobs from the engine and
+ * answers each. Number 1, when there is one, has the directory instead (directory.h). */
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/sandbox.h"
 #include "outbound/authority.h"
 #include "outbound/directory.h"
 #include "outbound/job.h"
+#include "outbound/mailer.h"
 #include "outbound/publications.h"
 #include "outbound/publish.h"
 #include "wire/control.h"
@@ -32,24 +36,70 @@ struct outbound {
         struct leftovers leftovers;
         struct directory directory;
         bool has_directory; /* and nothing else */
+        struct mailer mailer;
         bool ready;
 };
+
+/* Where the answer to a job goes, which may come later. */
+struct answer {
+        struct channel *channel;
+        uint64_t id;
+        char *kind, *subject;
+};
+
+static void answer_free(struct answer *answer)
+{
+        channel_unref(answer->channel);
+        free(answer->kind);
+        free(answer->subject);
+        free(answer);
+}
+
+static int answer_send(const struct answer *answer, const struct msg_job_done *done)
+{
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+
+        if (!done->success)
+                log_warning("job %llu (%s %s) failed: %s", (unsigned long long)done->id, answer->kind, answer->subject,
+                            msg_text(done->detail));
+        TRY(msg_encode(job_done, done, &encoded));
+        return PASS(channel_reply(answer->channel, answer->id, MSG_job_done, buf_view(&encoded)));
+}
+
+/* The engine may be gone meanwhile: it gives the job out again when it is back. */
+static void mail_ended(void *context, const struct msg_job_done *done)
+{
+        struct answer *answer = context;
+        int r = answer_send(answer, done);
+
+        if (r && r != PROBLEM_UNREACHABLE)
+                log_report(r, "the end of job %llu could not be told", (unsigned long long)done->id);
+        answer_free(answer);
+}
 
 static int job_do(struct outbound *outbound, struct channel *channel, const struct channel_message *message)
 {
         MSG_OWN(job) job = {0};
         MSG_OWN(job_done) done = {0};
-        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        struct answer *answer;
+        int r;
 
         TRY(msg_decode(job, message->payload, &job));
         if (strcmp(msg_text(job.kind), "publish-user") == 0)
                 return PASS(publish_job(&outbound->publisher, channel, message->id, &job));
+        answer = NEW(struct answer);
+        *answer = (struct answer){.channel = channel_ref(channel),
+                                  .id = message->id,
+                                  .kind = text_copy(msg_text(job.kind)),
+                                  .subject = text_copy(msg_text(job.subject))};
+        if (strcmp(answer->kind, "mail-token") == 0) {
+                mailer_run(&outbound->mailer, &job, mail_ended, answer);
+                return 0;
+        }
         job_run(&outbound->config, &job, &done);
-        if (!done.success)
-                log_warning("job %llu (%s %s) failed: %s", (unsigned long long)job.id, msg_text(job.kind),
-                            msg_text(job.subject), done.detail);
-        TRY(msg_encode(job_done, &done, &encoded));
-        return PASS(channel_reply(channel, message->id, MSG_job_done, buf_view(&encoded)));
+        r = answer_send(answer, &done);
+        answer_free(answer);
+        return PASS(r);
 }
 
 static int publish_do(struct outbound *outbound, struct bytes payload)
@@ -153,6 +203,7 @@ static int on_configure(void *context, struct msg_configure *configure)
         TRY(config_decode(buf_view(&configure->content), &config));
         config_done(&outbound->config);
         outbound->config = config;
+        mailer_password(&outbound->mailer, &configure->mail_password);
         config_log_setup(&outbound->config, "vouchsafe-outbound");
         secrets_take(outbound, configure);
         if (!outbound->ready) {
@@ -182,6 +233,7 @@ static int outbound_run(struct outbound *outbound)
         publisher_init(&outbound->publisher, &outbound->loop, &outbound->fixed, &outbound->secrets);
         outbound->leftovers.publisher = &outbound->publisher;
         directory_init(&outbound->directory, &outbound->loop, &outbound->fixed, &outbound->secrets);
+        TRY(mailer_init(&outbound->mailer, &outbound->loop, &outbound->config));
         TRY(control_init(&outbound->control, &outbound->loop, CONTROL_FD, &handler, outbound));
         return PASS(loop_run(&outbound->loop));
 }
@@ -201,6 +253,7 @@ int main(void)
         directory_done(&outbound.directory);
         channel_unref(TAKE(outbound.engine));
         control_done(&outbound.control);
+        mailer_done(&outbound.mailer);
         publications_done(&outbound.publications);
         authority_done(&outbound.authority);
         publisher_done(&outbound.publisher);
