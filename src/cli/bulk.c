@@ -196,6 +196,7 @@ static int page_run(struct bulk *bulk, const struct bulk_show *show)
         if (list_is(bulk)) {
                 list.dry_run = bulk->ask.dry_run;
                 list.renew = bulk->ask.renew;
+                list.deliver = text_copy(msg_text(bulk->ask.deliver));
                 TRY(list_page(bulk, &list.selection, &next));
         }
         ask->limit = PAGE;

@@ -19,41 +19,80 @@ enum { PAGE = 500, KEYS_SHOWN = 20 };
 
 /* ---- recover ---------------------------------------------------------------------------------------------- */
 
+/* As asked, or as the server is configured. */
+static int recovery_is_split(const struct arguments *arguments, struct session *session, bool *ret_split)
+{
+        const char *asked = argument_text(arguments, "deliver");
+        MSG_OWN(status) request = {0};
+        MSG_OWN(status_reply) reply = {0};
+
+        if (asked && strcmp(asked, "split") != 0 && strcmp(asked, "hand") != 0)
+                return refuse(PROBLEM_USAGE,
+                              "The token of a recovery is delivered by hand or split, not by \"%s\": a whole one in a mail "
+                              "would be good for all of a user's keys.",
+                              asked);
+        if (!asked)
+                TRY(server_call(&session->server, status, &request, status_reply, &reply));
+        *ret_split = strcmp(asked ? asked : msg_text(reply.recovery_delivery), "split") == 0;
+        return 0;
+}
+
+static int recovery_ask(struct session *session, const struct token *token, const struct point *recipient, const char *user,
+                        const char *reason, struct msg_request_created *ret_reply)
+{
+        MSG_OWN(request_create) request = {.user = text_copy(user),
+                                           .reason = text_copy(reason),
+                                           .selector = text_copy(token->selector),
+                                           .auth = token_auth(token),
+                                           .mail_part = token_mail_text(token)};
+
+        buf_add_bytes(&request.recipient, point_view(recipient));
+        return PASS(server_call(&session->server, request_create, &request, request_created, ret_reply));
+}
+
+static int show_recovery(const struct msg_request_created *reply, const struct token *token, const struct point *recipient,
+                         const char *out)
+{
+        char fingerprint[FINGERPRINT_TEXT_SIZE];
+
+        if (reply->request.count)
+                show_request(&reply->request.at[0]);
+        TRY(token_show(out, token, token_is_split(token) ? "Part by hand" : "Token"));
+        say_pair("Recipient key", "%s", fingerprint_short(point_view(recipient), fingerprint));
+        if (token_is_split(token))
+                tell("The token was made on this machine, in two parts. This one is shown once: give it to the user yourself. The "
+                     "server mails him the other one when the officers have approved. Give the officers the fingerprint of the "
+                     "recipient key.");
+        else
+                tell("The token was made on this machine and is shown once. Give it to the user, and the fingerprint of the "
+                     "recipient key to the officers.");
+        return 0;
+}
+
 static int recover(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
-        CLEANUP(token_done) struct token token = token_new();
-        CLEANUP(secret_done) struct secret scalar = SECRET_NONE;
-        MSG_OWN(request_create) request = {.user = text_copy(operand(arguments, 0)),
-                   .selector = text_copy(token.selector),
-                   .auth = token_auth(&token)};
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        CLEANUP(secret_done) struct secret scalar = SECRET_NONE, text = SECRET_NONE;
         MSG_OWN(request_created) reply = {0};
         const char *reason, *out = argument_text(arguments, "token-out");
-        char fingerprint[FINGERPRINT_TEXT_SIZE];
         struct point recipient;
+        bool split = false;
 
         TRY(argument_needed(arguments, "reason", &reason));
         if (out && access(out, F_OK) == 0)
                 return refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", out);
-        request.reason = text_copy(reason);
-        TRY(token_recipient(&token, &scalar, &recipient));
-        buf_add_bytes(&request.recipient, point_view(&recipient));
         TRY(session_operator(arguments, &session));
-        TRY(server_call(&session.server, request_create, &request, request_created, &reply));
-        if (argument_json(arguments)) {
-                if (out) {
-                        CLEANUP(secret_done) struct secret text = token_text(&token);
-                        TRY(token_to_file(out, &text));
-                }
-                return PASS(show_json_of(request_created, &reply));
-        }
-        if (reply.request.count)
-                show_request(&reply.request.at[0]);
-        TRY(token_show(out, &token, "Token"));
-        say_pair("Recipient key", "%s", fingerprint_short(point_view(&recipient), fingerprint));
-        tell("The token was made on this machine and is shown once. Give it to the user, and the fingerprint of the "
-             "recipient key to the officers.");
-        return 0;
+        TRY(recovery_is_split(arguments, &session, &split));
+        token = split ? token_new_split() : token_new();
+        TRY(token_recipient(&token, &scalar, &recipient));
+        TRY(recovery_ask(&session, &token, &recipient, operand(arguments, 0), reason, &reply));
+        if (!argument_json(arguments))
+                return PASS(show_recovery(&reply, &token, &recipient, out));
+        text = token_text(&token);
+        if (out)
+                TRY(token_to_file(out, &text));
+        return PASS(show_json_of(request_created, &reply));
 }
 
 /* ---- startup ---------------------------------------------------------------------------------------------- */
@@ -304,7 +343,9 @@ static int refuse_request(struct arguments *arguments)
 
 static const struct command_option recover_options[] = {
     {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
-    {"token-out", "FILE", "write the token to a new file that only you can read", 0, false},
+    {"token-out", "FILE", "write the token, or its part by hand, to a new file that only you can read", 0, false},
+    {"deliver", "HOW", "hand: the whole token here; split: the other part by mail once approved (default: [token] recovery-delivery)",
+     'd', false},
     OPTIONS_OPERATOR,
     OPTIONS_END,
 };

@@ -121,6 +121,7 @@ static int fill(const struct arguments *arguments, struct bulk *bulk)
 {
         bulk->ask.dry_run = argument_flag(arguments, "dry-run");
         bulk->ask.renew = argument_flag(arguments, "renew");
+        bulk->ask.deliver = text_copy(argument_text(arguments, "deliver") ? argument_text(arguments, "deliver") : "");
         for (size_t i = 0; i < operand_count(arguments); i++)
                 msg_texts_add(&bulk->ask.selection, operand(arguments, i));
         for (size_t i = 0; i < argument_count(arguments, "from"); i++)
@@ -170,6 +171,8 @@ static const struct command_option enroll_options[] = {
      'f', true},
     {"dry-run", NULL, "say who is new, enrolled or waiting, and who can get no token, and make none", 'n', false},
     {"renew", NULL, "also a new token for those who have one that waits; it replaces that", 0, false},
+    {"deliver", "HOW", "hand: shown or written here; mail: to the user, whole; split: one part by mail, one here (default: [token] delivery)",
+     'd', false},
     {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, separated by tabs", 'o',
      false},
     {"report", "FILE", "write a line for each person, without tokens, to a new file .csv or .json", 'r', false},
@@ -195,6 +198,7 @@ const struct command command_user_enroll = {
     .examples = "  vouchsafe user enroll bob@example.org\n"
                 "  vouchsafe user enroll unit:Sales/Berlin group:Board --dry-run\n"
                 "  vouchsafe user enroll all --out tokens.tsv --report report.csv\n"
+                "  vouchsafe user enroll group:Board --deliver split\n"
                 "  vouchsafe user enroll --from people.txt --out tokens.tsv\n",
     .run = enroll,
 };
