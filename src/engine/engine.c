@@ -142,6 +142,9 @@ void engine_reconfigure(struct engine *engine, struct engine_config *config)
         limits_change(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
                       engine->config.attempts_window);
         pool_reset(engine);
+        /* Where jobs could not go is tried at once: that may be what was put right. */
+        for (size_t i = 0; i < TARGET_COUNT; i++)
+                engine->outbound.targets[i].until_ms = 0;
 }
 
 void requests_end(struct engine *engine, int problem, const char *sentence)

@@ -28,8 +28,9 @@ struct mailing {
         CURL *curl;
         struct curl_slist *recipients;
         enum stage stage;
-        struct buf answer;   /* of the server, its last one */
+        struct buf answer;   /* of the server, its last one before good-bye */
         bool answer_goes_on; /* it has more lines */
+        bool over;           /* QUIT was sent */
         char error[CURL_ERROR_SIZE];
         struct buf failures; /* of servers */
 };
@@ -91,7 +92,7 @@ static int on_timeout(CURLM *multi, long in_ms, void *context)
 {
         struct mailer *mailer = context;
 
-        loop_timer_done(&mailer->timer);
+        mailer->timer.due_ms = 0;
         if (in_ms >= 0)
                 loop_timer_arm(&mailer->timer, (uint64_t)in_ms);
         return 0;
@@ -116,6 +117,7 @@ static void command_seen(struct mailing *mailing, const char *line, size_t len)
                 enum stage stage;
         } verbs[] = {{"MAIL", STAGE_SERVER}, {"RCPT", STAGE_RECIPIENT}, {"DATA", STAGE_MESSAGE}};
 
+        mailing->over = len >= 4 && strncasecmp(line, "QUIT", 4) == 0;
         for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
                 if (len >= 4 && strncasecmp(line, verbs[i].verb, 4) == 0)
                         mailing->stage = verbs[i].stage;
@@ -123,6 +125,8 @@ static void command_seen(struct mailing *mailing, const char *line, size_t len)
 
 static void answer_seen(struct mailing *mailing, const char *line, size_t len)
 {
+        if (mailing->over)
+                return;
         while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
                 len--;
         if (!mailing->answer_goes_on)
@@ -226,7 +230,7 @@ static void server_try(struct mailing *mailing)
 {
         mailing->sent = 0;
         mailing->stage = STAGE_SERVER;
-        mailing->answer_goes_on = false;
+        mailing->answer_goes_on = mailing->over = false;
         mailing->error[0] = 0;
         buf_clear(&mailing->answer);
         curl_easy_reset(mailing->curl);
@@ -305,11 +309,20 @@ static void server_failed(struct mailing *mailing, CURLcode code)
         mailing_end(mailing, &(struct msg_job_done){.unreachable = true}, buf_view(&mailing->failures));
 }
 
+/* The code of the last answer; 0: there is none. */
+static uint64_t answer_code(const struct mailing *mailing)
+{
+        uint64_t code = 0;
+
+        if (mailing->answer.len < 3 || number_parse(bytes_of(mailing->answer.data, 3), 999, &code) != 0)
+                return 0;
+        return code;
+}
+
 static void mailing_finished(struct mailing *mailing, CURLcode code)
 {
-        long answer = 0;
+        uint64_t answer = answer_code(mailing);
 
-        curl_easy_getinfo(mailing->curl, CURLINFO_RESPONSE_CODE, &answer);
         curl_multi_remove_handle(mailing->mailer->multi, mailing->curl);
         if (code == CURLE_OK)
                 mailing_end(mailing, &(struct msg_job_done){.success = true}, answer_words(mailing));
