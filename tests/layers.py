@@ -15,6 +15,7 @@ MAY = {
     "protocol": {"base", "wire", "crypto", "model"},
     "mail": {"base", "crypto"},
     "letter": {"base"},
+    "sheet": {"base", "wire", "letter"},
     "ldap": {"base", "config", "wire", "crypto", "model"},
     "keeper": {"base", "config", "wire", "crypto", "model"},
     "engine": {"base", "config", "wire", "crypto", "model", "store"},
@@ -36,6 +37,7 @@ ONLY = {
     r"ldap\.h|sasl/|krb5": {"ldap", "outbound"},
     r"jansson": {"protocol", "front", "cli"},
     r"gmime/|glib": {"mail", "letter"},
+    r"cairo|pango|qrencode": {"sheet"},
     r"argon2": {"crypto"},
     r"ini\.h": {"config"},
 }

@@ -17,7 +17,7 @@
 #include "crypto/operation.h"
 #include "protocol/json.h"
 
-enum { LIST_MOST = 64 << 20, ADDRESS_SHOWN = 400, NAME_SHOWN = 2048 };
+enum { LIST_MOST = 64 << 20, ADDRESS_SHOWN = 400, LANGUAGE_SHOWN = 35, NAME_SHOWN = 2048 };
 
 int list_file_read(const char *path, struct buf *ret_content)
 {
@@ -91,10 +91,11 @@ static void file_close(struct bulk_file *file)
 
 /* ---- rows */
 
-/* A line each: token, address, name, separated by tabs. */
+/* A line each: token, address, name, expiry, language, separated by tabs. */
 static int token_line_add(struct bulk_file *file, const struct msg_token_item *row)
 {
         CLEANUP(buf_done) struct buf rest = BUF_NONE;
+        char expires[TIME_TEXT_SIZE] = "";
 
         if (!file->path || !row->token.len)
                 return 0;
@@ -102,6 +103,10 @@ static int token_line_add(struct bulk_file *file, const struct msg_token_item *r
         text_add_printable(&rest, bytes_text(msg_text(row->address)), ADDRESS_SHOWN);
         buf_add_byte(&rest, '\t');
         text_add_printable(&rest, bytes_text(msg_text(row->name)), NAME_SHOWN);
+        if (row->expires)
+                time_text(row->expires, expires);
+        buf_add_format(&rest, "\t%s\t", expires);
+        text_add_printable(&rest, bytes_text(msg_text(row->language)), LANGUAGE_SHOWN);
         buf_add_byte(&rest, '\n');
         if (secret_write(file->fd, &row->token) || fd_write_all(file->fd, rest.data, rest.len))
                 return cannot_write(file->path);

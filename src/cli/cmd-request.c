@@ -10,6 +10,7 @@
 #include "cli/home.h"
 #include "cli/keystore.h"
 #include "cli/session.h"
+#include "cli/sheet.h"
 #include "cli/show.h"
 #include "cli/table.h"
 #include "crypto/envelope.h"
@@ -50,6 +51,23 @@ static int recovery_ask(struct session *session, const struct token *token, cons
         return PASS(server_call(&session->server, request_create, &request, request_created, ret_reply));
 }
 
+static int recovery_sheet(const struct session *session, const struct msg_request_created *reply, const struct token *token,
+                          const char *path)
+{
+        MSG_OWN(sheet_print) sheets = {0};
+        struct msg_sheet *sheet;
+
+        if (!path)
+                return 0;
+        sheet = MSG_LIST_ADD(sheets.sheets);
+        sheet_fill(session, sheet);
+        sheet->name = text_copy(reply->request.count ? msg_text(reply->request.at[0].name) : "");
+        sheet->token = token_text(token);
+        sheet->part = token_is_split(token);
+        sheet->recovery = true;
+        return PASS(sheets_write(path, &sheets));
+}
+
 static int show_recovery(const struct msg_request_created *reply, const struct token *token, const struct point *recipient,
                          const char *out)
 {
@@ -75,18 +93,23 @@ static int recover(struct arguments *arguments)
         CLEANUP(token_done) struct token token = TOKEN_NONE;
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE, text = SECRET_NONE;
         MSG_OWN(request_created) reply = {0};
-        const char *reason, *out = argument_text(arguments, "token-out");
+        const char *reason, *out = argument_text(arguments, "token-out"), *sheet = argument_text(arguments, "sheet"), *form;
         struct point recipient;
         bool split = false;
 
         TRY(argument_needed(arguments, "reason", &reason));
         if (out && access(out, F_OK) == 0)
                 return refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", out);
+        if (sheet)
+                TRY(sheet_form(sheet, &form));
+        if (sheet && access(sheet, F_OK) == 0)
+                return refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", sheet);
         TRY(session_operator(arguments, &session));
         TRY(recovery_is_split(arguments, &session, &split));
         token = split ? token_new_split() : token_new();
         TRY(token_recipient(&token, &scalar, &recipient));
         TRY(recovery_ask(&session, &token, &recipient, operand(arguments, 0), reason, &reply));
+        TRY(recovery_sheet(&session, &reply, &token, sheet));
         if (!argument_json(arguments))
                 return PASS(show_recovery(&reply, &token, &recipient, out));
         text = token_text(&token);
@@ -344,6 +367,7 @@ static int refuse_request(struct arguments *arguments)
 static const struct command_option recover_options[] = {
     {"reason", "TEXT", "why; officers and auditors read it", 'r', false},
     {"token-out", "FILE", "write the token, or its part by hand, to a new file that only you can read", 0, false},
+    {"sheet", "FILE", "also print it on a sheet of paper: a new file .pdf or .txt", 0, false},
     {"deliver", "HOW", "hand: the whole token here; split: the other part by mail once approved (default: [token] recovery-delivery)",
      'd', false},
     OPTIONS_OPERATOR,

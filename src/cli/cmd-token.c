@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vouchsafe token preview */
+/* vouchsafe token preview | sheet */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/sheet.h"
 #include "cli/terminal.h"
 #include "config/config.h"
 #include "crypto/token.h"
@@ -120,4 +124,74 @@ const struct command command_token_preview = {
     .examples = "  vouchsafe token preview enroll-part --language de\n"
                 "  vouchsafe token preview --html >letter.html\n",
     .run = preview,
+};
+
+/* ---- sheet ------------------------------------------------------------------------------------------------ */
+
+enum { TOKENS_MOST = 64 << 20 };
+
+static int lines_read(struct bytes text, const struct session *session, const char *language, struct msg_sheet_print *out)
+{
+        for (size_t number = 1; text.len; number++) {
+                const uint8_t *end = memchr(text.data, '\n', text.len);
+                size_t len = end ? (size_t)(end - text.data) : text.len;
+                struct bytes line = bytes_of(text.data, len);
+                struct msg_sheet *sheet;
+                int r;
+
+                text = bytes_of(text.data + len + (end != NULL), text.len - len - (end != NULL));
+                if (!line.len)
+                        continue;
+                sheet = MSG_LIST_ADD(out->sheets);
+                r = sheet_line_read(line, sheet);
+                if (r)
+                        return report_prefix(PASS(r), "Line %zu: ", number);
+                sheet_fill(session, sheet);
+                if (language) {
+                        free(sheet->language);
+                        sheet->language = text_copy(language);
+                }
+        }
+        return out->sheets.count ? 0 : refuse(PROBLEM_NOT_FOUND, "There is no token in the file.");
+}
+
+static int sheet(struct arguments *arguments)
+{
+        CLEANUP(session_done) struct session session = {0};
+        CLEANUP(secret_done) struct secret tokens = SECRET_NONE;
+        CLEANUP(fd_closep) int fd = -1;
+        MSG_OWN(sheet_print) sheets = {0};
+        const char *path = operand(arguments, 0), *out, *form;
+
+        TRY(argument_needed(arguments, "out", &out));
+        TRY(sheet_form(out, &form));
+        TRY(session_anyone(arguments, &session));
+        fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return refuse(PROBLEM_NOT_FOUND, "The file %s cannot be read: %s.", path, strerror(errno));
+        TRY(secret_read(fd, TOKENS_MOST, &tokens));
+        TRY(lines_read(secret_view(&tokens), &session, argument_text(arguments, "language"), &sheets));
+        return PASS(sheets_write(out, &sheets));
+}
+
+static const struct command_option sheet_options[] = {
+    {"out", "FILE", "the new file, .pdf or .txt, that only you can read", 'o', false},
+    {"language", "TAG", "en or de (default: each person's)", 'l', false},
+    {"server", "URL", "what users are to give to --server (default: that of the folder's operator or user)", 's', false},
+    OPTIONS_END,
+};
+
+const struct command command_token_sheet = {
+    .noun = "token",
+    .verb = "sheet",
+    .summary = "Print tokens on sheets of paper, one for each user, to be given by hand",
+    .operands = "TOKENS",
+    .least = 1,
+    .most = 1,
+    .options = sheet_options,
+    .about = "TOKENS is the file that \"vouchsafe user enroll --out\" wrote, or - for standard input. A page has the name, the\n"
+             "token, also as a QR code, what to type, and until when. Of two parts the sheet has the one by hand.\n",
+    .examples = "  vouchsafe user enroll unit:Sales --deliver split --out tokens.tsv\n"
+                "  vouchsafe token sheet tokens.tsv --out tokens.pdf\n",
+    .run = sheet,
 };

@@ -173,7 +173,7 @@ static const struct command_option enroll_options[] = {
     {"renew", NULL, "also a new token for those who have one that waits; it replaces that", 0, false},
     {"deliver", "HOW", "hand: shown or written here; mail: to the user, whole; split: one part by mail, one here (default: [token] delivery)",
      'd', false},
-    {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, separated by tabs", 'o',
+    {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, expiry, language, separated by tabs", 'o',
      false},
     {"report", "FILE", "write a line for each person, without tokens, to a new file .csv or .json", 'r', false},
     OPTIONS_OPERATOR,
