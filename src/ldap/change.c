@@ -25,7 +25,9 @@ static LDAPMod *modification_of(const struct ldap_change *change)
 {
         LDAPMod *modification = NEW(LDAPMod);
 
-        modification->mod_op = change->replace ? LDAP_MOD_REPLACE : change->add ? LDAP_MOD_ADD : LDAP_MOD_DELETE;
+        modification->mod_op = change->replace ? LDAP_MOD_REPLACE
+                               : change->add   ? LDAP_MOD_ADD
+                                               : LDAP_MOD_DELETE;
         modification->mod_op |= LDAP_MOD_BVALUES;
         modification->mod_type = (char *)(uintptr_t)change->attribute;
         modification->mod_bvalues = mem_array(change->count + 1, sizeof(struct berval *));

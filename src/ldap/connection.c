@@ -18,7 +18,8 @@ static void library_prepare(void)
                 prepared = true;
 }
 
-/* Whatever libldap does inside, no read may wait for the rest of what a server sends slowly: limits are its business. */
+/* Whatever libldap does inside, no read may wait for the rest of what a server sends slowly: limits are its
+ * business. */
 static int socket_prepare(struct ldap_connection *connection)
 {
         int fd = ldap_connection_fd(connection), on = 1;
@@ -55,7 +56,6 @@ static int connect_now(struct ldap_connection *connection)
 
         TRY(handle_new(connection));
         TRY(ldap_secure(connection));
-        TRY(ldap_connection_judge(connection, ldap_connect(connection->ldap), "It cannot be reached"));
         TRY(socket_prepare(connection));
         TRY(ldap_identify(connection));
         if (ldap_set_option(connection->ldap, LDAP_OPT_TIMEOUT, &limit))

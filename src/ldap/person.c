@@ -116,6 +116,16 @@ static char *name_of(const struct reading *reading)
         return first_text(reading, &reading->schema->name, NAME_MOST);
 }
 
+static void address_note(const struct reading *reading, const char *name, struct bytes value)
+{
+        CLEANUP(buf_done) struct buf shown = BUF_NONE;
+        CLEANUP(mem_freep) char *what = NULL;
+
+        text_add_printable(&shown, value, 100);
+        what = text_format("\"%s\" is no mail address", buf_text(&shown));
+        note(reading, name, what);
+}
+
 static void address_take(const struct reading *reading, const char *name, struct bytes value,
                          struct msg_person *person)
 {
@@ -129,7 +139,7 @@ static void address_take(const struct reading *reading, const char *name, struct
                 value = bytes_of(colon + 1, value.len - 5);
         }
         if (address_parse(trimmed(value), &key))
-                return note(reading, name, "is no mail address");
+                return address_note(reading, name, value);
         if (msg_texts_have(&person->addresses, buf_text(&key)))
                 return;
         if (person->addresses.count == ADDRESSES_MOST)

@@ -47,6 +47,7 @@ static enum problem meaning_of(int code)
         return PROBLEM_UNSUPPORTED;
 }
 
+/* Codes below 0 are libldap's own: the server has said nothing. */
 static int judge(struct ldap_connection *connection, int code, const char *detail, const char *what)
 {
         CLEANUP(buf_done) struct buf words = BUF_NONE;
@@ -55,8 +56,9 @@ static int judge(struct ldap_connection *connection, int code, const char *detai
                 return 0;
         if (detail && *detail)
                 text_add_printable(&words, bytes_text(detail), 300);
-        return refuse(meaning_of(code), "%s: %s says \"%s\"%s%s%s.", what, connection->server,
-                      ldap_err2string(code), words.len ? " (" : "", buf_text(&words), words.len ? ")" : "");
+        return refuse(meaning_of(code), "%s: %s%s%s%s%s%s.", what, connection->server,
+                      code < 0 ? ": " : " says \"", ldap_err2string(code), code < 0 ? "" : "\"",
+                      words.len ? ": " : "", buf_text(&words));
 }
 
 int ldap_connection_judge(struct ldap_connection *connection, int code, const char *what)

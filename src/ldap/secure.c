@@ -68,18 +68,24 @@ int ldap_secure(struct ldap_connection *connection)
         bool plain = strncmp(connection->server, "ldap:", 5) == 0;
 
         if (strncmp(connection->server, "ldapi:", 6) == 0)
-                return 0;
+                return PASS(
+                    ldap_connection_judge(connection, ldap_connect(connection->ldap), "No connection"));
         if (plain && !options->starttls && options->bind == BIND_SIMPLE &&
             !ldap_server_is_local(connection->server))
                 return refuse(PROBLEM_CONFIGURATION,
                               "%s: no password is sent without TLS. Use starttls = yes, or an ldaps:// URL.",
                               connection->server);
         TRY(tls_prepare(connection));
+        TRY(ldap_connection_judge(
+            connection, ldap_connect(connection->ldap),
+            plain ? "No connection"
+                  : "No connection (is the server there, and its certificate for this name, and "
+                    "of a CA in ca-file?)"));
         if (!plain || !options->starttls)
                 return 0;
         return PASS(ldap_connection_judge(
             connection, ldap_start_tls_s(connection->ldap, NULL, NULL),
-            "TLS could not be begun (is the server's certificate for this name, and of a CA in ca-file?)"));
+            "TLS fails (is the server's certificate for this name, and of a CA in ca-file?)"));
 }
 
 /* ---- who we are -------------------------------------------------------------------------------------------

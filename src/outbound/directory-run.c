@@ -120,11 +120,12 @@ static int step_conflicts(struct directory *directory)
 static int step_end(struct directory *directory)
 {
         CLEANUP(mem_freep)
-        char *words = text_format(
-            "%llu people; %llu have no mail address. %s: %s.%s%s", (unsigned long long)directory->people,
-            (unsigned long long)directory->without_address, ldap_connection_server(directory->connection),
-            follower_words(&directory->follower), *ldap_connection_notes(directory->connection) ? " " : "",
-            ldap_connection_notes(directory->connection));
+        char *words =
+            text_format("%llu people were read; %llu more have no mail address. %s: %s.%s%s",
+                        (unsigned long long)directory->people, (unsigned long long)directory->without_address,
+                        ldap_connection_server(directory->connection), follower_words(&directory->follower),
+                        *ldap_connection_notes(directory->connection) ? " " : "",
+                        ldap_connection_notes(directory->connection));
 
         log_info("the directory was read: %s", words);
         id_list_done(&directory->conflicts); /* findings of the engine's now */

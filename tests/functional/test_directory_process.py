@@ -42,7 +42,7 @@ def slapd(request):
 def test_everybody_is_read_and_what_changes_is_followed(slapd, start):
     process = start(slapd, page_size=2, poll="1s")
     over = process.follow(7)
-    assert over["complete"] and over["server"] == slapd.url and "1 have no mail address" in over["detail"]
+    assert over["complete"] and over["server"] == slapd.url and "1 more have no mail address" in over["detail"]
     assert ("RFC 4533" in over["detail"]) == slapd.synchronizes
     assert process.names() == {"Ann Archer", "Ben Baker", 'Müller, "Hans"', "Zed Zoo"}
     assert all(page["run"] == 7 and page["whole"] for page in process.pages) and not process.findings
