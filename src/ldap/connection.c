@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ldap/connection.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "ldap/internal.h"
@@ -22,21 +20,19 @@ static void library_prepare(void)
  * business. */
 static int socket_prepare(struct ldap_connection *connection)
 {
-        int fd = ldap_connection_fd(connection), on = 1;
         Sockbuf *sockbuf = NULL;
 
         if (ldap_get_option(connection->ldap, LDAP_OPT_SOCKBUF, &sockbuf) != LDAP_OPT_SUCCESS || !sockbuf ||
             ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_NONBLOCK, sockbuf) < 0)
                 return fault(0, "libldap does not let its socket go on without waiting");
-        if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 && errno != EOPNOTSUPP)
-                return fault(errno, "cannot have a connection looked after");
         return 0;
 }
 
 static int handle_new(struct ldap_connection *connection)
 {
         struct timeval limit = ldap_limit(connection->options->connect_limit);
-        int version = LDAP_VERSION3;
+        int version = LDAP_VERSION3, idle = 60, interval = 15,
+            probes = 4; /* a peer that vanished is noticed in 2 minutes */
 
         if (ldap_initialize(&connection->ldap, connection->server) != LDAP_SUCCESS)
                 return refuse(PROBLEM_CONFIGURATION, "\"%s\" is no URL of an LDAP server.",
@@ -44,6 +40,9 @@ static int handle_new(struct ldap_connection *connection)
         if (ldap_set_option(connection->ldap, LDAP_OPT_PROTOCOL_VERSION, &version) ||
             ldap_set_option(connection->ldap, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) ||
             ldap_set_option(connection->ldap, LDAP_OPT_RESTART, LDAP_OPT_ON) ||
+            ldap_set_option(connection->ldap, LDAP_OPT_X_KEEPALIVE_IDLE, &idle) ||
+            ldap_set_option(connection->ldap, LDAP_OPT_X_KEEPALIVE_INTERVAL, &interval) ||
+            ldap_set_option(connection->ldap, LDAP_OPT_X_KEEPALIVE_PROBES, &probes) ||
             ldap_set_option(connection->ldap, LDAP_OPT_NETWORK_TIMEOUT, &limit) ||
             ldap_set_option(connection->ldap, LDAP_OPT_TIMEOUT, &limit))
                 return fault(0, "libldap does not take its options");
@@ -189,6 +188,9 @@ int ldap_password_check(const struct ldap_options *options, const char *dn, stru
         his.bind_dn = dn;
         his.password = password;
         his.certificate = NULL;
+        /* Where Kerberos protects our own connections there may be no TLS; it does not protect his password.
+         */
+        his.starttls = options->starttls || options->bind == BIND_GSSAPI;
         r = ldap_connection_open(&his, &connection);
         if (r == PROBLEM_UNAUTHENTICATED || r == PROBLEM_NOT_FOUND || r == PROBLEM_FORBIDDEN ||
             r == PROBLEM_MALFORMED)

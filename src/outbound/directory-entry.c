@@ -176,6 +176,18 @@ static void again_done(struct again *again)
         id_list_done(&again->changed);
 }
 
+/* Two entries with one id: which of them it is cannot be told. */
+static bool found_before(struct again *again, const struct ldap_entry *entry, const struct id *id)
+{
+        for (size_t i = 0; i < again->found.count; i++)
+                if (id_equal(&again->found.at[i], id)) {
+                        note(again->directory, again->whole, "error", entry->dn,
+                             "It has an id that another entry has too; it was not taken.");
+                        return true;
+                }
+        return false;
+}
+
 static int again_found(void *context, struct ldap_entry *entry)
 {
         struct again *again = context;
@@ -191,6 +203,8 @@ static int again_found(void *context, struct ldap_entry *entry)
         if (r)
                 return PASS(not_taken(directory, again->whole, entry, r));
         if (!known_names(entry, &person, &id, &name) || (again->groups && strlen(person.dn) > GROUP_DN_MOST))
+                return 0;
+        if (found_before(again, entry, &id))
                 return 0;
         id_list_add(&again->found, &id);
         if (again->groups)

@@ -121,7 +121,7 @@ static int step_end(struct directory *directory)
 {
         CLEANUP(mem_freep)
         char *words =
-            text_format("%llu people were read; %llu more have no mail address. %s: %s.%s%s",
+            text_format("%llu people; %llu more have no mail address. %s: %s.%s%s",
                         (unsigned long long)directory->people, (unsigned long long)directory->without_address,
                         ldap_connection_server(directory->connection), follower_words(&directory->follower),
                         *ldap_connection_notes(directory->connection) ? " " : "",

@@ -204,13 +204,15 @@ static int timer_expired(void *context)
 /* Also finds out whether the account may: with the right to replicate, or else as far as it may read. */
 static int dirsync_mark(struct follower *follower)
 {
-        bool more;
+        bool more = true;
         int r = dirsync_step(follower, "(!(objectClass=*))", &more);
 
         if (r == PROBLEM_FORBIDDEN || r == PROBLEM_UNSUPPORTED) {
                 follower->object_security = true;
                 r = dirsync_step(follower, "(!(objectClass=*))", &more);
         }
+        while (!r && more) /* it goes through everything, though nothing is to come out */
+                r = dirsync_step(follower, "(!(objectClass=*))", &more);
         return PASS(r);
 }
 

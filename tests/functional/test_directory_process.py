@@ -201,6 +201,9 @@ def test_a_lying_server_says_one_id_twice(start, tmp_path):
         assert process.finding("which another entry has too") and process.finding("no known form") and process.finding("no employeeNumber")
         # Without entryUUID the server cannot tell what changes, but it can be asked.
         assert "modifyTimestamp" in process.ends[-1]["detail"]
+        slapd.add(slapd.person("Copy", employeeNumber="6ba7b814-9dad-11d1-80b4-00c04fd430c8", mail="copy@example.org"))
+        process.until(lambda: any("Copy" in one["subject"] for one in process.findings))
+        assert process.names() == {"First"}
 
 
 def test_a_slow_directory_does_not_stop_questions_for_ever(slapd, start):
@@ -273,3 +276,8 @@ def test_active_directory_by_kerberos(samba, start):
     process = start(samba, bind="gssapi", keytab=samba.keytab(), principal=f"vouchsafe@{samba.REALM}", starttls="no", bind_dn=None, bind_password_file=None)
     assert process.follow()["complete"]
     assert process.question("directory_search", filter="(mail=ad0@example.org)", limit=1)[0] == "directory_found"
+    # Kerberos protects the process's own connections; a password is checked over TLS all the same.
+    samba.tool("user", "setpassword", "ad0", "--newpassword=Passw0rd.Ad0")
+    guid = process.by_name()["Ad Person0"]["guid"]
+    assert process.question("directory_bind", guid=guid, password="Passw0rd.Ad0")[0] == "done"
+    assert process.question("directory_bind", guid=guid, password="wrong")[1]["code"] == "password"
