@@ -175,21 +175,6 @@ static int encryption_store(struct engine *engine, struct token_use *use, const 
         return use->pool ? PASS(pool_consume(use->pool)) : 0;
 }
 
-/* The directory's web folder, if one is configured, gets the certificate from the queue. */
-static int publish_store(struct engine *engine, const struct token_use *use, const struct msg_keeper_enrolled *made)
-{
-        CLEANUP(job_row_done) struct job_row job = {0};
-
-        if (!engine->config.publish_users || !made->encryption_certificate.len)
-                return 0;
-        job.kind = text_copy("publish-file");
-        job.subject = text_format("users/%s.cer", msg_text(use->user.address));
-        job.state = JOB_WAITING;
-        job.created = job.due = engine_now(engine);
-        job.payload = secret_copy(buf_view(&made->encryption_certificate));
-        return PASS(store_job_push(engine->store, &job));
-}
-
 int issue_store(struct request *request, struct token_use *use, const struct msg_keeper_enrolled *made, bool revoke)
 {
         struct engine *engine = request->engine;
@@ -208,7 +193,8 @@ int issue_store(struct request *request, struct token_use *use, const struct msg
         use->user.cn = text_copy(msg_text(use->subject.name));
         use->user.address = text_copy(use->subject.addresses.at[0]);
         use->user.enrolled = engine_now(engine);
-        TRY(publish_store(engine, use, made));
+        if (made->encryption_certificate.len)
+                TRY(publication_folder(engine, use->user.address, buf_view(&made->encryption_certificate)));
         TRY(publication_queue(engine, &use->user.id));
         return PASS(store_user_put(engine->store, &use->user));
 }

@@ -58,6 +58,20 @@ int publication_queue_entry(struct engine *engine, const struct id *guid)
         return PASS(publication_push(engine, guid));
 }
 
+int publication_folder(struct engine *engine, const char *address, struct bytes certificate)
+{
+        CLEANUP(job_row_done) struct job_row job = {0};
+
+        if (!engine->config.publish_users || !*address)
+                return 0;
+        job.kind = text_copy(certificate.len ? "publish-file" : "remove-file");
+        job.subject = text_format("users/%s.cer", address);
+        job.created = job.due = engine_now(engine);
+        if (certificate.len)
+                job.payload = secret_copy(certificate);
+        return PASS(store_job_push(engine->store, &job));
+}
+
 /* ---- values */
 
 struct collecting {

@@ -40,6 +40,7 @@ def test_public_data_appears_as_files():
         server.run("user", "revoke", "load0@example.org", "--reason", "keyCompromise", home="rita")
         wait_for(lambda: (www / "site/pki/issuer.crl").read_bytes() != before)
         wait_for(same)
+        wait_for(lambda: not (www / "site/users/load0@example.org.cer").exists())
         shutil.rmtree(www / "site/pki")
         server.stop()
         server.start()
