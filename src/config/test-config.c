@@ -62,6 +62,16 @@ static void mistakes_are_named(void **state)
                 {LEAST "[directory]\nkind = ldap\nservers = ldaps://a\n", "[directory] base is missing"},
                 {LEAST "[directory]\nkind = ldap\nservers = ldaps://a http://b\nbase = o=x\n", "not \"http://b\""},
                 {LEAST "[directory]\nkind = ldap\nservers = ldaps://a\nbase = o=x\n", "[directory] bind-dn is missing"},
+                {LEAST "[mail]\nservers = mail.example.org\nfrom = a@example.org\n", "URLs as smtp://"},
+                {LEAST "[mail]\nservers = smtp://u:p@mail.example.org\nfrom = a@example.org\n", "URLs as smtp://"},
+                {LEAST "[mail]\nservers = http://mail.example.org\nfrom = a@example.org\n", "URLs as smtp://"},
+                {LEAST "[mail]\nservers = smtp://mail.example.org\n", "from is missing"},
+                {LEAST "[mail]\nservers = smtp://mail.example.org\nfrom = nobody\n", "[mail] from is an address"},
+                {LEAST "[mail]\nservers = smtp://mail.example.org\nfrom = a@example.org\nstarttls = no\n", "would send tokens"},
+                {LEAST "[mail]\nservers = smtp://localhost.example.org\nfrom = a@example.org\nstarttls = no\n", "would send tokens"},
+                {LEAST "[mail]\nuser = x\n", "given together"},
+                {LEAST "[mail]\n[token]\ndelivery = split\n", "needs [mail] servers"},
+                {LEAST "[mail]\n[token]\nrecovery-delivery = split\n", "needs [mail] servers"},
                 {LEAST "[serve]\nx = y\n", "line 5: there is no section [serve]"},
                 {LEAST "[crl]\ninterva = 5m\n", "line 5: [crl] has no option \"interva\""},
                 {LEAST "[crl]\ninterval = 5\n", "line 5: [crl] interval is a duration as 90s"},
@@ -171,12 +181,47 @@ static void the_sample_is_right(void **state)
         assert_int_equal(config_load(SAMPLE, &config), 0);
 }
 
+static void mail_servers_are_taken(void **state)
+{
+        static const char *const right[] = {
+                LEAST "[mail]\nservers = smtp://a.example.org:587 smtps://b\nfrom = \"Key, Management\" <a@example.org>\n",
+                LEAST "[mail]\nservers = smtp://[::1]:25 smtp://localhost\nfrom = a@example.org\nstarttls = no\n",
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(right); i++) {
+                CLEANUP(config_done) struct config config = {0};
+
+                assert_int_equal(config_parse("here", right[i], &config), 0);
+                assert_string_equal(config.mail.client_url, "https://keys.example.org:8443");
+        }
+}
+
+static void mailboxes_are_read(void **state)
+{
+        static const struct {
+                const char *text, *name, *address;
+        } cases[] = {{"a@example.org", "", "a@example.org"},
+                     {"Key Management <a@example.org>", "Key Management", "a@example.org"},
+                     {"\"Doe, J\" <a@example.org>", "Doe, J", "a@example.org"},
+                     {"<a@example.org>", "", "a@example.org"}};
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                CLEANUP(mem_freep) char *name = NULL;
+                CLEANUP(mem_freep) char *address = NULL;
+
+                assert_int_equal(config_mailbox(cases[i].text, &name, &address), 0);
+                assert_string_equal(name, cases[i].name);
+                assert_string_equal(address, cases[i].address);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(defaults_are_complete),       cmocka_unit_test(values_are_read),
                 cmocka_unit_test(mistakes_are_named),          cmocka_unit_test(long_lines_are_refused_not_cut),
                 cmocka_unit_test(children_get_their_sections), cmocka_unit_test(changes_that_need_a_restart_are_named),
+                cmocka_unit_test(mail_servers_are_taken), cmocka_unit_test(mailboxes_are_read),
                 cmocka_unit_test(the_sample_is_right),         cmocka_unit_test(answers_outlive_their_requests),
         };
 
