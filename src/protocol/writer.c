@@ -46,7 +46,8 @@ static void writer_quoted(struct json_writer *writer, struct bytes text)
                 else
                         writer_add(writer, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", c));
         }
-        writer_add(writer, text.data + start, text.len - start);
+        if (start < text.len)
+                writer_add(writer, text.data + start, text.len - start);
         writer_add(writer, "\"", 1);
 }
 

@@ -98,6 +98,7 @@ static void test_refusals_alike(void **state)
         } cases[] = {
             {"ann@example.org", "wrong"}, {"nobody@example.org", "right"}, {"bea@example.org", "right"}, {"cem@example.org", "right"}};
 
+        free(WORLD->engine.config.self_group);
         WORLD->engine.config.self_group = text_copy("cn=mail,dc=example,dc=org");
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
                 CLEANUP(token_done) struct token token = token_new();
