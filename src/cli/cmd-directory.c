@@ -317,6 +317,7 @@ const struct command command_directory_left = {
     .noun = "directory",
     .verb = "left",
     .summary = "List who left the directory, and when they are revoked",
+    .operands = "",
     .options = show_options,
     .about = "They keep their keys, which can be recovered, and their addresses until somebody else has them. [directory]\n"
              "revoke-left-after in the configuration says after what time their certificates are revoked.\n",
