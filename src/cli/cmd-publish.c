@@ -33,13 +33,14 @@ static int ask_all(struct session *session, bool mend, struct msg_publish_checke
 
 static void show_items(const struct msg_publish_checked *all)
 {
-        CLEANUP(table_freep) struct table *table = table_new((const char *const[]){"Name", "~Entry", "Finding", "~Detail", NULL});
+        CLEANUP(table_freep)
+        struct table *table = table_new((const char *const[]){"Name", "~Entry", "Finding", "~Detail", NULL});
 
         for (size_t i = 0; i < all->items.count; i++) {
                 const struct msg_publication_item *item = &all->items.at[i];
 
-                table_row(table, (const char *const[]){item->name, *msg_text(item->dn) ? item->dn : item->user, item->outcome,
-                                                       item->queued ? "is being mended" : item->detail});
+                table_row(table, (const char *const[]){item->name, *msg_text(item->dn) ? item->dn : item->user,
+                                                       item->outcome, item->queued ? "is being mended" : item->detail});
         }
         if (all->items.count)
                 table_print(table, "");
@@ -66,7 +67,8 @@ static int check(struct arguments *arguments)
         if (queued == all.items.count && queued && !argument_json(arguments))
                 say("%zu entries are put right by the queue.", queued);
         if (queued != all.items.count)
-                return refuse(PROBLEM_DRIFT, "%zu entries of the directory are not as they should be%s.", all.items.count - queued,
+                return refuse(PROBLEM_DRIFT, "%zu entries of the directory are not as they should be%s.",
+                              all.items.count - queued,
                               mend ? ", and nothing of ours can mend them" : "; --mend puts right what can be");
         return 0;
 }
@@ -83,8 +85,11 @@ const struct command command_publish_check = {
     .summary = "Compare the directory with what it should have of this CA, and mend it",
     .operands = "",
     .options = check_options,
-    .about = "Everybody's entry is looked at, and every other entry that has values of this CA. Findings: drift (values are missing,\n"
-             "or are there that should not be), leftover (of somebody who is nobody here), gone (there is no such entry), failed.\n"
+    .about = "Everybody's entry is looked at, and every other entry that has values of this CA. Findings:\n"
+             "  drift     values are missing, or there are some that should not be\n"
+             "  leftover  values of ours on an entry of nobody here, or of somebody who has left\n"
+             "  gone      there is no such entry\n"
+             "  failed    the entry could not be read\n"
              "With --mend the first two are put right by way of the queue. Values of other CAs are never touched.\n",
     .examples = "  vouchsafe publish check\n  vouchsafe publish check --mend\n",
     .run = check,

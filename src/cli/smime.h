@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The user's userSMIMECertificate, which tells mail programs by way of the directory whom to encrypt for and how. It takes his signature
- * key, so it is made here, when the key store is open, kept as users/ADDRESS/smime, and handed in to the server as soon as that answers;
- * then the file goes away.
+ * The user's userSMIMECertificate, which tells mail programs by way of the directory whom to encrypt for and how. It
+ * takes his signature key, so it is made here, when the key store is open, kept as users/ADDRESS/smime, and handed in
+ * to the server as soon as that answers; then the file goes away.
  */
 #include "cli/session.h"
 #include "mail/mail.h"
 
-/* Make it from the newest keys of a store and keep it. Nothing when the store has no pair of them that could be used now. */
+/* Make it from the newest keys of a store and keep it. Nothing when the store has no pair of them that could be used
+ * now. */
 int smime_make(const char *folder, const struct msg_client_config *config, const struct msg_key_store *store,
                unsigned capabilities) must_check;
 /* What every mail program of today reads. */

@@ -161,7 +161,8 @@ static int digest_of_nothing(const struct smime *smime, size_t index)
         if (EVP_Q_digest(NULL, digests[index].name, NULL, "", 0, hash, &len) != 1)
                 return crypto_fault("Hashing nothing");
         if (!bytes_equal(smime->message_digest, bytes_of(hash, len)))
-                return refuse(PROBLEM_UNAUTHENTICATED, "The userSMIMECertificate is signed over content that it does not have.");
+                return refuse(PROBLEM_UNAUTHENTICATED,
+                              "The userSMIMECertificate is signed over content that it does not have.");
         return 0;
 }
 
@@ -185,7 +186,8 @@ int smime_verify(const struct smime *smime, EVP_PKEY *key)
         while (index < ARRAY_LEN(digests) && !bytes_equal(smime->digest_oid, *digests[index].digest))
                 index++;
         if (index == ARRAY_LEN(digests))
-                return refuse(PROBLEM_UNSUPPORTED, "The userSMIMECertificate is signed with a digest that is not supported.");
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "The userSMIMECertificate is signed with a digest that is not supported.");
         TRY(digest_of_nothing(smime, index));
         TRY(algorithm_complete(smime, index, &algorithm));
         covered.data[0] = DER_SET; /* RFC 5652 5.4 */

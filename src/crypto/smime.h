@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * userSMIMECertificate (RFC 2798 2.8): a SignedData without content, whose certificates and signed capabilities are what it is
- * for. Read strictly, in the one form that we write (mail/mail.h: mail_smime_value()): DER, one signer, named by issuer and
- * serial number, with signed attributes. What other programs have put into a directory may be otherwise and is then PROBLEM_MALFORMED
- * or PROBLEM_UNSUPPORTED: nothing of ours.
+ * userSMIMECertificate (RFC 2798 2.8): a SignedData without content, whose certificates and signed capabilities are
+ * what it is for. Read strictly, in the one form that we write (mail/mail.h: mail_smime_value()): DER, one signer,
+ * named by issuer and serial number, with signed attributes. What other programs have put into a directory may be
+ * otherwise and is then PROBLEM_MALFORMED or PROBLEM_UNSUPPORTED: nothing of ours.
  */
 #include "crypto/certificate.h"
 
@@ -16,7 +16,7 @@ struct smime {
         size_t certificate_count;
         struct bytes issuer, serial; /* of the signer's certificate: whole Name; magnitude */
         struct bytes digest_oid, message_digest;
-        struct bytes attributes;     /* whole [0] */
+        struct bytes attributes; /* whole [0] */
         struct bytes algorithm, signature;
 };
 

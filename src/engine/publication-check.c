@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * publish_check: the directory compared with what it should have, a page at a time. First everybody in the mirror, each found by his id;
- * then all entries that have values of ours, for those that should have none: of people who left, and of entries that the mirror does not
- * know. To mend is to put them into the queue, so it goes on whatever becomes of who asked.
+ * publish_check: the directory compared with what it should have, a page at a time. First everybody in the mirror, each
+ * found by his id; then all entries that have values of ours, for those that should have none: of people who left, and
+ * of entries that the mirror does not know. To mend is to put them into the queue, so it goes on whatever becomes of
+ * who asked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,8 @@ static int people_check(struct request *request, const char *cursor)
         request->work_free = check_free;
         if (*cursor)
                 TRY(id_parse(bytes_text(cursor), &after));
-        TRY(store_entry_list(request->engine->store, &filter, *cursor ? &after : NULL, PAGE, &collecting, entry_collect));
+        TRY(store_entry_list(request->engine->store, &filter, *cursor ? &after : NULL, PAGE, &collecting,
+                             entry_collect));
         check->more = collecting.seen == PAGE;
         return PASS(directory_ask(request, MSG_directory_compare, &ask, MSG_directory_compared, compared));
 }
@@ -166,10 +168,12 @@ int publish_check_handle(struct request *request)
         struct store_counts counts;
 
         if (!request->engine->config.publish_directory)
-                return refuse(PROBLEM_UNSUPPORTED, "This server publishes to no directory; that takes [publish] directory = yes "
-                                                   "in its configuration.");
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "This server publishes to no directory; that takes [publish] directory = yes "
+                              "in its configuration.");
         if (ask->mend && !request_has_role(request, ROLE_REGISTRAR | ROLE_OFFICER))
-                return refuse(PROBLEM_FORBIDDEN, "%s may look, but has no role that permits to mend.", request_operator(request));
+                return refuse(PROBLEM_FORBIDDEN, "%s may look, but has no role that permits to mend.",
+                              request_operator(request));
         store_counts(request->engine->store, &counts);
         reply->total = (uint64_t)counts.entries;
         if (strncmp(cursor, CURSOR_LEFTOVERS, strlen(CURSOR_LEFTOVERS)) == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the directory is to have of each user. A job in the queue says only which entry is to be brought up to date; what the
- * values are is decided when it is given out. So however long the directory was away, one job an entry is enough, it can
- * be repeated, and nobody is ever given an older state after a newer one.
+ * What the directory is to have of each user. A job in the queue says only which entry is to be brought up to date;
+ * what the values are is decided when it is given out. So however long the directory was away, one job an entry is
+ * enough, it can be repeated, and nobody is ever given an older state after a newer one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +84,8 @@ static int certificate_add(void *context, struct certificate_row *row)
         struct collecting *collecting = context;
         int64_t now = engine_now(collecting->engine);
 
-        if (row->not_before > now || row->not_after < now || collecting->values->certificates.count >= CERTIFICATES_MOST)
+        if (row->not_before > now || row->not_after < now ||
+            collecting->values->certificates.count >= CERTIFICATES_MOST)
                 return 0;
         MSG_LIST_ADD(collecting->values->certificates)->value = buf_take(&row->der);
         return 0;

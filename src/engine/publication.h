@@ -4,16 +4,16 @@
 #include "engine/engine.h"
 
 /*
- * What the directory has of this user is to be what it should be: call it in the transaction that changes his certificates, or
- * whether he belongs to the directory. Nothing when [publish] directory is off.
+ * What the directory has of this user is to be what it should be: call it in the transaction that changes his
+ * certificates, or whether he belongs to the directory. Nothing when [publish] directory is off.
  */
 int publication_queue(struct engine *engine, const struct id *user) must_check;
 /* The same for the user of an entry, if there is one. */
 int publication_queue_entry(struct engine *engine, const struct id *guid) must_check;
 /* An entry that nobody of the server belongs to, too: nothing of ours is to be left there. */
 int publication_push(struct engine *engine, const struct id *guid) must_check;
-/* The file of an address in the web folder, if users are published there: this certificate, or none. Jobs of one file are done in their
- * order. */
+/* The file of an address in the web folder, if users are published there: this certificate, or none. Jobs of one file
+ * are done in their order. */
 int publication_folder(struct engine *engine, const char *address, struct bytes certificate) must_check;
 /* What an entry should have as things stand now: nothing when nobody is enrolled there, or he has left. */
 int publication_values(struct engine *engine, const struct entry_row *entry,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smime_put: the userSMIMECertificate that a user's client has made. Signature keys are on users' machines alone, so nobody else
- * could make it. It is public and speaks for itself: whoever brings it, it is taken only if it is signed by the signature
- * key whose certificate is the user's now, and holds his certificates and the CA's, and nothing else.
+ * smime_put: the userSMIMECertificate that a user's client has made. Signature keys are on users' machines alone, so
+ * nobody else could make it. It is public and speaks for itself: whoever brings it, it is taken only if it is signed by
+ * the signature key whose certificate is the user's now, and holds his certificates and the CA's, and nothing else.
  */
 #include <string.h>
 
@@ -28,7 +28,8 @@ static int issued_find(struct engine *engine, struct bytes der, struct certifica
                 r = store_certificate_find(engine->store, serial, ret_row);
         }
         if (r == PROBLEM_NOT_FOUND || (r == 0 && !bytes_equal(buf_view(&ret_row->der), der)))
-                return refuse(PROBLEM_FORBIDDEN, "The userSMIMECertificate holds a certificate that this server did not issue.");
+                return refuse(PROBLEM_FORBIDDEN,
+                              "The userSMIMECertificate holds a certificate that this server did not issue.");
         TRY(r);
         if (ret_row->state != CERTIFICATE_VALID || ret_row->not_before > now || ret_row->not_after < now)
                 return refuse(PROBLEM_STATE,
@@ -59,10 +60,12 @@ static int certificates_check(struct engine *engine, const struct smime *smime, 
                         encryption = true;
                         memcpy(row->encryption_serial, issued.serial, SERIAL_SIZE);
                 } else {
-                        return refuse(PROBLEM_FORBIDDEN, "The userSMIMECertificate holds more than one certificate of a kind.");
+                        return refuse(PROBLEM_FORBIDDEN,
+                                      "The userSMIMECertificate holds more than one certificate of a kind.");
                 }
                 if (!id_is_none(&row->user) && !id_equal(&row->user, &issued.user))
-                        return refuse(PROBLEM_FORBIDDEN, "The userSMIMECertificate holds certificates of different people.");
+                        return refuse(PROBLEM_FORBIDDEN,
+                                      "The userSMIMECertificate holds certificates of different people.");
                 row->user = issued.user;
         }
         if (!signature || !encryption)
@@ -112,8 +115,9 @@ static int value_store(struct request *request, struct smime_row *row, bool *ret
         if (r == 0 && kept.created + CHANGE_LEAST > engine_now(engine) &&
             memcmp(kept.signature_serial, row->signature_serial, SERIAL_SIZE) == 0 &&
             memcmp(kept.encryption_serial, row->encryption_serial, SERIAL_SIZE) == 0)
-                return refuse(PROBLEM_TOO_MANY, "The userSMIMECertificate was changed less than a minute ago; try again "
-                                                "later.");
+                return refuse(PROBLEM_TOO_MANY,
+                              "The userSMIMECertificate was changed less than a minute ago; try again "
+                              "later.");
         row->row = kept.row;
         TRY(store_smime_put(engine->store, row));
         *ret_changed = true;

@@ -90,13 +90,14 @@ static void value_is_read_by_us_and_by_openssl(void **state)
                 test_must(smime_signer(&smime, &signer));
                 assert_true(digest_equal(&signer.fingerprint, &alice.signature.items[0].fingerprint));
                 test_must(smime_verify(&smime, alice.signature_key));
-                assert_int_equal(smime_verify(&smime, alice.ca.key), types[i] == PKEY_RSA2048 ? PROBLEM_UNSUPPORTED
-                                                                                             : PROBLEM_UNAUTHENTICATED);
+                assert_int_equal(smime_verify(&smime, alice.ca.key),
+                                 types[i] == PKEY_RSA2048 ? PROBLEM_UNSUPPORTED : PROBLEM_UNAUTHENTICATED);
                 alice_done(&alice);
         }
 }
 
-/* Only what lies outside of the signed attributes (certificates, the choice of tags) may differ and still be signed by her. */
+/* Only what lies outside of the signed attributes (certificates, the choice of tags) may differ and still be signed by
+ * her. */
 static void no_altered_value_passes(void **state)
 {
         struct alice alice;

@@ -40,7 +40,8 @@ static bool is_ad(const struct config *config)
         return strcmp(config->directory.schema, "ad") == 0;
 }
 
-static void target_add(struct targets *targets, const struct config *config, char *dn, const struct buf *value, bool is_crl)
+static void target_add(struct targets *targets, const struct config *config, char *dn, const struct buf *value,
+                       bool is_crl)
 {
         const char *crl = is_ad(config) ? "certificateRevocationList" : "certificateRevocationList;binary";
         const char *certificate = is_ad(config) ? "cACertificate" : "cACertificate;binary";
@@ -64,7 +65,8 @@ static int common_name_dn(const struct buf *certificate, struct buf *out)
         return 0;
 }
 
-/* Below "Public Key Services", as certutil -dsPublish has it: AIA, CDP, Certification Authorities, NTAuthCertificates. */
+/* Below "Public Key Services", as certutil -dsPublish has it: AIA, CDP, Certification Authorities, NTAuthCertificates.
+ */
 static int targets_windows(const struct authority *authority, struct targets *targets)
 {
         const struct config *config = authority->config;
@@ -76,10 +78,11 @@ static int targets_windows(const struct authority *authority, struct targets *ta
         TRY(common_name_dn(&authority->issuer, &issuer));
         TRY(common_name_dn(&authority->root, &root));
         target_add(targets, config, text_format("%s,CN=AIA,%s", buf_text(&issuer), place), &authority->issuer, false);
-        target_add(targets, config, text_format("%s,CN=Certification Authorities,%s", buf_text(&root), place), &authority->root,
-                   false);
+        target_add(targets, config, text_format("%s,CN=Certification Authorities,%s", buf_text(&root), place),
+                   &authority->root, false);
         target_add(targets, config, text_format("CN=NTAuthCertificates,%s", place), &authority->issuer, false);
-        target_add(targets, config, text_format("%s,CN=%s,CN=CDP,%s", buf_text(&issuer), label, place), &authority->crl, true);
+        target_add(targets, config, text_format("%s,CN=%s,CN=CDP,%s", buf_text(&issuer), label, place), &authority->crl,
+                   true);
         return 0;
 }
 
@@ -99,7 +102,8 @@ static int targets_of(const struct authority *authority, struct targets *targets
 
 static bool wanted(const struct config *config)
 {
-        return config->publish.directory && (*config->publish.authority_dn || *config->publish.root_dn || *config->publish.crl_dn);
+        return config->publish.directory &&
+               (*config->publish.authority_dn || *config->publish.root_dn || *config->publish.crl_dn);
 }
 
 /* ---- what */
@@ -142,10 +146,10 @@ int authority_compare(bool is_crl, const struct bytes *current, size_t count, st
         return 0;
 }
 
-/* OpenLDAP has no equality rule for revocation lists either (publisher.h): the attribute as a whole, with what others have there as it
- * was, if the entry has not changed since it was read. */
-static int target_write_whole(struct ldap_connection *connection, const struct target *target, const struct ldap_entry *entry,
-                              const struct bytes *values, size_t count)
+/* OpenLDAP has no equality rule for revocation lists either (publisher.h): the attribute as a whole, with what others
+ * have there as it was, if the entry has not changed since it was read. */
+static int target_write_whole(struct ldap_connection *connection, const struct target *target,
+                              const struct ldap_entry *entry, const struct bytes *values, size_t count)
 {
         struct ldap_change change = {.attribute = target->attribute, .replace = true, .values = values, .count = count};
         const struct ldap_attribute *csn = ldap_entry_find(entry, ENTRY_CHANGED);
@@ -154,9 +158,10 @@ static int target_write_whole(struct ldap_connection *connection, const struct t
         int r;
 
         if (!ldap_connection_supports(connection, ENTRY_ASSERTION) || !csn || csn->count != 1)
-                return refuse(PROBLEM_UNSUPPORTED,
-                              "%s can change %s as a whole only, and does not let us make sure that nobody else does meanwhile.",
-                              ldap_connection_server(connection), target->attribute);
+                return refuse(
+                    PROBLEM_UNSUPPORTED,
+                    "%s can change %s as a whole only, and does not let us make sure that nobody else does meanwhile.",
+                    ldap_connection_server(connection), target->attribute);
         filter_equal_add(&filter, ENTRY_CHANGED, csn->values[0]);
         if (ldap_create_assertion_control(ldap_connection_handle(connection), (char *)(uintptr_t)buf_text(&filter), 1,
                                           &controls[0]) != LDAP_SUCCESS)
@@ -166,10 +171,12 @@ static int target_write_whole(struct ldap_connection *connection, const struct t
         return PASS(r);
 }
 
-static int target_change(struct ldap_connection *connection, const struct target *target, const struct ldap_entry *entry,
-                         const struct ldap_attribute *attribute, const struct bytes *remove, size_t remove_count)
+static int target_change(struct ldap_connection *connection, const struct target *target,
+                         const struct ldap_entry *entry, const struct ldap_attribute *attribute,
+                         const struct bytes *remove, size_t remove_count)
 {
-        CLEANUP(mem_freep) struct bytes *whole = mem_array((attribute ? attribute->count : 0) + 1, sizeof(struct bytes));
+        CLEANUP(mem_freep)
+        struct bytes *whole = mem_array((attribute ? attribute->count : 0) + 1, sizeof(struct bytes));
         struct bytes value = buf_view(target->value);
         struct ldap_change changes[] = {
             {.attribute = target->attribute, .values = remove, .count = remove_count},
@@ -192,7 +199,8 @@ static int target_change(struct ldap_connection *connection, const struct target
         return PASS(target_write_whole(connection, target, entry, whole, count));
 }
 
-static int target_write(struct ldap_connection *connection, const struct target *target, const struct certificate *issuer)
+static int target_write(struct ldap_connection *connection, const struct target *target,
+                        const struct certificate *issuer)
 {
         const char *const names[] = {target->attribute, ENTRY_CHANGED, NULL};
         CLEANUP(ldap_entry_done) struct ldap_entry entry = {0};
@@ -203,7 +211,8 @@ static int target_write(struct ldap_connection *connection, const struct target 
         int r = ldap_connection_read(connection, target->dn, names, &entry);
 
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_NOT_FOUND, "There is no entry %s for the CA; make it as packaging/directory shows.", target->dn);
+                return refuse(PROBLEM_NOT_FOUND,
+                              "There is no entry %s for the CA; make it as packaging/directory shows.", target->dn);
         TRY(r);
         attribute = ldap_entry_find(&entry, target->attribute);
         remove = mem_array((attribute ? attribute->count : 0) + 1, sizeof(struct bytes));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The CA's certificates and revocation list in the directory, on entries that the configuration names and that are there already. As with
- * the folder (publications.h) only the newest counts: what cannot be written is tried again until it can, or a newer one
- * comes. Lists that follow each other quickly become one. Values of other CAs stay; a revocation list is never
- * replaced by an older one.
+ * The CA's certificates and revocation list in the directory, on entries that the configuration names and that are
+ * there already. As with the folder (publications.h) only the newest counts: what cannot be written is tried again
+ * until it can, or a newer one comes. Lists that follow each other quickly become one. Values of other CAs stay; a
+ * revocation list is never replaced by an older one.
  */
 #include "base/loop.h"
 #include "config/config.h"
@@ -29,8 +29,10 @@ void authority_done(struct authority *authority);
 void authority_take(struct authority *authority, const char *path, struct bytes content);
 
 /*
- * What the attribute is to have in place of its values: pure. *ret_add is false when nothing is to be done. `remove` gets those to be removed: of a
- * revocation list, those of the same issuer, and the byte that Active Directory's tools put where there is none. PROBLEM_MALFORMED.
+ * What the attribute is to have in place of its values: pure. *ret_add is false when nothing is to be done. `remove`
+ * gets those to be removed: of a revocation list, those of the same issuer, and the byte that Active Directory's tools
+ * put where there is none. PROBLEM_MALFORMED.
  */
 int authority_compare(bool is_crl, const struct bytes *current, size_t count, struct bytes value,
-                      const struct certificate *issuer, struct bytes *remove, size_t *ret_remove_count, bool *ret_add) must_check;
+                      const struct certificate *issuer, struct bytes *remove, size_t *ret_remove_count,
+                      bool *ret_add) must_check;

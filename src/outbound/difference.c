@@ -51,8 +51,9 @@ static bool among(struct bytes value, const struct bytes *values, size_t count)
         return false;
 }
 
-void difference_make(enum value_kind kind, const struct bytes *current, size_t current_count, const struct bytes *desired,
-                     size_t desired_count, const struct cert_list *issuers, struct difference *ret_difference)
+void difference_make(enum value_kind kind, const struct bytes *current, size_t current_count,
+                     const struct bytes *desired, size_t desired_count, const struct cert_list *issuers,
+                     struct difference *ret_difference)
 {
         struct difference difference = {
             .remove = mem_array(current_count + 1, sizeof(struct bytes)),

@@ -36,7 +36,8 @@ struct asked_job {
 
 static int job_reply(const struct asked_job *asked, const struct publication_result *result)
 {
-        struct msg_job_done done = {.id = asked->id, .success = result->result == 0, .unreachable = result->unreachable};
+        struct msg_job_done done = {
+            .id = asked->id, .success = result->result == 0, .unreachable = result->unreachable};
         CLEANUP(buf_done) struct buf encoded = BUF_NONE, detail = BUF_NONE;
 
         text_add_printable(&detail, bytes_text(result->detail), 1000);
@@ -91,9 +92,11 @@ static int comparison_reply(struct comparison *comparison)
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
 
         if (comparison->failed)
-                return PASS(reply_problem(comparison->channel, comparison->message, comparison->failed, comparison->why));
+                return PASS(
+                    reply_problem(comparison->channel, comparison->message, comparison->failed, comparison->why));
         TRY(msg_encode(directory_compared, &comparison->reply, &encoded));
-        return PASS(channel_reply(comparison->channel, comparison->message, MSG_directory_compared, buf_view(&encoded)));
+        return PASS(
+            channel_reply(comparison->channel, comparison->message, MSG_directory_compared, buf_view(&encoded)));
 }
 
 static void comparison_less(struct comparison *comparison)
@@ -236,6 +239,7 @@ static int entry_look(void *context, struct ldap_entry *entry)
         found->guid = text_copy(id_text(&id, text));
         found->dn = text_copy(buf_text(&dn));
         found->outcome = text_copy("leftover");
+        found->detail = text_copy("values of this CA, which nobody should have here");
         return 0;
 }
 

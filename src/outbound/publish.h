@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the engine asks about our values in the directory, answered over its channel: jobs, comparisons, what is left of ours. */
+/* What the engine asks about our values in the directory, answered over its channel: jobs, comparisons, what is left of
+ * ours. */
 #include "outbound/publisher.h"
 #include "wire/channel.h"
 

@@ -163,7 +163,8 @@ static int assertion_add(const struct task *task, const struct ldap_entry *entry
         buf_add_text(out, "(&");
         schema_id_filter_add(&task->publisher->schema, &task->guid, out);
         if (unchanged && (!csn || csn->count != 1))
-                return refuse(PROBLEM_FORBIDDEN, "%s does not show us " ENTRY_CHANGED ", without which values of others could be lost.",
+                return refuse(PROBLEM_FORBIDDEN,
+                              "%s does not show us " ENTRY_CHANGED ", without which values of others could be lost.",
                               entry->dn);
         if (unchanged)
                 filter_equal_add(out, ENTRY_CHANGED, csn->values[0]);
@@ -172,8 +173,8 @@ static int assertion_add(const struct task *task, const struct ldap_entry *entry
 }
 
 /* Only if it still is this entry: asserted where the server can do that; Active Directory takes the id for a name. */
-static int change_send(struct task *task, const struct ldap_entry *entry, const struct ldap_change *changes, size_t count,
-                       bool unchanged)
+static int change_send(struct task *task, const struct ldap_entry *entry, const struct ldap_change *changes,
+                       size_t count, bool unchanged)
 {
         struct publisher *publisher = task->publisher;
         const struct ldap_attribute *id = ldap_entry_find(entry, publisher->schema.id);
@@ -190,26 +191,32 @@ static int change_send(struct task *task, const struct ldap_entry *entry, const 
                 buf_add_text(&name, entry->dn);
         }
         if (unchanged && !asserted)
-                return refuse(PROBLEM_UNSUPPORTED, "%s changes attributes as a whole only, and cannot be told that nothing else "
-                                                   "may have changed.", ldap_connection_server(publisher->connection));
+                return refuse(PROBLEM_UNSUPPORTED,
+                              "%s changes attributes as a whole only, and cannot be told that nothing else "
+                              "may have changed.",
+                              ldap_connection_server(publisher->connection));
         TRY(assertion_add(task, entry, unchanged, &filter));
-        if (asserted && ldap_create_assertion_control(ldap_connection_handle(publisher->connection),
-                                                      (char *)(uintptr_t)buf_text(&filter), 1, &controls[0]) != LDAP_SUCCESS)
+        if (asserted &&
+            ldap_create_assertion_control(ldap_connection_handle(publisher->connection),
+                                          (char *)(uintptr_t)buf_text(&filter), 1, &controls[0]) != LDAP_SUCCESS)
                 return fault(0, "the assertion of an entry's id cannot be made");
-        r = ldap_connection_modify_send(publisher->connection, buf_text(&name), changes, count, asserted ? controls : NULL,
-                                        &task->number);
+        r = ldap_connection_modify_send(publisher->connection, buf_text(&name), changes, count,
+                                        asserted ? controls : NULL, &task->number);
         if (controls[0])
                 ldap_control_free(controls[0]);
         return PASS(r);
 }
 
-static size_t changes_add(struct ldap_change *changes, const char *name, const struct difference *difference, bool whole)
+static size_t changes_add(struct ldap_change *changes, const char *name, const struct difference *difference,
+                          bool whole)
 {
         size_t count = 0;
 
         if (whole && !difference_is_none(difference))
-                changes[count++] = (struct ldap_change){
-                    .attribute = name, .replace = true, .values = difference->result, .count = difference->result_count};
+                changes[count++] = (struct ldap_change){.attribute = name,
+                                                        .replace = true,
+                                                        .values = difference->result,
+                                                        .count = difference->result_count};
         if (!whole && difference->remove_count)
                 changes[count++] = (struct ldap_change){
                     .attribute = name, .values = difference->remove, .count = difference->remove_count};
@@ -298,8 +305,10 @@ static void task_found(struct task *task, LDAPMessage *message)
                 return;
         }
         if (ldap_next_entry(ldap, first)) {
-                task_failed(task, refuse(PROBLEM_STATE, "Two entries of the directory have one id, %s and another; neither is "
-                                                        "changed.", entry.dn));
+                task_failed(task, refuse(PROBLEM_STATE,
+                                         "Two entries of the directory have one id, %s and another; neither is "
+                                         "changed.",
+                                         entry.dn));
                 return;
         }
         if (task_failed(task, entry_mend(task, &entry, &right)))
@@ -319,8 +328,8 @@ static bool code_is_of_a_race(int code)
                code == LDAP_ASSERTION_FAILED;
 }
 
-/* An attribute without an equality rule; which of them it is, the server says in words only. userCertificate, the first, has one
- * everywhere (RFC 4523 4.1). */
+/* An attribute without an equality rule; which of them it is, the server says in words only. userCertificate, the
+ * first, has one everywhere (RFC 4523 4.1). */
 static bool learns_whole(struct publisher *publisher)
 {
         bool learned = false;
@@ -337,7 +346,8 @@ static void task_answered(struct task *task, LDAPMessage *message)
         struct publisher *publisher = task->publisher;
         int code = LDAP_OTHER;
 
-        (void)ldap_parse_result(ldap_connection_handle(publisher->connection), message, &code, NULL, NULL, NULL, NULL, 0);
+        (void)ldap_parse_result(ldap_connection_handle(publisher->connection), message, &code, NULL, NULL, NULL, NULL,
+                                0);
         if (task->step == STEP_CHANGE && ++task->tries < TRIES_MOST &&
             (code_is_of_a_race(code) ||
              (code == LDAP_INAPPROPRIATE_MATCHING && (learns_whole(publisher) || task->tries == 1))))
@@ -349,8 +359,8 @@ static void task_answered(struct task *task, LDAPMessage *message)
         else if (task->step == STEP_BY_NAME && code == LDAP_INVALID_DN_SYNTAX)
                 task_read(task, STEP_BY_ID);
         else
-                task_failed(task, ldap_connection_answer(publisher->connection, message, task->values.dn
-                                                             ? task->values.dn : "The entry"));
+                task_failed(task, ldap_connection_answer(publisher->connection, message,
+                                                         task->values.dn ? task->values.dn : "The entry"));
 }
 
 static struct task *task_of(struct publisher *publisher, int number)
@@ -396,9 +406,9 @@ static int patience_check(void *context)
         LIST_EACH (task, &publisher->tasks, struct task, link) {
                 if (now < task->deadline_ms)
                         continue;
-                connection_lose(publisher, refuse(PROBLEM_TIMEOUT, "%s did not answer within %u s.",
-                                                  ldap_connection_server(publisher->connection),
-                                                  publisher->options.time_limit));
+                connection_lose(publisher,
+                                refuse(PROBLEM_TIMEOUT, "%s did not answer within %u s.",
+                                       ldap_connection_server(publisher->connection), publisher->options.time_limit));
                 return 0;
         }
         if (!list_empty(&publisher->tasks))
@@ -408,16 +418,16 @@ static int patience_check(void *context)
 
 /* ---- from outside */
 
-void publisher_attributes(const struct config *config, const char *ret_names[static 3], enum value_kind ret_kinds[static 3],
-                          size_t *ret_count)
+void publisher_attributes(const struct config *config, const char *ret_names[static 3],
+                          enum value_kind ret_kinds[static 3], size_t *ret_count)
 {
         bool ad = strcmp(config->directory.schema, "ad") == 0;
         size_t count = 0;
 
         /* OpenLDAP wants the option (RFC 4523 2.1), Active Directory refuses it. */
         ret_names[count] = *config->publish.certificate_attribute ? config->publish.certificate_attribute
-                           : ad                                  ? "userCertificate"
-                                                                 : "userCertificate;binary";
+                           : ad                                   ? "userCertificate"
+                                                                  : "userCertificate;binary";
         ret_kinds[count++] = VALUE_CERTIFICATE;
         if (*config->publish.legacy_attribute) {
                 ret_names[count] = config->publish.legacy_attribute;
@@ -455,13 +465,14 @@ static int task_prepare(struct task *task)
         return 0;
 }
 
-void publisher_start(struct publisher *publisher, struct msg_directory_values *values, bool look, publication_done *done,
-                     void *context)
+void publisher_start(struct publisher *publisher, struct msg_directory_values *values, bool look,
+                     publication_done *done, void *context)
 {
         struct task *task = NEW(struct task);
         int r;
 
-        *task = (struct task){.publisher = publisher, .values = *values, .look = look, .done = done, .context = context};
+        *task =
+            (struct task){.publisher = publisher, .values = *values, .look = look, .done = done, .context = context};
         *values = (struct msg_directory_values){0};
         list_append(&publisher->tasks, &task->link);
         r = task_prepare(task);

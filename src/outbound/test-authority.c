@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is to be changed where the CA's certificate and revocation list go: nothing of others, and never an older list for a newer. */
+/* What is to be changed where the CA's certificate and revocation list go: nothing of others, and never an older list
+ * for a newer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ static void lists_are_replaced_by_newer_ones(void **state)
 {
         struct test_ca ours = test_ca_new(PKEY_P256), theirs = test_ca_new(PKEY_P256);
         CLEANUP(buf_done) struct buf one = list_of(&ours, 1), two = list_of(&ours, 2), other = list_of(&theirs, 1);
-        struct bytes current[] = {buf_view(&other), buf_view(&one), bytes_of("", 1), bytes_text("something")}, remove[4];
+        struct bytes current[] = {buf_view(&other), buf_view(&one), bytes_of("", 1), bytes_text("something")},
+                     remove[4];
         const struct certificate *issuer = &ours.issuing.items[0];
         size_t count = 9;
         bool add = false;
@@ -52,7 +54,8 @@ static void lists_are_replaced_by_newer_ones(void **state)
 static void certificates_are_added_only(void **state)
 {
         struct test_ca ours = test_ca_new(PKEY_P256), theirs = test_ca_new(PKEY_P256);
-        struct bytes current[] = {buf_view(&theirs.issuing.items[0].der), bytes_of("", 1), buf_view(&ours.root.items[0].der)};
+        struct bytes current[] = {buf_view(&theirs.issuing.items[0].der), bytes_of("", 1),
+                                  buf_view(&ours.root.items[0].der)};
         struct bytes value = buf_view(&ours.issuing.items[0].der), remove[3];
         size_t count = 9;
         bool add = false;

@@ -20,7 +20,8 @@ static int places_make(void **state)
         places->ours = test_ca_new(PKEY_P256);
         places->theirs = test_ca_new(PKEY_P256);
         for (unsigned i = 0; i < 3; i++)
-                EVP_PKEY_free(test_user(&places->ours, CERT_USER_ENCRYPTION, PKEY_P256, "a@example.org", &places->mine));
+                EVP_PKEY_free(
+                    test_user(&places->ours, CERT_USER_ENCRYPTION, PKEY_P256, "a@example.org", &places->mine));
         EVP_PKEY_free(test_user(&places->theirs, CERT_USER_ENCRYPTION, PKEY_P256, "a@example.org", &places->foreign));
         *state = places;
         return 0;
@@ -52,8 +53,13 @@ static void only_ours_are_replaced(void **state)
 
         buf_add_byte(&longer, 0); /* one of ours with a byte after it: not ours */
         struct bytes current[] = {
-            der_of(&places->foreign, 0), der_of(&places->mine, 0),       bytes_text("no certificate"), BYTES_NONE,
-            buf_view(&longer),           der_of(&places->mine, 1), bytes_of(der_of(&places->mine, 1).data, 100),
+            der_of(&places->foreign, 0),
+            der_of(&places->mine, 0),
+            bytes_text("no certificate"),
+            BYTES_NONE,
+            buf_view(&longer),
+            der_of(&places->mine, 1),
+            bytes_of(der_of(&places->mine, 1).data, 100),
         };
 
         assert_true(bytes_equal(places->ours.issuing.items[0].subject, places->theirs.issuing.items[0].subject));

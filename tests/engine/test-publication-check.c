@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "publish check" from the engine's side: everybody is compared, leftovers are told from those, and what is to be mended is queued. */
+/* "publish check" from the engine's side: everybody is compared, leftovers are told from those, and what is to be
+ * mended is queued. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -18,7 +19,7 @@ struct finder {
         struct player player;
         struct channel *channel;
         struct msg_directory_compare compared; /* the last page that was asked */
-        const char *drifts;                    /* the guid that it says of that it has drifted; NULL: the directory is away */
+        const char *drifts; /* the guid that it says of that it has drifted; NULL: the directory is away */
 };
 #define FINDER ((struct finder *)*state)
 #define PLAYER (&FINDER->player)
@@ -42,7 +43,8 @@ static int reply_compare(struct finder *finder, uint64_t id)
         return PASS(channel_reply(finder->channel, id, MSG_directory_compared, buf_view(&encoded)));
 }
 
-/* On two pages two entries with values of ours: one that the mirror has, which was compared, and one that nobody knows. */
+/* On two pages two entries with values of ours: one that the mirror has, which was compared, and one that nobody knows.
+ */
 static int reply_leftovers(struct finder *finder, uint64_t id, uint64_t reading)
 {
         static const char *const guids[] = {"11111111111111111111111111111111", "99999999999999999999999999999999"};
