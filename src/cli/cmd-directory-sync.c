@@ -164,6 +164,7 @@ const struct command command_directory_status = {
     .noun = "directory",
     .verb = "status",
     .summary = "Show where people come from, how current that is, and what could not be taken",
+    .operands = "",
     .options = status_options,
     .about = "Findings are of the last run and of what was followed since: entries that the directory has and that could\n"
              "not be taken, with the reason.\n",
@@ -175,6 +176,7 @@ const struct command command_directory_sync = {
     .noun = "directory",
     .verb = "sync",
     .summary = "Read the whole LDAP directory now",
+    .operands = "",
     .options = sync_options,
     .about = "Who is not in it any more leaves. When more would than [directory] left-most permits, nobody does, and the\n"
              "command says so; look at the directory first, then accept that with --accept-departures.\n",
