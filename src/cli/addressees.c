@@ -90,7 +90,7 @@ static int ask_all(const struct arguments *arguments, struct session *session, b
                    const struct addressees_trust *trust, const struct msg_texts *addresses, struct found_certificates *found)
 {
         struct msg_texts urls = {0};
-        struct ldap_query query = {&urls, trust->roots, trust->intermediates, refresh, trust->offline};
+        struct ldap_query query = {&urls, trust->roots, trust->intermediates, 0, refresh, trust->offline};
         int r = ldap_urls(arguments, &urls);
 
         if (!r)

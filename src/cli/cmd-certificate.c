@@ -41,7 +41,7 @@ static int find_elsewhere(const struct arguments *arguments, struct finding *fin
         const struct session *session = &finding->session;
         struct buf root = session->config.root.len ? session->config.root : session->file.root;
         struct buf issuer = session->config.root.len ? session->config.issuer : session->file.issuer;
-        struct ldap_query query = {&finding->urls, &roots, &intermediates, argument_flag(arguments, "refresh"), false};
+        struct ldap_query query = {&finding->urls, &roots, &intermediates, 0, argument_flag(arguments, "refresh"), false};
 
         TRY(ldap_urls(arguments, &finding->urls));
         if (!finding->urls.count)

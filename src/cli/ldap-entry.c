@@ -32,28 +32,27 @@ static struct msg_kept_certificate *keep(struct msg_kept_certificates *kept, str
         return one;
 }
 
-/* What the owner's mail program reads, if he has signed it himself: then the certificates beside it are for
- * it. 0: not known. */
-static unsigned capabilities_of(const struct smime *smime)
+/* What the signer says that his mail program reads, once the signature is right. 0: nothing. */
+static unsigned capabilities_of(const struct smime *smime, struct certificate *ret_signer)
 {
-        CLEANUP(certificate_done) struct certificate signer = {0};
         CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
         unsigned capabilities = 0;
 
-        if (smime_signer(smime, &signer) || pkey_from_spki(signer.spki, &key) || smime_verify(smime, key) ||
-            mail_smime_capabilities(smime->attributes, &capabilities))
+        if (smime_signer(smime, ret_signer) || pkey_from_spki(ret_signer->spki, &key) ||
+            smime_verify(smime, key) || mail_smime_capabilities(smime->attributes, &capabilities))
                 return 0;
         return capabilities;
 }
 
 static void collect_smime(struct bytes value, struct msg_kept_certificates *kept)
 {
+        CLEANUP(certificate_done) struct certificate signer = {0};
         struct smime smime;
         unsigned capabilities;
 
         if (smime_parse(value, &smime) != 0)
                 return;
-        capabilities = capabilities_of(&smime);
+        capabilities = capabilities_of(&smime, &signer);
         for (size_t i = 0; i < smime.certificate_count; i++) {
                 struct msg_kept_certificate *one = keep(kept, smime.certificates[i]);
 
@@ -61,6 +60,8 @@ static void collect_smime(struct bytes value, struct msg_kept_certificates *kept
                         continue;
                 one->smime = true;
                 one->capabilities = capabilities;
+                if (capabilities)
+                        buf_add_bytes(&one->signer, buf_view(&signer.der));
         }
 }
 
@@ -94,19 +95,35 @@ struct choice {
         struct cert_list hints; /* our intermediates, and what came along */
 };
 
-static int judge(const struct choice *choice, const struct certificate *certificate)
+static int trust(const struct choice *choice, const struct certificate *certificate,
+                 enum chain_purpose purpose)
 {
         struct chain_query query = {.leaf = certificate,
                                     .intermediates = &choice->hints,
                                     .roots = choice->query->roots,
-                                    .at = clock_now(),
-                                    .purpose = CHAIN_MAIL_RECIPIENT};
+                                    .at = choice->query->now ? choice->query->now : clock_now(),
+                                    .purpose = purpose};
 
+        return PASS(chain_verify(&query, NULL));
+}
+
+/* Whoever may write to a directory could else have a cipher chosen that the owner cannot read. */
+static bool signer_is_owner(const struct choice *choice, struct bytes signer)
+{
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+
+        return signer.len && certificate_parse(signer, &certificate) == 0 &&
+               certificate_may_sign(&certificate) && certificate_has_address(&certificate, choice->address) &&
+               trust(choice, &certificate, CHAIN_MAIL_SIGNER) == 0;
+}
+
+static int judge(const struct choice *choice, const struct certificate *certificate)
+{
         if (!certificate_has_address(certificate, choice->address))
                 return refuse(PROBLEM_MAIL_NO_RECIPIENT, "The certificate there is for somebody else.");
         if (!certificate_may_encrypt(certificate))
                 return refuse(PROBLEM_MAIL_NO_RECIPIENT, "The certificate there is for signatures only.");
-        return PASS(chain_verify(&query, NULL));
+        return PASS(trust(choice, certificate, CHAIN_MAIL_RECIPIENT));
 }
 
 static bool is_better(const struct msg_kept_certificate *a, int64_t a_from,
@@ -140,7 +157,6 @@ static void found_fill(const struct msg_kept_certificate *kept, const struct cer
         item->not_before = certificate->not_before;
         item->not_after = certificate->not_after;
         buf_add_bytes(&item->der, buf_view(&kept->der));
-        found->capabilities = (unsigned)kept->capabilities;
 }
 
 struct best {
@@ -188,6 +204,8 @@ static int choose(struct choice *choice, const struct msg_kept_certificates *kep
                 return refuse(PROBLEM_MAIL_NO_RECIPIENT, "%s",
                               best.why ? best.why : "Only CA certificates are there.");
         found_fill(best.kept, &best.certificate, found);
+        found->capabilities =
+            signer_is_owner(choice, buf_view(&best.kept->signer)) ? (unsigned)best.kept->capabilities : 0;
         return 0;
 }
 

@@ -20,6 +20,7 @@ int ldap_urls(const struct arguments *arguments, struct msg_texts *ret_urls) mus
 struct ldap_query {
         const struct msg_texts *urls;
         const struct cert_list *roots, *intermediates;
+        int64_t now;           /* 0: clock_now() */
         bool refresh, offline; /* ask in any case; never */
 };
 
