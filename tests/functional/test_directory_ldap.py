@@ -98,6 +98,15 @@ def test_the_directory_is_away_and_comes_back(slapd, server):
     wait_for(lambda: sync(server, status=None).returncode in (0, 17), what=lambda: server.run("directory", "status", home="rita"))
 
 
+def test_a_new_password_is_taken_on_reload(slapd, server):
+    """Also of a file that is root's alone, as long as it is not replaced by another."""
+    slapd.modify(slapd.ACCOUNT, userPassword="another secret")
+    assert "refused" in sync(server, status=23).stderr
+    (slapd.folder / "bind-password").write_text("another secret\n")
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: sync(server, status=None).returncode == 0, what=lambda: server.run("directory", "status", home="rita") + server.tail())
+
+
 def test_a_killed_process_starts_a_new_run(slapd, server):
     pid = server.children()["outbound 2"] if "outbound 2" in server.children() else None
     assert pid, server.children()
