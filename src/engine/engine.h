@@ -295,6 +295,8 @@ void outbounds_publish(struct engine *engine, const struct msg_publish *publicat
 int outbound_add(struct engine *engine, uint64_t index, int fd) must_check;
 void outbound_pump(struct engine *engine);
 void outbound_done(struct engine *engine);
+/* Somebody wants this kind of job tried now, whatever is known of where it goes to. */
+void outbound_hasten(struct engine *engine, const char *kind);
 /* A job of this kind was pushed: it need not wait for the next look. */
 void outbound_wake(struct engine *engine, const char *kind);
 bool outbound_target_reachable(const struct engine *engine, enum outbound_target target);

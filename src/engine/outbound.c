@@ -247,6 +247,14 @@ static void kind_pump(struct outbound_peer *peer, const struct job_kind *kind)
         }
 }
 
+void outbound_hasten(struct engine *engine, const char *kind)
+{
+        for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+                if (strcmp(kinds[i].name, kind) == 0)
+                        engine->outbound.targets[kinds[i].target].until_ms = 0;
+        outbound_wake(engine, kind);
+}
+
 void outbound_wake(struct engine *engine, const char *kind)
 {
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++)

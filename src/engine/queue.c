@@ -104,7 +104,7 @@ int queue_change_handle(struct request *request)
         else
                 TRY(store_job_cancel(engine->store, &row));
         if (retry)
-                outbound_wake(engine, msg_text(row.kind));
+                outbound_hasten(engine, msg_text(row.kind));
         return PASS(job_item_fill(engine, &row, MSG_LIST_ADD(reply->jobs)));
 }
 
