@@ -200,11 +200,12 @@ static void header_lines_are(const struct secret *message, const char *name, siz
         assert_int_equal(count, expected);
 }
 
+#define LONG_NAME "a name that goes on and on and on and on and on and on and on and on and on and on and on and on and on"
+
 static void names_write_no_header_lines(void **state)
 {
         static const char *const names[] = {"Zoë Müller", "Last, First", "a\r\nBcc: eve@example.com", "\"quoted\" <x@y.z>",
-                                            "😀 emoji", "=?utf-8?q?trick?=", "", "\n\n", "very long name that goes on and on and on and "
-                                            "on and on and on and on and on and on and on and on and on and on and on and on"};
+                                            "😀 emoji", "=?utf-8?q?trick?=", "", "\n\n", LONG_NAME};
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
                 CLEANUP(secret_done) struct secret message = SECRET_NONE;
