@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vouchsafe token preview | sheet */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/sheet.h"
@@ -128,49 +125,16 @@ const struct command command_token_preview = {
 
 /* ---- sheet ------------------------------------------------------------------------------------------------ */
 
-enum { TOKENS_MOST = 64 << 20 };
-
-static int lines_read(struct bytes text, const struct session *session, const char *language, struct msg_sheet_print *out)
-{
-        for (size_t number = 1; text.len; number++) {
-                const uint8_t *end = memchr(text.data, '\n', text.len);
-                size_t len = end ? (size_t)(end - text.data) : text.len;
-                struct bytes line = bytes_of(text.data, len);
-                struct msg_sheet *sheet;
-                int r;
-
-                text = bytes_of(text.data + len + (end != NULL), text.len - len - (end != NULL));
-                if (!line.len)
-                        continue;
-                sheet = MSG_LIST_ADD(out->sheets);
-                r = sheet_line_read(line, sheet);
-                if (r)
-                        return report_prefix(PASS(r), "Line %zu: ", number);
-                sheet_fill(session, sheet);
-                if (language) {
-                        free(sheet->language);
-                        sheet->language = text_copy(language);
-                }
-        }
-        return out->sheets.count ? 0 : refuse(PROBLEM_NOT_FOUND, "There is no token in the file.");
-}
-
 static int sheet(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
-        CLEANUP(secret_done) struct secret tokens = SECRET_NONE;
-        CLEANUP(fd_closep) int fd = -1;
         MSG_OWN(sheet_print) sheets = {0};
-        const char *path = operand(arguments, 0), *out, *form;
+        const char *out, *form;
 
         TRY(argument_needed(arguments, "out", &out));
         TRY(sheet_form(out, &form));
         TRY(session_anyone(arguments, &session));
-        fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return refuse(PROBLEM_NOT_FOUND, "The file %s cannot be read: %s.", path, strerror(errno));
-        TRY(secret_read(fd, TOKENS_MOST, &tokens));
-        TRY(lines_read(secret_view(&tokens), &session, argument_text(arguments, "language"), &sheets));
+        TRY(sheets_read(operand(arguments, 0), &session, argument_text(arguments, "language"), &sheets));
         return PASS(sheets_write(out, &sheets));
 }
 

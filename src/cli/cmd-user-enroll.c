@@ -9,6 +9,7 @@
 #include "cli/bulk.h"
 #include "cli/report.h"
 #include "cli/session.h"
+#include "cli/sheet.h"
 #include "cli/show.h"
 #include "cli/table.h"
 
@@ -147,6 +148,33 @@ static int run(struct bulk *bulk, struct display *display)
         return PASS(check_any(&bulk->at));
 }
 
+/* Before anything is asked: what is given wrong is to be known while there are no tokens yet. */
+static int sheet_check(const struct arguments *arguments)
+{
+        const char *path = argument_text(arguments, "sheet"), *form;
+
+        if (!path)
+                return 0;
+        if (!argument_text(arguments, "out"))
+                return refuse(PROBLEM_USAGE, "Sheets are made of the tokens in a file: give --out too.");
+        TRY(sheet_form(path, &form));
+        return access(path, F_OK) == 0
+                       ? refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", path)
+                       : 0;
+}
+
+static int sheet_print(const struct arguments *arguments, const struct session *session, const char *tokens)
+{
+        MSG_OWN(sheet_print) sheets = {0};
+        int r;
+
+        if (!argument_text(arguments, "sheet") || argument_flag(arguments, "dry-run"))
+                return 0;
+        r = sheets_read(tokens, session, NULL, &sheets);
+        /* Nobody got a token by hand: that is said already. */
+        return r == PROBLEM_NOT_FOUND ? 0 : r ? PASS(r) : PASS(sheets_write(argument_text(arguments, "sheet"), &sheets));
+}
+
 static int enroll(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
@@ -160,10 +188,12 @@ static int enroll(struct arguments *arguments)
                                   .silent = report != NULL,
                                   .others = others};
 
+        TRY(sheet_check(arguments));
         TRY(fill(arguments, &bulk));
         TRY(session_operator(arguments, &session));
         TRY(bulk_open(&bulk, dry ? NULL : out, report));
-        return PASS(run(&bulk, &display));
+        TRY(run(&bulk, &display));
+        return PASS(sheet_print(arguments, &session, out));
 }
 
 static const struct command_option enroll_options[] = {
@@ -175,6 +205,7 @@ static const struct command_option enroll_options[] = {
      'd', false},
     {"out", "FILE", "write tokens to a new file that only you can read: token, address, name, expiry, language, separated by tabs", 'o',
      false},
+    {"sheet", "FILE", "also print what is in the file of --out on sheets of paper: a new file .pdf or .txt", 0, false},
     {"report", "FILE", "write a line for each person, without tokens, to a new file .csv or .json", 'r', false},
     OPTIONS_OPERATOR,
     OPTIONS_END,
@@ -199,6 +230,7 @@ const struct command command_user_enroll = {
                 "  vouchsafe user enroll unit:Sales/Berlin group:Board --dry-run\n"
                 "  vouchsafe user enroll all --out tokens.tsv --report report.csv\n"
                 "  vouchsafe user enroll group:Board --deliver split\n"
+                "  vouchsafe user enroll unit:Sales --out tokens.tsv --sheet tokens.pdf\n"
                 "  vouchsafe user enroll --from people.txt --out tokens.tsv\n",
     .run = enroll,
 };

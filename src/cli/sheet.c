@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 #include "cli/terminal.h"
 #include "crypto/token.h"
 
-enum { SHEETS_MOST = 1000 };
+enum { SHEETS_MOST = 1000, TOKENS_MOST = 64 << 20 };
 
 int sheet_form(const char *path, const char **ret_form)
 {
@@ -70,6 +71,42 @@ int sheet_line_read(struct bytes line, struct msg_sheet *ret_sheet)
         *ret_sheet = sheet;
         sheet = (struct msg_sheet){0};
         return 0;
+}
+
+static int lines_read(struct bytes text, const struct session *session, const char *language, struct msg_sheet_print *out)
+{
+        for (size_t number = 1; text.len; number++) {
+                const uint8_t *end = memchr(text.data, '\n', text.len);
+                size_t len = end ? (size_t)(end - text.data) : text.len;
+                struct bytes line = bytes_of(text.data, len);
+                struct msg_sheet *sheet;
+                int r;
+
+                text = bytes_of(text.data + len + (end != NULL), text.len - len - (end != NULL));
+                if (!line.len)
+                        continue;
+                sheet = MSG_LIST_ADD(out->sheets);
+                r = sheet_line_read(line, sheet);
+                if (r)
+                        return report_prefix(PASS(r), "Line %zu: ", number);
+                sheet_fill(session, sheet);
+                if (language) {
+                        free(sheet->language);
+                        sheet->language = text_copy(language);
+                }
+        }
+        return out->sheets.count ? 0 : refuse(PROBLEM_NOT_FOUND, "There is no token in the file.");
+}
+
+int sheets_read(const char *path, const struct session *session, const char *language, struct msg_sheet_print *ret_sheets)
+{
+        CLEANUP(secret_done) struct secret tokens = SECRET_NONE;
+        CLEANUP(fd_closep) int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return refuse(PROBLEM_NOT_FOUND, "The file %s cannot be read: %s.", path, strerror(errno));
+        TRY(secret_read(fd, TOKENS_MOST, &tokens));
+        return PASS(lines_read(secret_view(&tokens), session, language, ret_sheets));
 }
 
 /* ---- files */

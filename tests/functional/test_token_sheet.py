@@ -19,7 +19,8 @@ def tokens(server, tmp_path_factory):
         f"dn: cn={name},ou=Sheets,dc=example,dc=org\nobjectClass: inetOrgPerson\ncn: {name}\nsn: {name}\nou: Sheets\nmail: {name}@example.org\n"
         f"preferredLanguage: {language}\n\n" for name, language in [("sheet1", "en"), ("sheet2", "de-CH")]))
     server.run("directory", "import", people, home="rita")
-    server.run("user", "enroll", "sheet1@example.org", "sheet2@example.org", "--out", folder / "tokens.tsv", home="rita")
+    server.run("user", "enroll", "sheet1@example.org", "sheet2@example.org", "--out", folder / "tokens.tsv", "--sheet", folder / "at-once.pdf",
+               home="rita")
     return folder / "tokens.tsv"
 
 
@@ -40,7 +41,7 @@ def test_a_page_for_each(server, tokens):
         for page, token in zip(pages, expected):
             assert re.findall(TOKEN, page) == [token] and server.url in page and "Beispiel & Söhne" in re.sub(r"\s+", " ", page)
         assert "It can be used until" in pages[0] and "Es gilt bis" in pages[1]
-    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert pdf.read_bytes().startswith(b"%PDF-") and (tokens.parent / "at-once.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_what_is_no_file_of_tokens_is_told(server, tokens, tmp_path):
