@@ -54,11 +54,12 @@ static int file_take_up(struct bulk_file *file, uint64_t size)
                 return refuse(PROBLEM_BUSY, "Another vouchsafe is writing to %s.", file->path);
         there = lseek(file->fd, 0, SEEK_END);
         if (there < 0 || (uint64_t)there < size)
-                return refuse(PROBLEM_STATE,
-                              "%s is not what it was when this command was interrupted: something of it is missing. To "
-                              "begin anew, remove it and the .progress files beside it; tokens given so far stay valid, "
-                              "and --renew replaces them.",
-                              file->path);
+                return refuse(
+                    PROBLEM_STATE,
+                    "%s is not what it was when this command was interrupted: something of it is missing. To "
+                    "begin anew, remove it and the .progress files beside it; tokens given so far stay valid, "
+                    "and --renew replaces them.",
+                    file->path);
         if (ftruncate(file->fd, (off_t)size) < 0 || lseek(file->fd, 0, SEEK_END) < 0)
                 return cannot_write(file->path);
         return 0;

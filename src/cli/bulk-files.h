@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The files of an enrollment of many, and its journal: what is in them counts once the journal says how long they are. */
+/* The files of an enrollment of many, and its journal: what is in them counts once the journal says how long they are.
+ */
 #include "cli/bulk.h"
 
 int list_file_read(const char *path, struct buf *ret_content) must_check;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * An enrollment of many: selectors, then lists, asked of the server page by page, each page written out before the next is
- * asked. What it holds in memory does not grow with the number of people, but for 16 bytes each when several
+ * An enrollment of many: selectors, then lists, asked of the server page by page, each page written out before the next
+ * is asked. What it holds in memory does not grow with the number of people, but for 16 bytes each when several
  * selectors may name the same ones.
  *
  * With files it can be killed at any point and goes on when it is asked for again: a journal beside the file (its name
@@ -48,6 +48,6 @@ void bulk_done(struct bulk *bulk);
  * server, ask, list_paths are set by then. PROBLEM_EXISTS: a file is there, of no such command. PROBLEM_BUSY: another
  * process writes it. */
 int bulk_open(struct bulk *bulk, const char *tokens, const char *report) must_check;
-/* Each page is shown before it counts as done: what was shown may be shown again after a crash. While the server is away
- * the page is asked again for a while. */
+/* Each page is shown before it counts as done: what was shown may be shown again after a crash. While the server is
+ * away the page is asked again for a while. */
 int bulk_run(struct bulk *bulk, const struct bulk_show *show) must_check;

@@ -23,8 +23,9 @@ static int fingerprint_parse(const char *text, struct buf *ret_digest)
                 if (*text != ':' && *text != ' ')
                         buf_add_byte(&digits, (uint8_t)(*text >= 'A' && *text <= 'F' ? *text | 0x20 : *text));
         if (hex_parse(buf_view(&digits), ret_digest) != 0 || ret_digest->len != DIGEST_SIZE)
-                return refuse(PROBLEM_USAGE, "--ca-fingerprint takes the SHA-256 of the root CA: 64 hexadecimal digits, with "
-                                             "or without colons.");
+                return refuse(PROBLEM_USAGE,
+                              "--ca-fingerprint takes the SHA-256 of the root CA: 64 hexadecimal digits, with "
+                              "or without colons.");
         return 0;
 }
 
@@ -45,10 +46,11 @@ static int trust_fingerprint(const char *text, struct server *server)
                 CLEANUP(buf_done) struct buf shown = BUF_NONE;
 
                 hex_add(&shown, digest_view(&found));
-                return refuse(PROBLEM_UNAUTHENTICATED,
-                              "The root CA of the server at %s is another one, with the fingerprint %s; nothing was sent. Ask "
-                              "whoever runs the server which is right.",
-                              server->url, buf_text(&shown));
+                return refuse(
+                    PROBLEM_UNAUTHENTICATED,
+                    "The root CA of the server at %s is another one, with the fingerprint %s; nothing was sent. Ask "
+                    "whoever runs the server which is right.",
+                    server->url, buf_text(&shown));
         }
         certificate_add_pem(&server->ca, buf_view(&reply.root));
         certificate_add_pem(&server->ca, buf_view(&reply.issuer));

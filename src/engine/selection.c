@@ -26,10 +26,10 @@ struct page {
         struct msg_user_enroll_reply *reply;
         enum token_delivery delivery;
         size_t limit, seen, tokens;
-        size_t index;     /* of the selector under way */
-        bool named;       /* it is a person's address or id */
-        bool within;      /* it goes on after `last` */
-        bool answered;    /* its filter was asked just now */
+        size_t index;  /* of the selector under way */
+        bool named;    /* it is a person's address or id */
+        bool within;   /* it goes on after `last` */
+        bool answered; /* its filter was asked just now */
         struct id last;
 };
 
@@ -268,8 +268,7 @@ static void page_cursor(struct page *page)
 {
         char text[ID_TEXT_SIZE];
 
-        page->reply->cursor =
-            text_format("%zu:%s", page->index, page->within ? id_text(&page->last, text) : "");
+        page->reply->cursor = text_format("%zu:%s", page->index, page->within ? id_text(&page->last, text) : "");
 }
 
 static int cursor_parse(const char *cursor, struct page *page)
@@ -303,8 +302,7 @@ static int page_fill(struct page *page, bool *ret_waits)
 
                 TRY(selector_parse(page->ask->selection.at[page->index], page->ask->list, &selector));
                 page->named = false;
-                if (selector.kind == SELECT_FILTER &&
-                    !selected_known(page, page->ask->selection.at[page->index])) {
+                if (selector.kind == SELECT_FILTER && !selected_known(page, page->ask->selection.at[page->index])) {
                         *ret_waits = !page->seen;
                         if (*ret_waits)
                                 return PASS(filter_ask(page, selector.value));

@@ -3,10 +3,10 @@
  * self_enroll: a token for oneself, on the directory's password. The token is made on the user's machine, as that of a
  * recovery is, and is good for a quarter of an hour.
  *
- * Strangers try passwords here, so whatever is refused is refused alike: unknown addresses, people who are disabled, have
- * left or are not of the group that may, and wrong passwords. For all of them the directory is asked once (of nobody, by
- * an id that nobody has), and the answer leaves at a full second, however long that took. Attempts are counted before
- * the directory is asked, one at a time for an address, so that asking in parallel gains nothing.
+ * Strangers try passwords here, so whatever is refused is refused alike: unknown addresses, people who are disabled,
+ * have left or are not of the group that may, and wrong passwords. For all of them the directory is asked once (of
+ * nobody, by an id that nobody has), and the answer leaves at a full second, however long that took. Attempts are
+ * counted before the directory is asked, one at a time for an address, so that asking in parallel gains nothing.
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -108,7 +108,8 @@ static int self_permitted(const struct user_row *user)
                 return refuse(PROBLEM_STATE, "%s is enrolled already; after a loss of keys ask for a recovery.",
                               msg_text(user->cn));
         if (user->revoked && user->state != USER_NEW)
-                return refuse(PROBLEM_STATE, "The certificates of %s were revoked; whoever runs the server can give a token.",
+                return refuse(PROBLEM_STATE,
+                              "The certificates of %s were revoked; whoever runs the server can give a token.",
                               msg_text(user->cn));
         if (!state_permits(&user_states, (int)user->state, USER_TOKEN_ISSUED))
                 return refuse(PROBLEM_STATE, "A recovery is under way; it is completed with its token.");
@@ -214,8 +215,9 @@ static int self_limits(struct request *request, struct self *self, const char *a
         memcpy(self->limit, buf_text(&key), key.len);
         if (!limits_permit(&engine->limits, msg_text(request->api.address), self->since_ms) ||
             !limits_permit(&engine->passwords, self->limit, self->since_ms))
-                return refuse(PROBLEM_TOO_MANY, "Too many passwords were refused for this address, from this machine, or "
-                                                "from all; wait a while before the next attempt.");
+                return refuse(PROBLEM_TOO_MANY,
+                              "Too many passwords were refused for this address, from this machine, or "
+                              "from all; wait a while before the next attempt.");
         limits_charge(&engine->passwords, self->limit, self->since_ms);
         return 0;
 }

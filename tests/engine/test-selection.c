@@ -147,8 +147,9 @@ static void test_each_once(void **state)
 
 static void test_named_is_renewed(void **state)
 {
-        CLEANUP(told_done) struct told first = RUN(WORLD, "p1@example.org"), second = RUN(WORLD, "P1@Example.org"),
-                                       by_id = RUN(WORLD, "00000002-0000-0000-0000-000000000000");
+        CLEANUP(told_done)
+        struct told first = RUN(WORLD, "p1@example.org"),
+                    second = RUN(WORLD, "P1@Example.org"), by_id = RUN(WORLD, "00000002-0000-0000-0000-000000000000");
 
         assert_int_equal(first.tokens, 1);
         assert_int_equal(second.tokens, 1);
@@ -348,9 +349,18 @@ static void test_filter_without_directory(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            TEST(test_pages),         TEST(test_each_once), TEST(test_named_is_renewed), TEST(test_renew), TEST(test_list),
-            TEST(test_waiting_tells), TEST(test_nonsense),  TEST(test_crash),     TEST(test_ids),
-            TEST(test_filter),        TEST(test_filter_repeated), TEST(test_filter_without_directory),
+            TEST(test_pages),
+            TEST(test_each_once),
+            TEST(test_named_is_renewed),
+            TEST(test_renew),
+            TEST(test_list),
+            TEST(test_waiting_tells),
+            TEST(test_nonsense),
+            TEST(test_crash),
+            TEST(test_ids),
+            TEST(test_filter),
+            TEST(test_filter_repeated),
+            TEST(test_filter_without_directory),
         };
 
         log_setup("test-selection", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);

@@ -95,8 +95,10 @@ static void test_refusals_alike(void **state)
 {
         static const struct {
                 const char *address, *password;
-        } cases[] = {
-            {"ann@example.org", "wrong"}, {"nobody@example.org", "right"}, {"bea@example.org", "right"}, {"cem@example.org", "right"}};
+        } cases[] = {{"ann@example.org", "wrong"},
+                     {"nobody@example.org", "right"},
+                     {"bea@example.org", "right"},
+                     {"cem@example.org", "right"}};
 
         free(WORLD->engine.config.self_group);
         WORLD->engine.config.self_group = text_copy("cn=mail,dc=example,dc=org");
@@ -237,9 +239,9 @@ static void test_revoked(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            SELF(test_right_password),  SELF(test_refusals_alike), SELF(test_empty_password),
+            SELF(test_right_password),  SELF(test_refusals_alike),  SELF(test_empty_password),
             SELF(test_limit_of_person), SELF(test_success_is_free), SELF(test_at_once),
-            SELF(test_switched_off),    SELF(test_directory_lost), SELF(test_replaces),
+            SELF(test_switched_off),    SELF(test_directory_lost),  SELF(test_replaces),
             SELF(test_revoked),
         };
 
