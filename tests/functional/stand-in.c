@@ -124,11 +124,11 @@ static int on_configure(void *context, struct msg_configure *configure)
                 if (fcntl(fd, F_GETFD) >= 0 && fd <= CONTROL_FD)
                         buf_add_format(&seen, "fd%d\n", fd);
         path = text_format("%s/seen-%s-%llu", self->config.server.run, self->role, (unsigned long long)self->index);
-        TRY(file_write(path, buf_view(&seen), 0600));
         if (told(self, "seal")) {
                 TRY(control_ready(&self->control, "unsealed"));
                 TRY(control_ready(&self->control, "sealed"));
         }
+        TRY(file_write(path, buf_view(&seen), 0600));
         return PASS(state_tell(self));
 }
 
