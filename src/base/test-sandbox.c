@@ -115,16 +115,21 @@ static int confined(const struct sandbox_bounds *bounds, bool files)
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void files_and_network_are_what_was_given(void **state)
+static void play_both(void)
 {
         CLEANUP(mem_freep) char *data = below("data"), *www = below("www");
         bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
         const struct sandbox_bounds most = {.folder = www, .reads = true, .hidden = {data, "", "/nonexistent"}, .network = true};
 
-        if (SANITIZED)
-                skip();
         assert_int_equal(confined(&most, landlock), 0);
         assert_int_equal(confined(&(struct sandbox_bounds){.folder = www}, false), 0);
+}
+
+static void files_and_network_are_what_was_given(void **state)
+{
+        if (SANITIZED) /* before anything is allocated: it jumps */
+                skip();
+        play_both();
 }
 
 int main(void)
