@@ -294,6 +294,7 @@ static int edit_store(struct request *request, struct entry_row *entry)
         entry->updated = engine_now(request->engine);
         request->engine->directory.changed = true;
         buf_done(&entry->origin); /* an import says it anew */
+        TRY(publication_folder_follow(request->engine, entry));
         TRY(store_entry_put(request->engine->store, entry));
         return PASS(publication_queue_entry(request->engine, &entry->guid));
 }

@@ -228,6 +228,7 @@ static int claim_take(struct engine *engine, const struct entry_row *entry, cons
         if (id_equal(&holder.guid, &entry->guid))
                 return 0;
         TRY(holder_strip(entry, &holder));
+        TRY(publication_folder_follow(engine, &holder));
         return PASS(store_entry_put(engine->store, &holder));
 }
 
@@ -294,6 +295,7 @@ static int entry_store(const struct entry_taking *taking, struct entry_row *entr
         if (taking->dry_run)
                 return 0;
         taking->engine->directory.changed = true;
+        TRY(publication_folder_follow(taking->engine, entry));
         TRY(store_entry_put(taking->engine->store, entry));
         return PASS(publication_queue_entry(taking->engine, &entry->guid));
 }

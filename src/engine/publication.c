@@ -72,6 +72,40 @@ int publication_folder(struct engine *engine, const char *address, struct bytes 
         return PASS(store_job_push(engine->store, &job));
 }
 
+/* A later holder of his address has a file of the same name. */
+int publication_folder_end(struct engine *engine, const struct user_row *user)
+{
+        CLEANUP(user_row_done) struct user_row holder = {0};
+        int r;
+
+        if (!engine->config.publish_users)
+                return 0;
+        r = store_user_find_address(engine->store, msg_text(user->address), &holder);
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        if (r == 0 && !id_equal(&holder.id, &user->id) && strcmp(msg_text(holder.address), user->address) == 0 &&
+            (holder.state == USER_ENROLLED || holder.state == USER_RECOVERY))
+                return 0;
+        return PASS(publication_folder(engine, msg_text(user->address), BYTES_NONE));
+}
+
+int publication_folder_follow(struct engine *engine, const struct entry_row *entry)
+{
+        CLEANUP(entry_row_done) struct entry_row before = {0};
+        CLEANUP(user_row_done) struct user_row user = {0};
+        int r;
+
+        if (!engine->config.publish_users || !entry->row.version)
+                return 0;
+        TRY(store_entry_find(engine->store, &entry->guid, &before));
+        r = store_user_find_guid(engine->store, &entry->guid, &user);
+        if (r)
+                return r == PROBLEM_NOT_FOUND ? 0 : PASS(r);
+        if (!texts_have(&before.addresses, msg_text(user.address)) || texts_have(&entry->addresses, msg_text(user.address)))
+                return 0;
+        return PASS(publication_folder(engine, user.address, BYTES_NONE));
+}
+
 /* ---- values */
 
 struct collecting {

@@ -15,6 +15,10 @@ int publication_push(struct engine *engine, const struct id *guid) must_check;
 /* The file of an address in the web folder, if users are published there: this certificate, or none. Jobs of one file
  * are done in their order. */
 int publication_folder(struct engine *engine, const char *address, struct bytes certificate) must_check;
+/* None of his any more; that of whoever has his address by now stays. */
+int publication_folder_end(struct engine *engine, const struct user_row *user) must_check;
+/* The entry is about to be stored: an address that it gives up must not lead to the certificate of who had it. */
+int publication_folder_follow(struct engine *engine, const struct entry_row *entry) must_check;
 /* What an entry should have as things stand now: nothing when nobody is enrolled there, or he has left. */
 int publication_values(struct engine *engine, const struct entry_row *entry,
                        struct msg_directory_values *ret_values) must_check;

@@ -177,7 +177,7 @@ int user_revoke(struct engine *engine, struct user_row *user, int64_t reason, st
         TRY(token_cancel(engine, &user->id, TOKEN_RECOVER));
         user->revoked = engine_now(engine);
         TRY(store_user_put(engine->store, user));
-        TRY(publication_folder(engine, msg_text(user->address), BYTES_NONE));
+        TRY(publication_folder_end(engine, user));
         return PASS(publication_queue(engine, &user->id));
 }
 

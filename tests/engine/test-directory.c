@@ -462,6 +462,49 @@ static void test_revoked_after(void **state)
         world_verify(WORLD);
 }
 
+/* The last job for the file of an address in the web folder. */
+static int file_job(void *context, struct job_row *job)
+{
+        char **last = context;
+
+        if (strcmp(job->subject, "users/carol@example.org.cer") == 0) {
+                free(*last);
+                *last = text_copy(job->kind);
+        }
+        return 0;
+}
+
+static void file_is(struct world *world, const char *kind)
+{
+        char *last CLEANUP(mem_freep) = NULL;
+
+        must(store_job_list(world->engine.store, 0, 0, 1000, &last, file_job));
+        assert_string_equal(last ? last : "", kind);
+}
+
+/* The web folder follows the address: never the certificate of who had it, and nobody's goes with who had it. */
+static void test_web_folder_of_reused_address(void **state)
+{
+        CLEANUP(client_done) struct client carol = {0}, other = {0};
+        struct msg_user_revoke revoke = {.user = (char[]){"c0000000-0000-4000-8000-000000000003"}};
+        MSG_OWN(user_revoked) revoked = {0};
+
+        WORLD->engine.config.publish_users = true;
+        run_of(3);
+        enroll(WORLD, "carol@example.org", &carol);
+        file_is(WORLD, "publish-file");
+        follower_person(&follower, C, "Carol", "c.moved@example.org");
+        follower_send(&follower, false);
+        file_is(WORLD, "remove-file");
+        follower_person(&follower, "c0000000-0000-4000-8000-0000000000ff", "Caroline", "carol@example.org");
+        follower_send(&follower, false);
+        enroll(WORLD, "carol@example.org", &other);
+        file_is(WORLD, "publish-file");
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &revoke, &revoked));
+        file_is(WORLD, "publish-file");
+        world_verify(WORLD);
+}
+
 /* Who left is given nothing new. */
 static void test_left_is_not_enrolled(void **state)
 {
@@ -584,6 +627,7 @@ int main(void)
             LDAP_TEST(test_crash),
             LDAP_TEST(test_sealed),
             LDAP_TEST(test_revoked_after),
+            LDAP_TEST(test_web_folder_of_reused_address),
             LDAP_TEST(test_left_is_not_enrolled),
             LDAP_TEST(test_from_embedded),
             LDAP_TEST(test_not_embedded),
