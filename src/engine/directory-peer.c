@@ -2,6 +2,7 @@
 /* The process that follows the directory: its connection, and the questions that it is asked for requests. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -104,8 +105,8 @@ int directory_ask_bind(struct request *request, const struct id *guid, const cha
         char text[ID_TEXT_SIZE];
 
         TRY(question_ready(request->engine));
-        if (!password->len)
-                return refuse(PROBLEM_PASSWORD, "The password is empty.");
+        if (!password->len || memchr(password->data, 0, password->len))
+                return refuse(PROBLEM_PASSWORD, "The password is empty, or has a zero byte.");
         ask.guid = text_copy(id_text(guid, text));
         ask.dn = text_copy(msg_text(dn));
         ask.password = secret_copy(secret_view(password));

@@ -2,6 +2,7 @@
 #include "ldap/connection.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "ldap/internal.h"
@@ -181,9 +182,10 @@ int ldap_password_check(const struct ldap_options *options, const char *dn, stru
         struct ldap_options his = *options;
         int r;
 
-        /* A bind without password succeeds anywhere: it is anonymous (RFC 4513 5.1.2). */
-        if (!*dn || !password.len)
-                return refuse(PROBLEM_PASSWORD, "The password is empty.");
+        /* A bind without password succeeds anywhere: it is anonymous (RFC 4513 5.1.2). Some servers and what they
+         * ask end it at a zero byte. */
+        if (!*dn || !password.len || memchr(password.data, 0, password.len))
+                return refuse(PROBLEM_PASSWORD, "The password is empty, or has a zero byte.");
         his.bind = BIND_SIMPLE;
         his.bind_dn = dn;
         his.password = password;
