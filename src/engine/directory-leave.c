@@ -10,13 +10,23 @@
 #include "engine/entry.h"
 #include "engine/people.h"
 
-enum { STEP_MOST = 250, STEP_MS = 1, WORDS_MOST = 1500 };
+enum { STEP_MOST = 250, STEP_MS = 1, WORDS_MOST = 1500, DEPARTURES_S = 86400 };
 
-int64_t directory_left_most(const struct engine *engine, int64_t present)
+bool directory_may_leave(const struct engine *engine, int64_t leaving, int64_t present)
 {
+        int64_t share = (int64_t)engine->config.left_most;
+
         /* One may always: else nobody could leave a small organisation. */
-        return MAX((int64_t)1, present / 100 * (int64_t)engine->config.left_most +
-                                   present % 100 * (int64_t)engine->config.left_most / 100);
+        return leaving <= MAX((int64_t)1, present / 100 * share + present % 100 * share / 100);
+}
+
+int directory_people_may_leave(struct engine *engine, int64_t leaving, bool *ret_may)
+{
+        int64_t since = MAX(engine_now(engine) - DEPARTURES_S, engine->directory.accepted_at), left = 0;
+
+        TRY(store_entry_count_left_since(engine->store, since, &left));
+        *ret_may = !leaving || directory_may_leave(engine, leaving + left, engine->directory.present_people + left);
+        return 0;
 }
 
 /* ---- finding */
@@ -35,36 +45,43 @@ static int entry_look(void *context, struct entry_row *entry)
         if (entry->source != ENTRY_LDAP)
                 return 0;
         step->directory->present++;
-        if (!id_set_has(&step->directory->seen, &entry->guid))
-                buf_add_bytes(&step->directory->leaving, id_view(&entry->guid));
+        step->directory->present_people += entry->kind == ENTRY_PERSON;
+        if (id_set_has(&step->directory->seen, &entry->guid))
+                return 0;
+        step->directory->leaving_people += entry->kind == ENTRY_PERSON;
+        buf_add_bytes(&step->directory->leaving, id_view(&entry->guid));
         return 0;
 }
 
 static void refuse_departures(struct engine *engine, size_t count)
 {
         char *detail CLEANUP(mem_freep) = text_format(
-            "%zu of %lld entries are no longer in the directory, more than the %llu %% that may leave at once "
-            "([directory] left-most), so all were left as they are. Look at the directory; if it is right, run 'vouchsafe "
-            "directory sync --accept-departures'.",
-            count, (long long)engine->directory.present, (unsigned long long)engine->config.left_most);
+            "%zu of %lld entries are no longer in the directory, %zu of them people; with those who left within a day that is "
+            "more than the %llu %% that may leave at once ([directory] left-most), so all were left as they are. Look at the "
+            "directory; if it is right, run 'vouchsafe directory sync --accept-departures'.",
+            count, (long long)engine->directory.present, engine->directory.leaving_people,
+            (unsigned long long)engine->config.left_most);
 
         engine->directory.run.left = count;
         directory_run_end(engine, "refused", detail);
 }
 
-static void look_end(struct engine *engine)
+static int look_end(struct engine *engine)
 {
         struct directory *directory = &engine->directory;
         size_t count = directory->leaving.len / ID_SIZE;
+        bool may = false;
 
-        if ((int64_t)count > directory_left_most(engine, directory->present) &&
-            directory->accepted != directory->run.run) {
+        TRY(directory_people_may_leave(engine, (int64_t)directory->leaving_people, &may));
+        may = may && directory_may_leave(engine, (int64_t)count, directory->present);
+        if (!may && directory->accepted != directory->run.run) {
                 refuse_departures(engine, count);
-                return;
+                return 0;
         }
         directory->leaving_done = 0;
         directory->phase = DIRECTORY_LEAVING;
         loop_timer_arm(&directory->step, STEP_MS);
+        return 0;
 }
 
 static int look_step(struct engine *engine)
@@ -76,9 +93,9 @@ static int look_step(struct engine *engine)
                              &step, entry_look));
         if (step.seen < STEP_MOST) {
                 directory->looked = true;
-                look_end(engine);
-        } else
-                loop_timer_arm(&directory->step, STEP_MS);
+                return PASS(look_end(engine));
+        }
+        loop_timer_arm(&directory->step, STEP_MS);
         return 0;
 }
 
@@ -133,7 +150,8 @@ void directory_leave_begin(struct engine *engine)
 
         buf_done(&directory->leaving);
         directory->cursor = ID_NONE;
-        directory->present = 0;
+        directory->present = directory->present_people = 0;
+        directory->leaving_people = 0;
         directory->looked = false;
         loop_timer_arm(&directory->step, STEP_MS);
 }

@@ -186,10 +186,11 @@ static int gone_take(struct taking *taking, const char *guid)
         struct engine *engine = taking->engine;
         CLEANUP(entry_row_done) struct entry_row entry = {0};
         struct id id = entry_guid(guid);
-        bool left = false;
+        bool left = false, may = false;
 
+        TRY(directory_people_may_leave(engine, 1, &may));
         /* Like a run: a directory that says all have gone is not believed at once. */
-        if (engine->directory.followed_left >= directory_left_most(engine, engine->directory.present)) {
+        if (!may || !directory_may_leave(engine, engine->directory.followed_left + 1, engine->directory.present)) {
                 directory_finding(engine, "error", guid,
                                   "It is said to be deleted, as more others than may leave at once; it was left as it "
                                   "is until the next complete run.");

@@ -191,6 +191,8 @@ void directory_run_fail(struct engine *engine, const char *sentence)
         wrong_set(directory, sentence);
         run_forget(engine);
         retry_later(directory);
+        if (begun)
+                directory->accepted = 0; /* he saw what was missing at that time, and knows of the failure */
         if (begun && engine->state == ENGINE_UNSEALED &&
             directory_change(engine, failure_record, (void *)(uintptr_t)sentence))
                 log_report(-1, "a run that failed could not be recorded");
@@ -232,8 +234,6 @@ static int run_begin(struct engine *engine)
         if (r)
                 directory->loaded = false; /* what is in memory was not stored */
         TRY(r);
-        if (directory->accepted)
-                directory->accepted = directory->runs.number;
         directory->run.run = directory->runs.number;
         run_clear(engine);
         directory->phase = DIRECTORY_READING;
@@ -416,6 +416,8 @@ void directory_run_end(struct engine *engine, const char *outcome, const char *d
                    *detail ? ". " : "", detail);
         run_forget(engine);
         directory->phase = DIRECTORY_FOLLOWING;
+        if (complete && directory->accepted == directory->run.run)
+                directory->accepted_at = engine_now(engine);
         directory->accepted = 0;
         directory->delay_ms = 0;
         directory->followed_left = complete ? 0 : directory->followed_left;

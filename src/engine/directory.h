@@ -8,8 +8,8 @@
  * Runs. A run reads the whole directory: the process is asked for it (directory_follow), sends pages, and ends it
  * (directory_end); then it follows what changes, in pages too. Each page is one transaction and one audit record, and
  * is answered when that is durable. Who was not seen in a run that was complete has left: his entry says since when, and
- * everything else stays. A run in which more than [directory] left-most of the entries would leave makes nobody leave;
- * an operator can accept that. Whatever cuts a run off, the next one mends it: a run compares, it does not count on what
+ * everything else stays. A run in which more than [directory] left-most of the people would leave, with those who left
+ * within a day, makes nobody leave; an operator can accept that. Whatever cuts a run off, the next one mends it: a run compares, it does not count on what
  * was before.
  *
  * Two who claim one address or DN. Pages come in any order, so who has an address now may be about to give it up: who
@@ -101,8 +101,10 @@ struct directory {
         size_t leaving_done;
         bool looked; /* `leaving` has all of them */
         struct id cursor;
-        int64_t present; /* entries of the directory before anybody leaves */
+        int64_t present, present_people; /* entries of the directory before anybody leaves */
+        size_t leaving_people;
         int64_t followed_left; /* since the last complete run */
+        int64_t accepted_at;   /* who left until then does not count any more */
         struct loop_timer step;
 
         struct {
@@ -137,7 +139,7 @@ int directory_ask_search(struct request *request, const char *filter, uint64_t l
                          int (*resume)(struct request *request, int result, struct bytes reply)) must_check;
 /* Whether this is the password of the entry; `dn` is where it was last. PROBLEM_PASSWORD: it is not, or the directory
  * lets this person not in. An empty password is refused here with the same: to LDAP it would be an anonymous bind,
- * which succeeds (RFC 4513 5.1.2). */
+ * which succeeds (RFC 4513 5.1.2); and so is one with a zero byte, which servers may take for its end. */
 int directory_ask_bind(struct request *request, const struct id *guid, const char *dn, const struct secret *password,
                        int (*resume)(struct request *request, int result, struct bytes reply)) must_check;
 /* Another question of messages.def: the payload of its reply goes to `resume`. */
@@ -169,8 +171,10 @@ void directory_answer_after(struct engine *engine);
 /* Change the database: 0, or what was wrong, and then nothing was changed. */
 int directory_change(struct engine *engine, int (*change)(struct engine *engine, void *context),
                      void *context) must_check;
-/* How many may leave of so many. */
-int64_t directory_left_most(const struct engine *engine, int64_t present);
+/* Whether so many of so many may leave at once. */
+bool directory_may_leave(const struct engine *engine, int64_t leaving, int64_t present);
+/* The same of people, and all who left within a day count: many small departures are a large one. */
+int directory_people_may_leave(struct engine *engine, int64_t leaving, bool *ret_may) must_check;
 
 /* directory-page.c */
 int directory_page_take(struct engine *engine, const struct msg_directory_page *page) must_check;

@@ -408,6 +408,14 @@ int store_entry_count_left(struct store *store, int64_t *ret_count)
         return PASS(db_number(&store->db, "SELECT count(*) FROM entries WHERE gone > 0", VALUES_NONE, ret_count));
 }
 
+int store_entry_count_left_since(struct store *store, int64_t since, int64_t *ret_count)
+{
+        TRY(store_need_keys(store));
+        return PASS(db_number(&store->db,
+                              "SELECT count(*) FROM entries WHERE gone > 0 AND gone > $1 AND kind = 1 AND source = 2",
+                              VALUES(NUMBER(since)), ret_count));
+}
+
 int store_entry_count_present(struct store *store, int kind, int64_t *ret_count)
 {
         TRY(store_need_keys(store));

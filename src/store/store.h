@@ -146,6 +146,8 @@ int store_group_find(struct store *store, const char *name, struct entry_row *re
 int store_group_members(struct store *store, const char *group, struct buf *ret_guids) must_check;
 /* How many left; how many of a kind are present. Reads them all. */
 int store_entry_count_left(struct store *store, int64_t *ret_count) must_check;
+/* People of an LDAP directory who left after an instant. */
+int store_entry_count_left_since(struct store *store, int64_t since, int64_t *ret_count) must_check;
 int store_entry_count_present(struct store *store, int kind, int64_t *ret_count) must_check;
 
 /* ---- users ---- */

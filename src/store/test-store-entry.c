@@ -127,6 +127,8 @@ static void who_left_is_apart(void **state)
         filter = (struct store_entry_filter){.presence = ENTRY_LEFT};
         assert_string_equal(SEEN(store_entry_list, &filter, NULL, 9, &seen, see_entry), "User 1 ");
         must(store_entry_find_address(STORE, help_address(1), &found));
+        must(store_entry_count_left_since(STORE, 0, &count));
+        assert_int_equal(count, 0); /* nobody of an LDAP directory */
         must(store_entry_count_left(STORE, &count));
         assert_int_equal(count, 1);
         must(store_entry_count_present(STORE, ENTRY_PERSON, &count));

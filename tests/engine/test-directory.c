@@ -207,6 +207,61 @@ static void test_guard(void **state)
         world_verify(WORLD);
 }
 
+/* Many small departures are a large one: a directory that lies may be read, or lost and found, any number of times. */
+static void test_guard_of_small_steps(void **state)
+{
+        run_of(3);
+        follower_sync(&follower, false);
+        run_of(2);
+        assert_true(gone(WORLD, C));
+        follower_sync(&follower, false);
+        run_of(1);
+        assert_false(gone(WORLD, B));
+        follower_lost(&follower);
+        run_of(1);
+        assert_false(gone(WORLD, B));
+        msg_texts_add(&follower.page.gone, B);
+        follower_send(&follower, false);
+        assert_false(gone(WORLD, B));
+        WORLD->engine.clock_offset = 2 * 86400;
+        follower_sync(&follower, false);
+        run_of(1);
+        assert_true(gone(WORLD, B));
+}
+
+static void groups_of(unsigned count)
+{
+        for (unsigned i = 0; i < count; i++) {
+                char *guid CLEANUP(mem_freep) = text_format("d0000000-0000-4000-8000-%012u", i);
+                char *name CLEANUP(mem_freep) = text_format("Group %u", i);
+
+                follower_person(&follower, guid, name, "")->kind = text_copy("group");
+        }
+}
+
+/* However many groups there are: that no people are found any more is no small share. */
+static void test_guard_of_people(void **state)
+{
+        groups_of(40);
+        run_of(3);
+        follower_sync(&follower, false);
+        groups_of(40);
+        run_of(0);
+        assert_false(gone(WORLD, A));
+        assert_false(gone(WORLD, C));
+}
+
+/* What an operator accepted is the run that he was shown, whatever became of it. */
+static void test_acceptance_ends(void **state)
+{
+        run_of(3);
+        follower_sync(&follower, true);
+        follower_complete(&follower, false);
+        follower_sync(&follower, false);
+        run_of(1);
+        assert_false(gone(WORLD, B));
+}
+
 static void test_guard_of_followed(void **state)
 {
         run_of(3);
@@ -613,6 +668,9 @@ int main(void)
             LDAP_TEST(test_leaves_and_returns),
             LDAP_TEST(test_reused_address),
             LDAP_TEST(test_guard),
+            LDAP_TEST(test_guard_of_small_steps),
+            LDAP_TEST(test_guard_of_people),
+            LDAP_TEST(test_acceptance_ends),
             LDAP_TEST(test_guard_of_followed),
             LDAP_TEST(test_incomplete),
             LDAP_TEST(test_stale_page),
