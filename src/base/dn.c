@@ -148,8 +148,9 @@ static int scan_part(struct scanner *s, struct dn *dn)
                 TRY(scan_plain(s, &value));
         if (value.len > VALUE_MOST)
                 return refuse(PROBLEM_TOO_LARGE, "A part of the name is longer than %d bytes.", VALUE_MOST);
-        if (!text_is_utf8(buf_view(&value)))
-                return refuse_dn(s, "a value that is not UTF-8");
+        /* A zero byte would end the value here, and make one name of two. */
+        if (!text_is_utf8(buf_view(&value)) || strlen(buf_text(&value)) != value.len)
+                return refuse_dn(s, "a value that is not UTF-8, or has a zero byte");
         part->value = text_copy(buf_text(&value));
         return 0;
 }
@@ -159,13 +160,14 @@ int dn_parse(struct bytes text, struct dn *ret_dn)
         CLEANUP(dn_done) struct dn dn = {0};
         struct scanner s = {.text = text};
 
-        for (;;) {
+        for (bool joined = false;; s.at++) {
                 TRY(scan_part(&s, &dn));
+                dn.parts[dn.count - 1].joined = joined;
                 if (at_end(&s))
                         break;
                 if (!strchr(",;+", peek(&s)))
                         return refuse_dn(&s, "something after a value");
-                s.at++;
+                joined = peek(&s) == '+';
         }
         *ret_dn = dn;
         dn = (struct dn){0};
@@ -176,13 +178,18 @@ void dn_key_add(struct buf *out, const struct dn *dn)
 {
         for (size_t i = 0; i < dn->count; i++) {
                 bool blank = false;
+
+                if (dn->parts[i].joined && i)
+                        out->data[out->len - 1] = '+'; /* in place of the comma */
+                else if (dn->parts[i].joined)
+                        buf_add_byte(out, '+'); /* half of a name is none */
                 buf_add_text(out, dn->parts[i].type);
                 buf_add_byte(out, '=');
                 for (const char *c = dn->parts[i].value; c && *c; c++) {
                         if (*c == ' ' && blank)
                                 continue;
                         blank = *c == ' ';
-                        if (*c == ',' || *c == '=' || *c == '\\')
+                        if (*c == ',' || *c == '+' || *c == '=' || *c == '\\')
                                 buf_add_byte(out, '\\');
                         buf_add_byte(out, (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c));
                 }

@@ -9,7 +9,8 @@ enum { DN_PARTS_MOST = 128 };
 
 struct dn_part {
         char *type;  /* lower case */
-        char *value; /* unescaped UTF-8, or "#hex" */
+        char *value; /* unescaped UTF-8 without zero bytes, or "#hex" */
+        bool joined; /* to the one before by "+": both name one entry */
 };
 
 struct dn {

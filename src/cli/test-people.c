@@ -182,6 +182,7 @@ static void names_are_taken_apart(void **state)
         assert_int_equal(dn_parse(bytes_text("cn=a,"), &dn), PROBLEM_MALFORMED);
         assert_int_equal(dn_parse(bytes_text("cn=a\\"), &dn), PROBLEM_MALFORMED);
         assert_int_equal(dn_parse(bytes_text("cn=\\ff"), &dn), PROBLEM_MALFORMED);
+        assert_int_equal(dn_parse(bytes_text("cn=admins\\00x"), &dn), PROBLEM_MALFORMED); /* not cn=admins */
         assert_int_equal(dn_parse(bytes_text(""), &dn), PROBLEM_MALFORMED);
 }
 

@@ -238,16 +238,11 @@ static void entry_query_done(struct entry_query *query)
         free(query->to);
 }
 
-/* The text after all that begin with this one: its last byte one more. UTF-8 has no 0xff; the last can be
- * counted up. */
+/* The text after all that begin with this one: the last character that there is after it. PostgreSQL takes UTF-8 only, and one
+ * byte more than the last of a Cyrillic п would be none. */
 static char *text_after(const char *text)
 {
-        char *after = text_copy(text);
-        size_t len = strlen(after);
-
-        if (len)
-                after[len - 1] = (char)((unsigned char)after[len - 1] + 1);
-        return after;
+        return text_format("%s\xf4\x8f\xbf\xbf", text);
 }
 
 /* ---- groups ---- */

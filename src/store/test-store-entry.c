@@ -127,8 +127,10 @@ static void who_left_is_apart(void **state)
         filter = (struct store_entry_filter){.presence = ENTRY_LEFT};
         assert_string_equal(SEEN(store_entry_list, &filter, NULL, 9, &seen, see_entry), "User 1 ");
         must(store_entry_find_address(STORE, help_address(1), &found));
-        must(store_entry_count_left_since(STORE, 0, &count));
-        assert_int_equal(count, 0); /* nobody of an LDAP directory */
+        must(store_entry_count_left_since(STORE, TEST_TIME, &count));
+        assert_int_equal(count, 0);
+        must(store_entry_count_left_since(STORE, TEST_TIME - 1, &count));
+        assert_int_equal(count, 1);
         must(store_entry_count_left(STORE, &count));
         assert_int_equal(count, 1);
         must(store_entry_count_present(STORE, ENTRY_PERSON, &count));
@@ -145,6 +147,8 @@ static void entries_are_selected(void **state)
                                   server = {.server = "mail2"}, text = {.text = "ÜNAL3"},
                                   first = {.text = "user"}, enabled = {.enabled = true, .kind = ENTRY_PERSON},
                                   two = {.unit = "a", .server = "b"};
+        /* what comes after their last byte is no UTF-8, or is that of no text */
+        const char *const last_bytes[] = {"\u0421\u0442\u0435\u043f", "\u00ff", "user\x7f", "\U0010ffff"};
         struct id after = help_id(3, 1);
         CLEANUP(buf_done) struct buf members = BUF_NONE;
 
@@ -177,9 +181,27 @@ static void entries_are_selected(void **state)
         assert_string_equal(SEEN(store_entry_list, &enabled, NULL, 9, &seen, see_entry),
                             "User 1 User 2 User 4 ");
         assert_string_equal(SEEN(store_entry_list, NULL, &after, 2, &seen, see_entry), "User 2 User 3 ");
+        for (size_t i = 0; i < ARRAY_LEN(last_bytes); i++) {
+                text.text = last_bytes[i];
+                assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "");
+        }
         text.text = "Ünal3"; /* other letters than ASCII keep their case */
         assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "User 3 ");
         assert_int_equal(store_entry_list(STORE, &two, NULL, 9, &seen, see_entry), PROBLEM_UNSUPPORTED);
+}
+
+/* One name of two parts is not an entry below another; and what looks like it stays inside of values. */
+static void names_that_differ(void **state)
+{
+        static const char *const names[] = {"cn=a,ou=b,dc=x", "cn=a+ou=b,dc=x", "cn=a\\+ou=b,dc=x", "cn=a\\,ou\\=b,dc=x"};
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                for (size_t j = 0; j < ARRAY_LEN(names); j++) {
+                        char *a CLEANUP(mem_freep) = store_name_key(names[i]);
+                        char *b CLEANUP(mem_freep) = store_name_key(names[j]);
+
+                        assert_int_equal(strcmp(a, b) == 0, i == j);
+                }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -190,6 +212,7 @@ int main(void)
             TEST(addresses_belong_to_one_entry),
             TEST(groups_have_names),
             TEST(who_left_is_apart),
+            TEST(names_that_differ),
             TEST(entries_are_selected),
         };
 
