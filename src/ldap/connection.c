@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "ldap/internal.h"
 
+enum { MESSAGE_MOST = 256 << 20 /* a group with millions of members; libldap sets no limit */ };
+
 /* Before libldap is first used: nothing of ldap.conf, ~/.ldaprc or LDAP… of the environment may weaken what
  * is set here. */
 static void library_prepare(void)
@@ -21,10 +23,12 @@ static void library_prepare(void)
  * business. */
 static int socket_prepare(struct ldap_connection *connection)
 {
+        ber_len_t most = MESSAGE_MOST;
         Sockbuf *sockbuf = NULL;
 
         if (ldap_get_option(connection->ldap, LDAP_OPT_SOCKBUF, &sockbuf) != LDAP_OPT_SUCCESS || !sockbuf ||
-            ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_NONBLOCK, sockbuf) < 0)
+            ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_NONBLOCK, sockbuf) < 0 ||
+            ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_SET_MAX_INCOMING, &most) < 0)
                 return fault(0, "libldap does not let its socket go on without waiting");
         return 0;
 }

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from ldap_liar import Liar, entry, reference
+from ldap_liar import Liar, Raw, entry, reference
 from outbound import Process
 
 
@@ -104,6 +104,12 @@ def test_referrals_in_circles_and_elsewhere(told):
     assert liar.searches < 400 and (over["complete"] or over["detail"])
     process.stop()
     liar.stop()
+
+
+def test_a_message_of_two_gigabytes(told):
+    """Nobody waits for it, or has room for it."""
+    process = told([person("one")], more=[Raw(b"\x30\x84\x7f\xff\xff\xf0")])
+    assert not process.over["complete"] and "did not answer" not in process.over["detail"], process.over
 
 
 def test_an_answer_that_drips(told):
