@@ -244,6 +244,20 @@ int entry_claim(const struct entry_taking *taking, const struct entry_row *entry
 
 /* ---- taking */
 
+/* An address says nothing of who has it now: who left comes back without an id only when somebody says that it is he. */
+static int return_check(const struct msg_person *person, const struct entry_row *entry)
+{
+        char id[ID_TEXT_SIZE];
+
+        if (*msg_text(person->guid) || !entry->gone || entry->kind != ENTRY_PERSON)
+                return 0;
+        return refuse(PROBLEM_EXISTS,
+                      "It has the address of %s, who has left, and no id. If it is the same person, restore that entry "
+                      "('vouchsafe directory edit %s --restore'); if it is another one, give an id: keys stay with whom they "
+                      "belong to.",
+                      msg_text(entry->cn), id_text(&entry->guid, id));
+}
+
 static int origin_of(const struct msg_person *person, struct buf *ret_origin)
 {
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
@@ -314,6 +328,8 @@ int entry_take(const struct entry_taking *taking, const struct msg_person *perso
         r = store_entry_find(taking->engine->store, &guid, &entry);
         if (r && r != PROBLEM_NOT_FOUND)
                 return PASS(r);
+        if (r == 0)
+                TRY(return_check(person, &entry));
         outcome = outcome_of(taking, &entry, r == 0, buf_view(&origin));
         if (outcome != ENTRY_UNCHANGED) {
                 wanted.guid = guid;

@@ -618,6 +618,31 @@ static void test_not_embedded(void **state)
 
 /* ---- the embedded address book */
 
+/* Without an id nobody says that who has the address now is who had it. */
+static void test_no_id_returns_nobody(void **state)
+{
+        MSG_OWN(directory_import) ask = {0};
+        MSG_OWN(directory_imported) first = {0}, again = {0}, other = {0};
+        MSG_OWN(directory_edited) removed = {0};
+        struct msg_directory_edit remove = {.entry = (char[]){"dora@example.org"}, .remove = true};
+        struct msg_person *person = MSG_LIST_ADD(ask.people);
+
+        person->name = text_copy("Dora");
+        msg_texts_add(&person->addresses, "dora@example.org");
+        must(world_ask(WORLD, ROB, MSG_directory_import, &ask, &first));
+        assert_int_equal(first.added, 1);
+        must(world_ask(WORLD, ROB, MSG_directory_edit, &remove, &removed));
+        must(world_ask(WORLD, ROB, MSG_directory_import, &ask, &again));
+        assert_int_equal(again.findings.count, 1);
+        assert_non_null(strstr(again.findings.at[0].detail, "has left"));
+        assert_true(gone(WORLD, removed.person.at[0].guid));
+        person->guid = text_copy(A);
+        must(world_ask(WORLD, ROB, MSG_directory_import, &ask, &other));
+        assert_int_equal(other.added, 1);
+        assert_true(gone(WORLD, removed.person.at[0].guid));
+        world_verify(WORLD);
+}
+
 static void test_edit(void **state)
 {
         MSG_OWN(directory_edit) add = {0}, change = {0};
@@ -689,6 +714,7 @@ int main(void)
             LDAP_TEST(test_left_is_not_enrolled),
             LDAP_TEST(test_from_embedded),
             LDAP_TEST(test_not_embedded),
+            TEST(test_no_id_returns_nobody),
             TEST(test_edit),
         };
 
