@@ -355,6 +355,7 @@ int entry_leave(struct engine *engine, const struct id *guid, int64_t source, st
                 return 0;
         entry.gone = entry.updated = engine_now(engine);
         engine->directory.changed = true;
+        TRY(publication_folder_follow(engine, &entry));
         TRY(store_entry_put(engine->store, &entry));
         TRY(publication_queue_entry(engine, guid));
         *ret_left = entry;

@@ -89,6 +89,22 @@ int publication_folder_end(struct engine *engine, const struct user_row *user)
         return PASS(publication_folder(engine, msg_text(user->address), BYTES_NONE));
 }
 
+static int folder_again(struct engine *engine, const struct user_row *user)
+{
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+
+        TRY(certificates_of(engine, &user->id, CERTIFICATE_ENCRYPTION, CERTIFICATE_VALID, &rows));
+        for (size_t i = 0; i < rows.count; i++)
+                if (texts_have(&rows.items[i].addresses, user->address) && rows.items[i].not_after > engine_now(engine))
+                        return PASS(publication_folder(engine, user->address, buf_view(&rows.items[i].der)));
+        return 0;
+}
+
+static bool entry_serves(const struct entry_row *entry, const struct user_row *user)
+{
+        return !entry->gone && texts_have(&entry->addresses, msg_text(user->address));
+}
+
 int publication_folder_follow(struct engine *engine, const struct entry_row *entry)
 {
         CLEANUP(entry_row_done) struct entry_row before = {0};
@@ -101,9 +117,10 @@ int publication_folder_follow(struct engine *engine, const struct entry_row *ent
         r = store_user_find_guid(engine->store, &entry->guid, &user);
         if (r)
                 return r == PROBLEM_NOT_FOUND ? 0 : PASS(r);
-        if (!texts_have(&before.addresses, msg_text(user.address)) || texts_have(&entry->addresses, msg_text(user.address)))
+        if (entry_serves(&before, &user) == entry_serves(entry, &user))
                 return 0;
-        return PASS(publication_folder(engine, user.address, BYTES_NONE));
+        return entry_serves(entry, &user) ? PASS(folder_again(engine, &user))
+                                          : PASS(publication_folder(engine, user.address, BYTES_NONE));
 }
 
 /* ---- values */

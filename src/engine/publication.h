@@ -17,7 +17,8 @@ int publication_push(struct engine *engine, const struct id *guid) must_check;
 int publication_folder(struct engine *engine, const char *address, struct bytes certificate) must_check;
 /* None of his any more; that of whoever has his address by now stays. */
 int publication_folder_end(struct engine *engine, const struct user_row *user) must_check;
-/* The entry is about to be stored: an address that it gives up must not lead to the certificate of who had it. */
+/* The entry is about to be stored: an address that it gives up, or that of who leaves, must not lead to his certificate; that of
+ * who comes back does again. */
 int publication_folder_follow(struct engine *engine, const struct entry_row *entry) must_check;
 /* What an entry should have as things stand now: nothing when nobody is enrolled there, or he has left. */
 int publication_values(struct engine *engine, const struct entry_row *entry,

@@ -560,6 +560,21 @@ static void test_web_folder_of_reused_address(void **state)
         world_verify(WORLD);
 }
 
+static void test_web_folder_of_who_left(void **state)
+{
+        CLEANUP(client_done) struct client carol = {0};
+
+        WORLD->engine.config.publish_users = true;
+        run_of(3);
+        enroll(WORLD, "carol@example.org", &carol);
+        follower_sync(&follower, false);
+        run_of(2);
+        file_is(WORLD, "remove-file");
+        follower_sync(&follower, false);
+        run_of(3);
+        file_is(WORLD, "publish-file");
+}
+
 /* Who left is given nothing new. */
 static void test_left_is_not_enrolled(void **state)
 {
@@ -711,6 +726,7 @@ int main(void)
             LDAP_TEST(test_sealed),
             LDAP_TEST(test_revoked_after),
             LDAP_TEST(test_web_folder_of_reused_address),
+            LDAP_TEST(test_web_folder_of_who_left),
             LDAP_TEST(test_left_is_not_enrolled),
             LDAP_TEST(test_from_embedded),
             LDAP_TEST(test_not_embedded),
