@@ -207,6 +207,10 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 #define ENTRY_TEXT                                                                                           \
         "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $6 AND key < $7 "        \
         "AND guid > $1) AND " ENTRY_CONDITIONS
+/* The same where many do: a page of them is soon met, while a list of all would be made for each page. */
+#define ENTRY_TEXT_OF_MANY                                                                                   \
+        "WHERE EXISTS (SELECT 1 FROM entry_keys WHERE entry_keys.guid = entries.guid AND "                   \
+        "entry_keys.kind IN (1, 3) AND key >= $6 AND key < $7) AND " ENTRY_CONDITIONS
 /* The names of a group and of all groups in it; the set grows until nothing new comes, so rings of groups end. Of
  * members that are no groups none is walked. */
 #define MEMBER_OF(name, other_name)                                                                          \
@@ -317,6 +321,23 @@ static int group_find(struct store *store, const char *group, struct entry_query
         return PASS(r);
 }
 
+enum { TEXT_MANY = 4000 };
+
+static int text_query_of(struct store *store, const char *text, struct entry_query *query)
+{
+        int64_t count = 0;
+
+        query->text = text_copy(text);
+        lower(query->text);
+        query->from = text_after(query->text);
+        TRY(db_number(&store->db,
+                      "SELECT count(*) FROM (SELECT 1 FROM entry_keys WHERE kind IN (1, 3) AND key >= $1 AND key < $2 "
+                      "LIMIT $3) AS begin_so",
+                      VALUES(TEXT(query->text), TEXT(query->from), NUMBER(TEXT_MANY)), &count));
+        query->clause = count < TEXT_MANY ? ENTRY_TEXT : ENTRY_TEXT_OF_MANY;
+        return 0;
+}
+
 static int entry_query_of(struct store *store, const struct store_entry_filter *filter, struct entry_query *query)
 {
         query->clause = filter->presence == ENTRY_LEFT ? ENTRY_GONE : ENTRY_ALL;
@@ -333,10 +354,7 @@ static int entry_query_of(struct store *store, const struct store_entry_filter *
                 query->clause = ENTRY_SERVER;
                 query->text = text_copy(filter->server);
         } else if (filter->text && *filter->text) {
-                query->clause = ENTRY_TEXT;
-                query->text = text_copy(filter->text);
-                lower(query->text);
-                query->from = text_after(query->text);
+                return PASS(text_query_of(store, filter->text, query));
         }
         return 0;
 }

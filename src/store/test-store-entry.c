@@ -204,6 +204,39 @@ static void names_that_differ(void **state)
                 }
 }
 
+static int see_id(void *context, struct entry_row *row)
+{
+        buf_add_bytes(context, id_view(&row->guid));
+        return 0;
+}
+
+/* However many begin so: all of them, page after page, in order. */
+static void many_begin_alike(void **state)
+{
+        enum { MANY = 2100, PAGE = 700 };
+        struct store_entry_filter filter = {.text = "USER"};
+        CLEANUP(buf_done) struct buf ids = BUF_NONE;
+        struct id after = ID_NONE;
+
+        must(store_begin(STORE));
+        for (unsigned i = 1; i <= MANY; i++) {
+                CLEANUP(entry_row_done) struct entry_row entry = help_entry(i);
+
+                must(store_entry_put(STORE, &entry));
+        }
+        help_audit(STORE, "directory.import", "");
+        must(store_commit(STORE));
+        for (size_t seen = 0; seen < MANY; seen += PAGE) {
+                must(store_entry_list(STORE, &filter, &after, PAGE, &ids, see_id));
+                assert_int_equal(ids.len, (seen + PAGE) * ID_SIZE);
+                memcpy(after.data, ids.data + ids.len - ID_SIZE, ID_SIZE);
+        }
+        for (size_t i = 1; i < MANY; i++)
+                assert_true(memcmp(ids.data + (i - 1) * ID_SIZE, ids.data + i * ID_SIZE, ID_SIZE) < 0);
+        must(store_entry_list(STORE, &filter, &after, PAGE, &ids, see_id));
+        assert_int_equal(ids.len, MANY * ID_SIZE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -214,6 +247,7 @@ int main(void)
             TEST(who_left_is_apart),
             TEST(names_that_differ),
             TEST(entries_are_selected),
+            TEST(many_begin_alike),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
