@@ -6,7 +6,8 @@
  * Strangers try passwords here, so whatever is refused is refused alike: unknown addresses, people who are disabled,
  * have left or are not of the group that may, and wrong passwords. For all of them the directory is asked once (of
  * nobody, by an id that nobody has), and the answer leaves at a full second, however long that took. Attempts are
- * counted before the directory is asked, one at a time for an address, so that asking in parallel gains nothing.
+ * counted before the directory is asked, for the address and for the machine that they come from, so that asking in
+ * parallel gains nothing.
  */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,8 +23,19 @@ struct self {
         uint64_t since_ms;
         struct id guid;
         bool nobody; /* may not enroll so, whatever the directory says */
+        bool counted; /* against the limit of his machine, until it is known whether he is refused */
         char limit[LIMIT_KEY_SIZE];
 };
+
+/* Refusals are counted where all are. */
+static void self_uncount(struct self *self)
+{
+        struct request *request = self->request;
+
+        if (self->counted)
+                limits_credit(&request->engine->limits, msg_text(request->api.address), clock_monotonic_ms());
+        self->counted = false;
+}
 
 static void self_free(void *work)
 {
@@ -31,6 +43,7 @@ static void self_free(void *work)
 
         if (!self)
                 return;
+        self_uncount(self);
         loop_timer_done(&self->timer);
         self->request->engine->selves--;
         free(self);
@@ -40,6 +53,7 @@ static void self_free(void *work)
 
 static int self_refused(struct request *request, int result, struct bytes reply)
 {
+        self_uncount(request->work);
         return refuse(PROBLEM_PASSWORD,
                       "This address and password were not accepted. Check both; or ask whoever runs the server for a "
                       "token, since not everybody may enroll by password.");
@@ -219,6 +233,8 @@ static int self_limits(struct request *request, struct self *self, const char *a
                               "Too many passwords were refused for this address, from this machine, or "
                               "from all; wait a while before the next attempt.");
         limits_charge(&engine->passwords, self->limit, self->since_ms);
+        limits_charge(&engine->limits, msg_text(request->api.address), self->since_ms);
+        self->counted = true;
         return 0;
 }
 

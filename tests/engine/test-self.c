@@ -219,6 +219,33 @@ static void test_directory_lost(void **state)
         assert_int_equal(WORLD->engine.selves, 0);
 }
 
+/* One password for each of many people, all at once: as few as one after the other. */
+static void test_limit_of_machine_in_parallel(void **state)
+{
+        enum { MOST = 3 };
+        struct world_answer answers[MOST + 1] = {0};
+
+        follower.password = NULL;
+        limits_change(&WORLD->engine.limits, MOST, 1000, 3600);
+        for (unsigned i = 0; i <= MOST; i++) {
+                CLEANUP(token_done) struct token token = token_new();
+                CLEANUP(mem_freep) char *address = text_format("person%u@example.org", i);
+                MSG_OWN(self_enroll) ask = {0};
+
+                trying_of(address, "Summer2026", &token, &ask);
+                world_send(WORLD, -1, MSG_self_enroll, &ask, &answers[i]);
+                world_run(WORLD);
+                assert_true(answers[i].there == (i == MOST));
+        }
+        assert_int_equal(answers[MOST].result, PROBLEM_TOO_MANY);
+        assert_int_equal(follower.binds, MOST);
+        follower_lost(&follower);
+        world_run(WORLD);
+        for (unsigned i = 0; i <= MOST; i++)
+                world_answer_done(&answers[i]);
+        assert_int_equal(WORLD->engine.selves, 0);
+}
+
 /* A token that a registrar gave is replaced, as by any newer one. */
 static void test_replaces(void **state)
 {
@@ -257,7 +284,7 @@ int main(void)
             SELF(test_right_password),  SELF(test_refusals_alike),  SELF(test_empty_password),
             SELF(test_limit_of_person), SELF(test_success_is_free), SELF(test_at_once),
             SELF(test_switched_off),    SELF(test_directory_lost),  SELF(test_replaces),
-            SELF(test_revoked),
+            SELF(test_revoked),         SELF(test_limit_of_machine_in_parallel),
         };
 
         log_setup("test-self", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
