@@ -248,6 +248,21 @@ struct sweep {
         size_t count;
 };
 
+static int folder_expired(struct engine *engine, const struct id *id)
+{
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+        CLEANUP(user_row_done) struct user_row user = {0};
+
+        if (!engine->config.publish_users)
+                return 0;
+        TRY(certificates_of(engine, id, CERTIFICATE_ENCRYPTION, CERTIFICATE_VALID, &rows));
+        for (size_t i = 0; i < rows.count; i++)
+                if (rows.items[i].not_after >= engine_now(engine))
+                        return 0;
+        TRY(store_user_find(engine->store, id, &user));
+        return PASS(publication_folder_end(engine, &user));
+}
+
 static int expired_one(void *context, struct certificate_row *row)
 {
         struct sweep *sweep = context;
@@ -255,7 +270,10 @@ static int expired_one(void *context, struct certificate_row *row)
         sweep->place.not_after = row->not_after;
         memcpy(sweep->place.serial, row->serial, SERIAL_SIZE);
         sweep->count++;
-        return id_is_none(&row->user) ? 0 : PASS(publication_queue(sweep->engine, &row->user));
+        if (id_is_none(&row->user))
+                return 0;
+        TRY(folder_expired(sweep->engine, &row->user));
+        return PASS(publication_queue(sweep->engine, &row->user));
 }
 
 int publication_sweep(struct engine *engine)
@@ -264,7 +282,7 @@ int publication_sweep(struct engine *engine)
         CLEANUP(setting_row_done) struct setting_row setting = {0};
         CLEANUP(mem_freep) char *details = NULL;
 
-        if (!engine->config.publish_directory)
+        if (!engine->config.publish_directory && !engine->config.publish_users)
                 return 0;
         TRY(swept_load(engine, &setting, &sweep.place));
         TRY(store_certificate_list_expired(engine->store, &sweep.place, engine_now(engine), SWEEP_MOST, &sweep,

@@ -199,3 +199,32 @@ void follower_found(struct follower *follower, const char *const *guids, size_t 
         must(channel_reply(follower->channel, follower->search_id, MSG_directory_found, buf_view(&encoded)));
         world_run(follower->world);
 }
+
+struct entry_row follower_entry(struct follower *follower, const char *guid)
+{
+        struct entry_row row = {0};
+        struct id id;
+
+        must(id_parse(bytes_text(guid), &id));
+        must(store_entry_find(follower->world->engine.store, &id, &row));
+        return row;
+}
+
+bool follower_gone(struct follower *follower, const char *guid)
+{
+        CLEANUP(entry_row_done) struct entry_row row = follower_entry(follower, guid);
+
+        return row.gone != 0;
+}
+
+void follower_run_of(struct follower *follower, unsigned people)
+{
+        if (people > 0)
+                follower_person(follower, FOLLOWED_A, "Alice", "alice@example.org");
+        if (people > 1)
+                follower_person(follower, FOLLOWED_B, "Bob", "bob@example.org");
+        if (people > 2)
+                follower_person(follower, FOLLOWED_C, "Carol", "carol@example.org");
+        follower_send(follower, true);
+        follower_complete(follower, true);
+}

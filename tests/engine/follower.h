@@ -41,3 +41,13 @@ void follower_found(struct follower *follower, const char *const *guids, size_t 
 void follower_fail(struct follower *follower);
 /* The engine asks anew. */
 void follower_sync(struct follower *follower, bool accept_departures);
+
+/* People of these runs. */
+#define FOLLOWED_A "a0000000-0000-4000-8000-000000000001"
+#define FOLLOWED_B "b0000000-0000-4000-8000-000000000002"
+#define FOLLOWED_C "c0000000-0000-4000-8000-000000000003"
+/* A complete run with Alice, Bob and Carol, as many of them as are asked. */
+void follower_run_of(struct follower *follower, unsigned people);
+/* One entry, by id; freed by the caller. */
+struct entry_row follower_entry(struct follower *follower, const char *guid);
+bool follower_gone(struct follower *follower, const char *guid);

@@ -4,9 +4,9 @@
 #include "follower.h"
 #include "room.h"
 
-#define A "a0000000-0000-4000-8000-000000000001"
-#define B "b0000000-0000-4000-8000-000000000002"
-#define C "c0000000-0000-4000-8000-000000000003"
+#define A FOLLOWED_A
+#define B FOLLOWED_B
+#define C FOLLOWED_C
 
 static struct follower follower;
 
@@ -32,15 +32,9 @@ static void shown(struct world *world, struct msg_directory_status_reply *ret_st
         must(world_ask(world, ADA, MSG_directory_status, &ask, ret_status));
 }
 
-/* One entry, by id; freed by the caller. */
 static struct entry_row entry(struct world *world, const char *guid)
 {
-        struct entry_row row = {0};
-        struct id id;
-
-        must(id_parse(bytes_text(guid), &id));
-        must(store_entry_find(world->engine.store, &id, &row));
-        return row;
+        return follower_entry(&follower, guid);
 }
 
 static void has(struct world *world, const char *guid, const char *address)
@@ -52,22 +46,12 @@ static void has(struct world *world, const char *guid, const char *address)
 
 static bool gone(struct world *world, const char *guid)
 {
-        CLEANUP(entry_row_done) struct entry_row row = entry(world, guid);
-
-        return row.gone != 0;
+        return follower_gone(&follower, guid);
 }
 
-/* A run with these people: Alice, Bob, Carol, as many of them as are asked. */
 static void run_of(unsigned people)
 {
-        if (people > 0)
-                follower_person(&follower, A, "Alice", "alice@example.org");
-        if (people > 1)
-                follower_person(&follower, B, "Bob", "bob@example.org");
-        if (people > 2)
-                follower_person(&follower, C, "Carol", "carol@example.org");
-        follower_send(&follower, true);
-        follower_complete(&follower, true);
+        follower_run_of(&follower, people);
 }
 
 static void findings(struct world *world, size_t count, const char *part)
@@ -180,97 +164,6 @@ static void test_reused_address(void **state)
         has(WORLD, C, "");
         assert_int_equal(store_user_find_address(WORLD->engine.store, "carol@example.org", &user), PROBLEM_NOT_FOUND);
         world_verify(WORLD);
-}
-
-static void test_guard(void **state)
-{
-        MSG_OWN(directory_status_reply) status = {0};
-
-        run_of(3);
-        follower_sync(&follower, false);
-        run_of(1); /* half of it is missing */
-        assert_false(gone(WORLD, B));
-        assert_false(gone(WORLD, C));
-        shown(WORLD, &status);
-        assert_string_equal(status.last.at[0].outcome, "refused");
-        assert_int_equal(status.last.at[0].left, 2);
-        assert_int_equal(status.complete.at[0].run, 1);
-        assert_non_null(strstr(status.detail, "--accept-departures"));
-        assert_int_equal(audit_count(WORLD, "server.directory.end", "refused"), 1);
-        follower_sync(&follower, true);
-        run_of(1);
-        assert_true(gone(WORLD, B));
-        assert_true(gone(WORLD, C));
-        follower_sync(&follower, false);
-        run_of(0); /* it was accepted for once */
-        assert_true(gone(WORLD, A)); /* one may always leave */
-        world_verify(WORLD);
-}
-
-/* Many small departures are a large one: a directory that lies may be read, or lost and found, any number of times. */
-static void test_guard_of_small_steps(void **state)
-{
-        run_of(3);
-        follower_sync(&follower, false);
-        run_of(2);
-        assert_true(gone(WORLD, C));
-        follower_sync(&follower, false);
-        run_of(1);
-        assert_false(gone(WORLD, B));
-        follower_lost(&follower);
-        run_of(1);
-        assert_false(gone(WORLD, B));
-        msg_texts_add(&follower.page.gone, B);
-        follower_send(&follower, false);
-        assert_false(gone(WORLD, B));
-        WORLD->engine.clock_offset = 2 * 86400;
-        follower_sync(&follower, false);
-        run_of(1);
-        assert_true(gone(WORLD, B));
-}
-
-static void groups_of(unsigned count)
-{
-        for (unsigned i = 0; i < count; i++) {
-                char *guid CLEANUP(mem_freep) = text_format("d0000000-0000-4000-8000-%012u", i);
-                char *name CLEANUP(mem_freep) = text_format("Group %u", i);
-
-                follower_person(&follower, guid, name, "")->kind = text_copy("group");
-        }
-}
-
-/* However many groups there are: that no people are found any more is no small share. */
-static void test_guard_of_people(void **state)
-{
-        groups_of(40);
-        run_of(3);
-        follower_sync(&follower, false);
-        groups_of(40);
-        run_of(0);
-        assert_false(gone(WORLD, A));
-        assert_false(gone(WORLD, C));
-}
-
-/* What an operator accepted is the run that he was shown, whatever became of it. */
-static void test_acceptance_ends(void **state)
-{
-        run_of(3);
-        follower_sync(&follower, true);
-        follower_complete(&follower, false);
-        follower_sync(&follower, false);
-        run_of(1);
-        assert_false(gone(WORLD, B));
-}
-
-static void test_guard_of_followed(void **state)
-{
-        run_of(3);
-        msg_texts_add(&follower.page.gone, B);
-        msg_texts_add(&follower.page.gone, C);
-        follower_send(&follower, false);
-        assert_true(gone(WORLD, B));
-        assert_false(gone(WORLD, C));
-        findings(WORLD, 1, "said to be deleted");
 }
 
 /* A run that broke off makes nobody leave. */
@@ -517,64 +410,6 @@ static void test_revoked_after(void **state)
         world_verify(WORLD);
 }
 
-/* The last job for the file of an address in the web folder. */
-static int file_job(void *context, struct job_row *job)
-{
-        char **last = context;
-
-        if (strcmp(job->subject, "users/carol@example.org.cer") == 0) {
-                free(*last);
-                *last = text_copy(job->kind);
-        }
-        return 0;
-}
-
-static void file_is(struct world *world, const char *kind)
-{
-        char *last CLEANUP(mem_freep) = NULL;
-
-        must(store_job_list(world->engine.store, 0, 0, 1000, &last, file_job));
-        assert_string_equal(last ? last : "", kind);
-}
-
-/* The web folder follows the address: never the certificate of who had it, and nobody's goes with who had it. */
-static void test_web_folder_of_reused_address(void **state)
-{
-        CLEANUP(client_done) struct client carol = {0}, other = {0};
-        struct msg_user_revoke revoke = {.user = (char[]){"c0000000-0000-4000-8000-000000000003"}};
-        MSG_OWN(user_revoked) revoked = {0};
-
-        WORLD->engine.config.publish_users = true;
-        run_of(3);
-        enroll(WORLD, "carol@example.org", &carol);
-        file_is(WORLD, "publish-file");
-        follower_person(&follower, C, "Carol", "c.moved@example.org");
-        follower_send(&follower, false);
-        file_is(WORLD, "remove-file");
-        follower_person(&follower, "c0000000-0000-4000-8000-0000000000ff", "Caroline", "carol@example.org");
-        follower_send(&follower, false);
-        enroll(WORLD, "carol@example.org", &other);
-        file_is(WORLD, "publish-file");
-        must(world_ask(WORLD, ROB, MSG_user_revoke, &revoke, &revoked));
-        file_is(WORLD, "publish-file");
-        world_verify(WORLD);
-}
-
-static void test_web_folder_of_who_left(void **state)
-{
-        CLEANUP(client_done) struct client carol = {0};
-
-        WORLD->engine.config.publish_users = true;
-        run_of(3);
-        enroll(WORLD, "carol@example.org", &carol);
-        follower_sync(&follower, false);
-        run_of(2);
-        file_is(WORLD, "remove-file");
-        follower_sync(&follower, false);
-        run_of(3);
-        file_is(WORLD, "publish-file");
-}
-
 /* Who left is given nothing new. */
 static void test_left_is_not_enrolled(void **state)
 {
@@ -707,11 +542,6 @@ int main(void)
             LDAP_TEST(test_rename_keeps_keys),
             LDAP_TEST(test_leaves_and_returns),
             LDAP_TEST(test_reused_address),
-            LDAP_TEST(test_guard),
-            LDAP_TEST(test_guard_of_small_steps),
-            LDAP_TEST(test_guard_of_people),
-            LDAP_TEST(test_acceptance_ends),
-            LDAP_TEST(test_guard_of_followed),
             LDAP_TEST(test_incomplete),
             LDAP_TEST(test_stale_page),
             LDAP_TEST(test_addresses_swapped),
@@ -725,8 +555,6 @@ int main(void)
             LDAP_TEST(test_crash),
             LDAP_TEST(test_sealed),
             LDAP_TEST(test_revoked_after),
-            LDAP_TEST(test_web_folder_of_reused_address),
-            LDAP_TEST(test_web_folder_of_who_left),
             LDAP_TEST(test_left_is_not_enrolled),
             LDAP_TEST(test_from_embedded),
             LDAP_TEST(test_not_embedded),
