@@ -20,10 +20,14 @@ static int find_one(struct request *request, const char *text)
         struct msg_certificate_found *reply = request->reply;
         MSG_OWN(address_certificates) found = {0};
         CLEANUP(buf_done) struct buf address = BUF_NONE;
-
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
         int r;
 
         TRY(address_parse(bytes_text(text), &address));
+        r = store_entry_find_address(request->engine->store, buf_text(&address), &entry);
+        if (r == PROBLEM_NOT_FOUND || (r == 0 && entry.gone))
+                return 0; /* who left has the address no more, whoever gets it */
+        TRY(r);
         r = store_certificate_list_address(request->engine->store, buf_text(&address), engine_now(request->engine),
                                            &found, found_add);
         if (r && r != PROBLEM_NOT_FOUND)

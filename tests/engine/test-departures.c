@@ -139,6 +139,25 @@ static void test_guard_of_followed(void **state)
         assert_non_null(strstr(status.findings.at[0].detail, "said to be deleted"));
 }
 
+/* ---- who looks for them */
+
+static void test_not_found(void **state)
+{
+        CLEANUP(client_done) struct client carol = {0};
+        MSG_OWN(certificate_find) ask = {0};
+        MSG_OWN(certificate_found) before = {0}, after = {0};
+
+        run_of(3);
+        enroll(WORLD, "carol@example.org", &carol);
+        msg_texts_add(&ask.addresses, "carol@example.org");
+        must(world_ask(WORLD, ADA, MSG_certificate_find, &ask, &before));
+        assert_int_equal(before.found.count, 1);
+        follower_sync(&follower, false);
+        run_of(2);
+        must(world_ask(WORLD, ADA, MSG_certificate_find, &ask, &after));
+        assert_int_equal(after.found.count, 0);
+}
+
 /* ---- their files */
 
 /* The last job for the file of an address in the web folder. */
@@ -223,6 +242,7 @@ int main(void)
             LDAP_TEST(test_guard_of_people),
             LDAP_TEST(test_acceptance_ends),
             LDAP_TEST(test_guard_of_followed),
+            LDAP_TEST(test_not_found),
             LDAP_TEST(test_web_folder_of_reused_address),
             LDAP_TEST(test_web_folder_of_expired),
             LDAP_TEST(test_web_folder_of_who_left),
