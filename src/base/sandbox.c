@@ -197,8 +197,12 @@ static int reading_allow(int ruleset, const char *const *hidden)
         for (size_t i = 0; i < SANDBOX_HIDDEN_MOST; i++) {
                 char *real = hidden[i] && *hidden[i] ? realpath(hidden[i], NULL) : NULL;
 
-                if (real)
+                /* What is closed to this user anyway must not cost it sight of what is put beside that later: a file of
+                 * root's in /etc would, of a new /etc/resolv.conf. */
+                if (real && access(real, R_OK) == 0)
                         reading.hidden[reading.hidden_count++] = real;
+                else
+                        free(real);
         }
         return PASS(folder_read(&reading, ""));
 }

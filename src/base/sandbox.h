@@ -35,7 +35,9 @@ enum { SANDBOX_HIDDEN_MOST = 4 };
 struct sandbox_bounds {
         const char *folder;                      /* where it reads and writes; NULL: nowhere */
         bool reads;                              /* files elsewhere too, as libraries do … */
-        const char *hidden[SANDBOX_HIDDEN_MOST]; /* … but not these, nor what is in them; NULL and "" are none */
+        /* … but not these, nor what is in them (NULL and "" are none), nor what is put into folders on the way to one of them later:
+         * but where the user of the process may not read it anyway, nothing is hidden. */
+        const char *hidden[SANDBOX_HIDDEN_MOST];
         bool network;                            /* sockets of its own */
 };
 int sandbox_confine(const struct sandbox_bounds *bounds) must_check;

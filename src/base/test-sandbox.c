@@ -125,6 +125,43 @@ static void play_both(void)
         assert_int_equal(confined(&(struct sandbox_bounds){.folder = www}, false), 0);
 }
 
+/* A file of root's beside others: the user sees what is put there after he was confined. */
+static int later_file_wrong(const char *closed, int parent)
+{
+        const struct sandbox_bounds bounds = {.reads = true, .hidden = {closed}, .network = true};
+        char byte;
+
+        if (setresuid(65534, 65534, 65534) < 0 || sandbox_confine(&bounds))
+                return 9;
+        return write(parent, "x", 1) == 1 && read(parent, &byte, 1) == 1 && opens("others/later", O_RDONLY) && !opens("others/closed", O_RDONLY) ? 0 : 1;
+}
+
+static void what_is_closed_anyway_hides_nothing(void **state)
+{
+        CLEANUP(mem_freep) char *closed = NULL, *later = NULL, *others = NULL;
+        int ends[2], status = 0;
+        char byte;
+        pid_t pid;
+
+        if (SANITIZED || geteuid() != 0)
+                skip();
+        closed = below("others/closed");
+        later = below("others/later");
+        others = below("others");
+        assert_int_equal(chmod(top, 0755) | chmod(others, 0755) | socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        assert_int_equal(file_write(closed, bytes_text("x"), 0600), 0);
+        pid = fork();
+        if (pid == 0)
+                _exit(later_file_wrong(closed, ends[1]));
+        close(ends[1]);
+        assert_int_equal(read(ends[0], &byte, 1), 1);
+        assert_int_equal(file_write(later, bytes_text("x"), 0644), 0);
+        assert_int_equal(write(ends[0], "x", 1), 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+        close(ends[0]);
+}
+
 static void files_and_network_are_what_was_given(void **state)
 {
         if (SANITIZED) /* before anything is allocated: it jumps */
@@ -134,7 +171,10 @@ static void files_and_network_are_what_was_given(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(files_and_network_are_what_was_given)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(files_and_network_are_what_was_given),
+                cmocka_unit_test(what_is_closed_anyway_hides_nothing),
+        };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
 }
