@@ -158,6 +158,39 @@ static int person_store(struct taking *taking)
         return 0;
 }
 
+/* Met before in this run, and not as one who is sent again after a conflict, which has the same name. */
+static bool is_twice(const struct taking *taking)
+{
+        struct directory *directory = &taking->engine->directory;
+        const struct directory_conflict *conflict = conflict_find(directory, &taking->guid);
+        char *name CLEANUP(mem_freep) = store_name_key(msg_text(taking->person->dn));
+
+        if (!taking->page->whole || id_set_add(&directory->seen, &taking->guid))
+                return false;
+        return !conflict || !texts_have(&conflict->claims, name);
+}
+
+/* Of two entries with one id nobody can tell which is the person, and one was taken already: he is as good as disabled,
+ * so that nothing is issued, until a run meets his id once. */
+static int twice_refuse(struct taking *taking)
+{
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
+        int r;
+
+        (void)refuse(PROBLEM_EXISTS,
+                     "Its id %s is that of another entry too; nothing is issued for either until one of them has another id.",
+                     taking->person->guid);
+        finding_of_report(taking, taking->person);
+        conflict_remove(&taking->engine->directory, &taking->guid);
+        r = store_entry_find(taking->engine->store, &taking->guid, &entry);
+        if (r || entry.source != ENTRY_LDAP)
+                return r == PROBLEM_NOT_FOUND ? 0 : PASS(r);
+        entry.disabled = 1;
+        buf_clear(&entry.origin); /* the next run takes him as changed */
+        word_add(taking, "held back", msg_text(entry.cn));
+        return PASS(store_entry_put(taking->engine->store, &entry));
+}
+
 static int person_take(struct taking *taking)
 {
         struct directory *directory = &taking->engine->directory;
@@ -169,14 +202,7 @@ static int person_take(struct taking *taking)
         }
         taking->guid = entry_guid(taking->person->guid);
         taking->again = conflict_find(directory, &taking->guid) != NULL;
-        if (taking->page->whole && !id_set_add(&directory->seen, &taking->guid) && !taking->again) {
-                (void)refuse(PROBLEM_EXISTS,
-                             "Its id %s is that of another entry too, which was read before; this one was not taken.",
-                             taking->person->guid);
-                finding_of_report(taking, taking->person);
-                return 0;
-        }
-        return PASS(person_store(taking));
+        return is_twice(taking) ? PASS(twice_refuse(taking)) : PASS(person_store(taking));
 }
 
 /* ---- followed departures */

@@ -22,23 +22,14 @@ static void note(struct directory *directory, bool whole, const char *severity, 
 /* ---- known again ------------------------------------------------------------------------------------------
  */
 
-/* In one reading an id is met once. Twice with one name is a page that overlaps another; with two, the second
- * is not believed. */
-static bool met_before(struct directory *directory, const struct ldap_entry *entry, const struct id *id,
-                       const struct id *name)
+enum meeting { MET_NOT, MET_SAME, MET_OTHER };
+
+/* In one reading an id is met once. Twice with one name is a page that overlaps another; with two, somebody lies. */
+static enum meeting met_before(const struct directory *directory, const struct id *id, const struct id *name)
 {
         const struct roster_entry *known = roster_find(&directory->roster, id);
-        CLEANUP(mem_freep) char *words = NULL;
-        char text[ID_TEXT_SIZE];
 
-        if (!known)
-                return false;
-        if (!id_equal(&known->name, name)) {
-                words = text_format("It has the id %s, which another entry has too; it was not taken.",
-                                    id_text(id, text));
-                note(directory, true, "error", entry->dn, words);
-        }
-        return true;
+        return !known ? MET_NOT : id_equal(&known->name, name) ? MET_SAME : MET_OTHER;
 }
 
 static bool known_names(const struct ldap_entry *entry, const struct msg_person *person, struct id *ret_id,
@@ -124,6 +115,7 @@ int directory_group_found(void *context, struct ldap_entry *entry)
         struct directory *directory = context;
         CLEANUP(id_list_done) struct id_list members = {0}, changed = {0};
         MSG_OWN(person) group = {0};
+        enum meeting met;
         struct id id, name;
         int r = schema_group(&directory->schema, entry, directory_page_open(directory, true), &group);
 
@@ -133,7 +125,12 @@ int directory_group_found(void *context, struct ldap_entry *entry)
                 note(directory, true, "error", entry->dn, "Its DN is too long for a group; it was left out.");
                 return 0;
         }
-        if (!known_names(entry, &group, &id, &name) || met_before(directory, entry, &id, &name))
+        if (!known_names(entry, &group, &id, &name))
+                return 0;
+        met = met_before(directory, &id, &name);
+        if (met == MET_OTHER)
+                note(directory, true, "error", entry->dn, "Its id is that of another entry too; it was not taken.");
+        if (met != MET_NOT)
                 return 0;
         TRY(members_read(directory, entry, &members));
         (void)roster_put(&directory->roster, &id, &name, true);
@@ -147,16 +144,23 @@ int directory_person_found(void *context, struct ldap_entry *entry)
 {
         struct directory *directory = context;
         MSG_OWN(person) person = {0};
+        enum meeting met;
         struct id id, name;
         int r = schema_person(&directory->schema, entry, directory_page_open(directory, true), &person);
 
         if (r)
                 return PASS(not_taken(directory, true, entry, r));
-        if (!known_names(entry, &person, &id, &name) || met_before(directory, entry, &id, &name))
+        if (!known_names(entry, &person, &id, &name))
                 return 0;
-        (void)roster_put(&directory->roster, &id, &name, false);
-        groups_set(directory, true, &name, &person);
-        directory->people++;
+        met = met_before(directory, &id, &name);
+        if (met == MET_SAME)
+                return 0;
+        /* Of two with one id the engine hears of both, and believes neither. */
+        if (met == MET_NOT) {
+                (void)roster_put(&directory->roster, &id, &name, false);
+                groups_set(directory, true, &name, &person);
+                directory->people++;
+        }
         directory_person_add(directory, true, &person);
         return 0;
 }

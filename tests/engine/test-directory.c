@@ -49,6 +49,13 @@ static bool gone(struct world *world, const char *guid)
         return follower_gone(&follower, guid);
 }
 
+static bool disabled(const char *guid)
+{
+        CLEANUP(entry_row_done) struct entry_row row = follower_entry(&follower, guid);
+
+        return row.disabled != 0;
+}
+
 static void run_of(unsigned people)
 {
         follower_run_of(&follower, people);
@@ -310,6 +317,11 @@ static void test_id_twice(void **state)
         follower_complete(&follower, true);
         has(WORLD, A, "alice@example.org");
         findings(WORLD, 1, "another entry too");
+        assert_true(disabled(A)); /* either may be the false one: nothing is issued */
+        follower_sync(&follower, false);
+        run_of(1);
+        assert_false(disabled(A));
+        findings(WORLD, 0, "");
 }
 
 static void test_nonsense(void **state)
