@@ -200,19 +200,19 @@ void follower_found(struct follower *follower, const char *const *guids, size_t 
         world_run(follower->world);
 }
 
-struct entry_row follower_entry(struct follower *follower, const char *guid)
+struct entry_row world_entry(struct world *world, const char *guid)
 {
         struct entry_row row = {0};
         struct id id;
 
         must(id_parse(bytes_text(guid), &id));
-        must(store_entry_find(follower->world->engine.store, &id, &row));
+        must(store_entry_find(world->engine.store, &id, &row));
         return row;
 }
 
-bool follower_gone(struct follower *follower, const char *guid)
+bool world_entry_gone(struct world *world, const char *guid)
 {
-        CLEANUP(entry_row_done) struct entry_row row = follower_entry(follower, guid);
+        CLEANUP(entry_row_done) struct entry_row row = world_entry(world, guid);
 
         return row.gone != 0;
 }

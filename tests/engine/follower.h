@@ -49,5 +49,5 @@ void follower_sync(struct follower *follower, bool accept_departures);
 /* A complete run with Alice, Bob and Carol, as many of them as are asked. */
 void follower_run_of(struct follower *follower, unsigned people);
 /* One entry, by id; freed by the caller. */
-struct entry_row follower_entry(struct follower *follower, const char *guid);
-bool follower_gone(struct follower *follower, const char *guid);
+struct entry_row world_entry(struct world *world, const char *guid);
+bool world_entry_gone(struct world *world, const char *guid);

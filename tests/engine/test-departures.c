@@ -32,7 +32,7 @@ static void run_of(unsigned people)
 
 static bool gone(struct world *world, const char *guid)
 {
-        return follower_gone(&follower, guid);
+        return world_entry_gone(world, guid);
 }
 
 static void shown(struct world *world, struct msg_directory_status_reply *ret_status)

@@ -34,7 +34,7 @@ static void shown(struct world *world, struct msg_directory_status_reply *ret_st
 
 static struct entry_row entry(struct world *world, const char *guid)
 {
-        return follower_entry(&follower, guid);
+        return world_entry(world, guid);
 }
 
 static void has(struct world *world, const char *guid, const char *address)
@@ -46,12 +46,12 @@ static void has(struct world *world, const char *guid, const char *address)
 
 static bool gone(struct world *world, const char *guid)
 {
-        return follower_gone(&follower, guid);
+        return world_entry_gone(world, guid);
 }
 
-static bool disabled(const char *guid)
+static bool disabled(struct world *world, const char *guid)
 {
-        CLEANUP(entry_row_done) struct entry_row row = follower_entry(&follower, guid);
+        CLEANUP(entry_row_done) struct entry_row row = entry(world, guid);
 
         return row.disabled != 0;
 }
@@ -317,10 +317,10 @@ static void test_id_twice(void **state)
         follower_complete(&follower, true);
         has(WORLD, A, "alice@example.org");
         findings(WORLD, 1, "another entry too");
-        assert_true(disabled(A)); /* either may be the false one: nothing is issued */
+        assert_true(disabled(WORLD, A)); /* either may be the false one: nothing is issued */
         follower_sync(&follower, false);
         run_of(1);
-        assert_false(disabled(A));
+        assert_false(disabled(WORLD, A));
         findings(WORLD, 0, "");
 }
 
