@@ -2,7 +2,10 @@
 /* TLS, and who we are to the server. */
 #include <errno.h>
 #include <sasl/sasl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -62,7 +65,7 @@ static int tls_prepare(struct ldap_connection *connection)
                                "the CA certificates, or the certificate and its key; do the files exist?"));
 }
 
-int ldap_secure(struct ldap_connection *connection)
+static int secure_now(struct ldap_connection *connection)
 {
         const struct ldap_options *options = connection->options;
         bool plain = strncmp(connection->server, "ldap:", 5) == 0;
@@ -86,6 +89,56 @@ int ldap_secure(struct ldap_connection *connection)
         return PASS(ldap_connection_judge(
             connection, ldap_start_tls_s(connection->ldap, NULL, NULL),
             "TLS fails (is the server's certificate for this name, and of a CA in ca-file?)"));
+}
+
+/*
+ * A server that falls silent within the TLS handshake holds GnuTLS in a read for ever, whatever limits libldap was given: past the
+ * limit the socket is shut, which ends that. One handshake at a time: these processes have one thread.
+ */
+static volatile sig_atomic_t handshake_socket = -1, handshake_late;
+
+static void handshake_over(int signal)
+{
+        int error = errno;
+
+        handshake_late = 1;
+        if (handshake_socket >= 0)
+                (void)shutdown(handshake_socket, SHUT_RDWR);
+        errno = error;
+}
+
+static int socket_connected(LDAP *ldap, Sockbuf *sockbuf, LDAPURLDesc *url, struct sockaddr *address,
+                            struct ldap_conncb *callbacks)
+{
+        int fd = -1;
+
+        handshake_socket = ber_sockbuf_ctrl(sockbuf, LBER_SB_OPT_GET_FD, &fd) > 0 ? fd : -1;
+        return 0;
+}
+
+static void socket_closed(LDAP *ldap, Sockbuf *sockbuf, struct ldap_conncb *callbacks)
+{
+}
+
+int ldap_secure(struct ldap_connection *connection)
+{
+        static struct ldap_conncb callbacks = {.lc_add = socket_connected, .lc_del = socket_closed};
+        unsigned seconds = connection->options->connect_limit;
+        struct itimerval limit = {.it_value.tv_sec = seconds, .it_interval.tv_sec = 1}, none = {0};
+        struct sigaction over = {.sa_handler = handshake_over, .sa_flags = SA_RESTART}, before;
+        int r;
+
+        if (ldap_set_option(connection->ldap, LDAP_OPT_CONNECT_CB, &callbacks) || sigaction(SIGALRM, &over, &before) < 0)
+                return fault(errno, "cannot limit a handshake");
+        handshake_socket = -1;
+        handshake_late = 0;
+        (void)setitimer(ITIMER_REAL, &limit, NULL);
+        r = secure_now(connection);
+        (void)setitimer(ITIMER_REAL, &none, NULL);
+        (void)sigaction(SIGALRM, &before, NULL);
+        return r > 0 && handshake_late
+                       ? refuse(PROBLEM_TIMEOUT, "%s did not answer within %u s.", connection->server, seconds)
+                       : PASS(r);
 }
 
 /* ---- who we are -------------------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ def test_a_lying_server_says_one_id_twice(start, tmp_path):
 def test_a_slow_directory_does_not_stop_questions_for_ever(slapd, start):
     process = start(slapd, time_limit="2s", connect_limit="2s")
     assert process.follow()["complete"]
-    slapd.process.send_signal(signal.SIGSTOP)
+    slapd.freeze()
     try:
         assert process.question("directory_search", filter="(sn=Baker)", limit=10)[1]["code"] in ("timeout", "unreachable")
         assert not process.follow(2)["complete"]

@@ -117,7 +117,7 @@ def test_silence_ends_with_the_time_limit(place):
     """It takes connections and what is sent, and says nothing: as a machine does that swaps itself to death. After an outage, and twice."""
     expected = [place.server.enroll, lambda address: place.server.run("user", "revoke", address, "--reason", "keyCompromise", home="rita")]
     for change in expected:
-        place.directory.process.send_signal(signal.SIGSTOP)
+        place.directory.freeze()
         change("carol@example.org")
         wait_for(lambda: 'vouchsafe_outbound_reachable{target="directory"} 0' in metrics(place.server), what=place.server.tail)
         place.directory.process.send_signal(signal.SIGCONT)
