@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/mem.h"
+
+enum { TEMPORARY = 6 /* letters that mkostemp() puts in */ };
 
 void fd_closep(int *fd)
 {
@@ -130,6 +134,21 @@ int file_write(const char *path, struct bytes content, mode_t mode)
                 return PASS(r);
         }
         return PASS(folder_sync(path));
+}
+
+void file_write_clear(const char *path)
+{
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        CLEANUP(mem_freep) char *folder = slash ? text_copy_n(path, (size_t)(slash + 1 - path)) : text_copy(".");
+        size_t len = strlen(name);
+        DIR *entries = opendir(folder);
+
+        for (struct dirent *entry; entries && (entry = readdir(entries));)
+                if (strncmp(entry->d_name, name, len) == 0 && entry->d_name[len] == '.' &&
+                    strlen(entry->d_name + len + 1) == TEMPORARY && !strchr(entry->d_name + len + 1, '.'))
+                        (void)unlinkat(dirfd(entries), entry->d_name, 0);
+        if (entries)
+                closedir(entries);
 }
 
 int folder_make(const char *path, mode_t mode)

@@ -14,5 +14,7 @@ int fd_read(int fd, void *data, size_t len, size_t *ret_len) must_check;
 int file_read(const char *path, size_t limit, struct buf *ret_content) must_check;
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. PROBLEM_STORAGE when the disk is full or read-only. */
 int file_write(const char *path, struct bytes content, mode_t mode) must_check;
+/* Remove the temporary files that file_write() of this path left when it was killed. Only while nobody else writes it. */
+void file_write_clear(const char *path);
 /* Make the folder and its parents. */
 int folder_make(const char *path, mode_t mode) must_check;

@@ -243,6 +243,14 @@ static void files_are_replaced_whole(void **state)
         assert_int_equal(file_read(path, 10, &content), PROBLEM_TOO_LARGE);
         assert_int_equal(file_read(path, 12, &content), 0);
         assert_string_equal(buf_text(&content), "twelve bytes");
+        /* What a write leaves that was killed goes; whatever else is beside it stays. */
+        CLEANUP(mem_freep) char *left = text_format("%s.a1B2c3", path), *other = text_format("%s.longer1", path);
+        assert_int_equal(file_write(left, TEXT("half"), 0600), 0);
+        assert_int_equal(file_write(other, TEXT("whole"), 0600), 0);
+        file_write_clear(path);
+        assert_int_equal(access(left, F_OK), -1);
+        assert_int_equal(access(other, F_OK) | access(path, F_OK), 0);
+        unlink(other);
         unlink(path);
         rmdir(parent);
         rmdir(upper);

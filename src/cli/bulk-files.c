@@ -287,6 +287,8 @@ int bulk_files_finish(struct bulk *bulk)
         for (size_t i = 0; i < ARRAY_LEN(paths); i++)
                 if (paths[i] && unlink(paths[i]) < 0 && errno != ENOENT)
                         return cannot_write(paths[i]);
+        if (bulk->journal)
+                file_write_clear(bulk->journal);
         return 0;
 }
 
