@@ -93,7 +93,7 @@ static int secure_now(struct ldap_connection *connection)
 
 /*
  * A server that falls silent within the TLS handshake holds GnuTLS in a read for ever, whatever limits libldap was given: past the
- * limit the socket is shut, which ends that. One handshake at a time: these processes have one thread.
+ * limit the socket is shut for reading, which ends that. One handshake at a time: these processes have one thread.
  */
 static volatile sig_atomic_t handshake_socket = -1, handshake_late;
 
@@ -103,7 +103,7 @@ static void handshake_over(int signal)
 
         handshake_late = 1;
         if (handshake_socket >= 0)
-                (void)shutdown(handshake_socket, SHUT_RDWR);
+                (void)shutdown(handshake_socket, SHUT_RD); /* what is written is no broken pipe */
         errno = error;
 }
 
