@@ -243,6 +243,7 @@ static int opened_user(struct engine *engine, const struct request_row *row)
 
         TRY(store_user_find(engine->store, &row->user, &user));
         TRY(row_advance(&user_states, &user.state, USER_RECOVERY_GRANTED));
+        TRY(token_cancel(engine, &user.id, TOKEN_ENROLL)); /* he is not enrolled beside it */
         return PASS(store_user_put(engine->store, &user));
 }
 

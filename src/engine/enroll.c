@@ -109,23 +109,13 @@ static int redeem_made(struct request *request, int result, struct bytes reply)
         return PASS(token_answer_finish(request, use, &answer, true));
 }
 
-/* Nothing of his is valid any more: then he is revoked again, once his keys were given out. */
-static int departed_state(struct engine *engine, struct user_row *user)
-{
-        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
-
-        TRY(row_advance(&user_states, &user->state, USER_RECOVERS));
-        TRY(certificates_of(engine, &user->id, 0, CERTIFICATE_VALID, &rows));
-        return rows.count ? 0 : PASS(row_advance(&user_states, &user->state, USER_REVOKE));
-}
-
 /* Who left the directory, or is disabled in it, gets no certificate; what was written to him can still be read. */
 static int redeem_keys_only(struct request *request, struct token_use *use, const struct request_row *row)
 {
         MSG_OWN(token_answer) answer = {0};
         char text[ID_TEXT_SIZE];
 
-        TRY(departed_state(request->engine, &use->user));
+        TRY(user_recovery_end(request->engine, &use->user, USER_RECOVERS));
         TRY(store_user_put(request->engine->store, &use->user));
         TRY(token_use_spend(request, use));
         TRY(token_answer_begin(request->engine, &answer));

@@ -25,6 +25,10 @@ void buf_set(struct buf *buf, struct bytes content);
 int row_advance(const struct state_table *table, int64_t *state, int event) must_check;
 /* A token that was issued to the user is none any more. */
 int token_cancel(struct engine *engine, const struct id *user, int kind) must_check;
+/* It was never used, and is not to be: its user is what he was before it. */
+int user_lose(struct engine *engine, const struct token_row *token) must_check;
+/* USER_RECOVERS or USER_RECOVERY_LOST: who has nothing valid after it is revoked again. The row is not stored. */
+int user_recovery_end(struct engine *engine, struct user_row *user, int event) must_check;
 
 /* Certificates of a user, loaded. */
 struct certificate_rows {

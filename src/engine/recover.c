@@ -266,7 +266,6 @@ static int recovery_token_add(struct request *request, const struct msg_request_
         struct engine *engine = request->engine;
         CLEANUP(token_row_done) struct token_row token = {0};
 
-        TRY(token_cancel(engine, &row->user, TOKEN_RECOVER));
         memcpy(token.selector, ask->selector, sizeof(token.selector));
         token.kind = TOKEN_RECOVER;
         token.user = row->user;
@@ -283,6 +282,16 @@ static int recovery_token_add(struct request *request, const struct msg_request_
         return PASS(store_token_add(engine->store, &token));
 }
 
+/* Each new request takes the place of what was granted before, and was not redeemed. */
+static int former_end(struct engine *engine, struct user_row *user)
+{
+        TRY(token_cancel(engine, &user->id, TOKEN_RECOVER));
+        if (!state_permits(&user_states, (int)user->state, USER_RECOVERY_LOST))
+                return 0;
+        TRY(user_recovery_end(engine, user, USER_RECOVERY_LOST));
+        return PASS(store_user_put(engine->store, user));
+}
+
 int request_create_handle(struct request *request)
 {
         const struct msg_request_create *ask = request->message;
@@ -296,6 +305,7 @@ int request_create_handle(struct request *request)
         TRY(user_named(engine, msg_text(ask->user), &user));
         TRY(create_check(request, ask, &user));
         TRY(mail_part_check(engine, ask, &user));
+        TRY(former_end(engine, &user));
         row.id = id_new();
         row.kind = REQUEST_RECOVER;
         row.user = user.id;

@@ -38,19 +38,6 @@ static int request_due(void *context, struct request_row *row)
         return 0;
 }
 
-/* The user of a token that was never used is what he was before it. */
-static int user_lose(struct engine *engine, const struct token_row *token)
-{
-        CLEANUP(user_row_done) struct user_row user = {0};
-        int event = token->kind == TOKEN_ENROLL ? USER_TOKEN_LOST : USER_RECOVERY_LOST;
-
-        TRY(store_user_find(engine->store, &token->user, &user));
-        if (!state_permits(&user_states, (int)user.state, event))
-                return 0;
-        TRY(row_advance(&user_states, &user.state, event));
-        return PASS(store_user_put(engine->store, &user));
-}
-
 static int token_expire(struct engine *engine, struct token_row *token)
 {
         TRY(row_advance(&token_states, &token->state, TOKEN_EXPIRE));

@@ -86,8 +86,10 @@ static int attempt_count_token(struct engine *engine, struct token_row *token)
         if (token->state != TOKEN_ISSUED)
                 return PASS(decoy_count(engine));
         token->attempts++;
-        if (token->attempts >= token->attempts_most)
+        if (token->attempts >= token->attempts_most) {
                 TRY(row_advance(&token_states, &token->state, TOKEN_EXHAUST));
+                TRY(user_lose(engine, token));
+        }
         return PASS(store_token_put(engine->store, token));
 }
 

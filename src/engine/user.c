@@ -143,6 +143,30 @@ int token_cancel(struct engine *engine, const struct id *user, int kind)
         return PASS(store_token_put(engine->store, &token));
 }
 
+int user_recovery_end(struct engine *engine, struct user_row *user, int event)
+{
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+
+        TRY(row_advance(&user_states, &user->state, event));
+        TRY(certificates_of(engine, &user->id, 0, CERTIFICATE_VALID, &rows));
+        return rows.count ? 0 : PASS(row_advance(&user_states, &user->state, USER_REVOKE));
+}
+
+int user_lose(struct engine *engine, const struct token_row *token)
+{
+        CLEANUP(user_row_done) struct user_row user = {0};
+        int event = token->kind == TOKEN_ENROLL ? USER_TOKEN_LOST : USER_RECOVERY_LOST;
+
+        TRY(store_user_find(engine->store, &token->user, &user));
+        if (!state_permits(&user_states, (int)user.state, event))
+                return 0;
+        if (event == USER_RECOVERY_LOST)
+                TRY(user_recovery_end(engine, &user, event));
+        else
+                TRY(row_advance(&user_states, &user.state, user.revoked ? USER_REVOKE : event));
+        return PASS(store_user_put(engine->store, &user));
+}
+
 /* All that are not revoked and still in time: a superseded one could be used as well. */
 static int revoke_all(struct engine *engine, const struct user_row *user, int64_t reason,
                       struct certificate_rows *ret_revoked)

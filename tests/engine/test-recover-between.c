@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to a user, an officer or a token while a recovery is under way. */
+#include "engine/people.h"
+#include "recovery.h"
+
+static void user_is(struct world *world, const char *address, int state)
+{
+        CLEANUP(user_row_done) struct user_row user = {0};
+
+        must(user_named(&world->engine, address, &user));
+        assert_string_equal(state_name(&user_states, (int)user.state), state_name(&user_states, state));
+}
+
+static void revoke_user(struct world *world, const char *user)
+{
+        MSG_OWN(user_revoke) ask = {.user = text_copy(user), .reason = text_copy("keyCompromise")};
+        MSG_OWN(user_revoked) reply = {0};
+
+        must(world_ask(world, ROB, MSG_user_revoke, &ask, &reply));
+}
+
+/* Bob's recovery, with everything that officers have to do with it. */
+static void grant(struct world *world, struct recovery *recovery)
+{
+        MSG_OWN(request_approved) first = {0}, second = {0};
+
+        must(recovery_ask(world, "bob@example.org", recovery));
+        must(approve(world, ADA, recovery, false, &first));
+        must(approve(world, BEN, recovery, false, &second));
+        assert_string_equal(second.request.at[0].state, "done");
+        user_is(world, "bob@example.org", USER_RECOVERY);
+}
+
+/* A stolen laptop: recovery is asked for, then somebody thinks of revoking. What the officers have before them stays good, as
+ * it would have been the other way round. */
+/* What was granted ends with a revocation: the token is none any more. */
+/* Who has nothing that others could encrypt for gets a new pair with his old keys: else he were enrolled, and out of reach. */
+/* A granted recovery that nobody redeems leaves its user as he was. */
+static void test_lost_leaves_him_as_he_was(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(recovery_done) struct recovery enrolled = {0}, revoked = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        grant(WORLD, &enrolled);
+        WORLD->engine.clock_offset = 31 * 86400;
+        must(second_tick(&WORLD->engine));
+        user_is(WORLD, "bob@example.org", USER_ENROLLED);
+        WORLD->engine.clock_offset = 0;
+        revoke_user(WORLD, "bob@example.org");
+        grant(WORLD, &revoked);
+        WORLD->engine.clock_offset = 31 * 86400;
+        must(second_tick(&WORLD->engine));
+        user_is(WORLD, "bob@example.org", USER_REVOKED);
+}
+
+/* Nor does a token to enroll anew, given to who was revoked. */
+static void test_lost_token_leaves_him_revoked(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+
+        enroll(WORLD, "bob@example.org", &bob);
+        revoke_user(WORLD, "bob@example.org");
+        token = world_token(WORLD, "bob@example.org");
+        user_is(WORLD, "bob@example.org", USER_NEW);
+        WORLD->engine.clock_offset = 31 * 86400;
+        must(second_tick(&WORLD->engine));
+        user_is(WORLD, "bob@example.org", USER_REVOKED);
+}
+
+/* A second request takes the token of the first away; when it is refused he is in no recovery any more. */
+static void test_asked_twice_and_refused(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(recovery_done) struct recovery first = {0}, second = {0};
+        struct msg_request_refuse refusal = {0};
+        MSG_OWN(request_refused) refused = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        grant(WORLD, &first);
+        must(recovery_ask(WORLD, "bob@example.org", &second));
+        refusal.request = second.request;
+        must(world_ask(WORLD, BEN, MSG_request_refuse, &refusal, &refused));
+        user_is(WORLD, "bob@example.org", USER_ENROLLED);
+}
+
+/* Whoever guesses at a recovery token ends it, and not more than it. */
+static void test_exhausted(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, wrong = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        grant(WORLD, &recovery);
+        client_init(&wrong, &recovery.token, "recover");
+        wrong.mac.data[0] ^= 1;
+        for (uint64_t i = 0; i < WORLD->engine.config.token_attempts; i++)
+                assert_int_equal(client_use(WORLD, &wrong), PROBLEM_TOKEN_REFUSED);
+        user_is(WORLD, "bob@example.org", USER_ENROLLED);
+}
+
+/* An officer is disabled because his password is with a thief: what the thief approved counts no more. */int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            TEST(test_lost_leaves_him_as_he_was),
+            TEST(test_lost_token_leaves_him_revoked),
+            TEST(test_asked_twice_and_refused),
+            TEST(test_exhausted),
+        };
+
+        log_setup("test-recover-between", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
