@@ -33,7 +33,38 @@ static void grant(struct world *world, struct recovery *recovery)
 
 /* A stolen laptop: recovery is asked for, then somebody thinks of revoking. What the officers have before them stays good, as
  * it would have been the other way round. */
+static void test_revoked_while_asked(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, new = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        MSG_OWN(request_approved) first = {0}, second = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        must(recovery_ask(WORLD, "bob@example.org", &recovery));
+        must(approve(WORLD, ADA, &recovery, false, &first));
+        revoke_user(WORLD, "bob@example.org");
+        must(approve(WORLD, BEN, &recovery, false, &second));
+        assert_string_equal(second.request.at[0].state, "done");
+        client_init(&new, &recovery.token, "recover");
+        must(client_use(WORLD, &new));
+        user_is(WORLD, "bob@example.org", USER_ENROLLED);
+        world_verify(WORLD);
+}
+
 /* What was granted ends with a revocation: the token is none any more. */
+static void test_revoked_while_granted(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, new = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        grant(WORLD, &recovery);
+        revoke_user(WORLD, "bob@example.org");
+        user_is(WORLD, "bob@example.org", USER_REVOKED);
+        client_init(&new, &recovery.token, "recover");
+        assert_int_equal(client_use(WORLD, &new), PROBLEM_TOKEN_REFUSED);
+}
+
 /* Who has nothing that others could encrypt for gets a new pair with his old keys: else he were enrolled, and out of reach. */
 /* A granted recovery that nobody redeems leaves its user as he was. */
 static void test_lost_leaves_him_as_he_was(void **state)
@@ -103,6 +134,8 @@ static void test_exhausted(void **state)
 /* An officer is disabled because his password is with a thief: what the thief approved counts no more. */int main(void)
 {
         const struct CMUnitTest tests[] = {
+            TEST(test_revoked_while_asked),
+            TEST(test_revoked_while_granted),
             TEST(test_lost_leaves_him_as_he_was),
             TEST(test_lost_token_leaves_him_revoked),
             TEST(test_asked_twice_and_refused),
