@@ -27,15 +27,21 @@ static int answer_person(struct request *request, const struct token_use *use, c
 
 /* ---- enrollment */
 
-static int enroll_answer(struct request *request, struct token_use *use, struct msg_keeper_enrolled *made)
+static void answer_new_key(const struct token_use *use, struct msg_keeper_enrolled *made, struct msg_token_answer *answer)
 {
-        MSG_OWN(token_answer) answer = {0};
-        struct msg_key_envelope *key = MSG_LIST_ADD(answer.keys);
+        struct msg_key_envelope *key = MSG_LIST_ADD(answer->keys);
 
-        TRY(answer_person(request, use, made, &answer));
         key->record_id = use->record_id;
         key->certificate = buf_take(&made->encryption_certificate);
         key->envelope = buf_take(&made->envelope);
+}
+
+static int enroll_answer(struct request *request, struct token_use *use, struct msg_keeper_enrolled *made)
+{
+        MSG_OWN(token_answer) answer = {0};
+
+        TRY(answer_person(request, use, made, &answer));
+        answer_new_key(use, made, &answer);
         return PASS(token_answer_finish(request, use, &answer, true));
 }
 
@@ -77,6 +83,18 @@ static int request_done_of(struct request *request, const struct token_use *use,
         return 0;
 }
 
+/* Is there something of his that others can encrypt for? */
+static int is_reachable(struct engine *engine, const struct user_row *user, bool *ret_reachable)
+{
+        CLEANUP(certificate_rows_done) struct certificate_rows rows = {0};
+
+        *ret_reachable = false;
+        TRY(certificates_of(engine, &user->id, CERTIFICATE_ENCRYPTION, CERTIFICATE_VALID, &rows));
+        for (size_t i = 0; i < rows.count; i++)
+                *ret_reachable = *ret_reachable || rows.items[i].not_after > engine_now(engine);
+        return 0;
+}
+
 static int redeem_keys(const struct request_row *row, struct msg_token_answer *answer)
 {
         MSG_OWN(keeper_opened) opened = {0};
@@ -95,6 +113,7 @@ static int redeem_made(struct request *request, int result, struct bytes reply)
         CLEANUP(request_row_done) struct request_row row = {0};
         MSG_OWN(keeper_enrolled) made = {0};
         MSG_OWN(token_answer) answer = {0};
+        size_t new;
 
         TRY(result);
         TRY(msg_decode(keeper_enrolled, reply, &made));
@@ -104,8 +123,11 @@ static int redeem_made(struct request *request, int result, struct bytes reply)
         TRY(issue_store(request, use, &made, true));
         TRY(token_use_spend(request, use));
         TRY(answer_person(request, use, &made, &answer));
+        if (made.encryption_certificate.len)
+                answer_new_key(use, &made, &answer);
+        new = answer.keys.count;
         TRY(redeem_keys(&row, &answer));
-        request_details(request, "%zu keys recovered", answer.keys.count);
+        request_details(request, "%zu keys recovered%s", answer.keys.count - new, new ? ", and a new one" : "");
         return PASS(token_answer_finish(request, use, &answer, true));
 }
 
@@ -130,6 +152,7 @@ static int redeem_keys_only(struct request *request, struct token_use *use, cons
 int redeem_begin(struct request *request, struct token_use *use)
 {
         CLEANUP(request_row_done) struct request_row row = {0};
+        bool reachable = false;
         int r;
 
         TRY(token_use_user(request, use));
@@ -141,5 +164,7 @@ int redeem_begin(struct request *request, struct token_use *use)
         if (r == PROBLEM_STATE)
                 return PASS(redeem_keys_only(request, use, &row));
         TRY(r);
-        return PASS(issue_ask(request, use, true, redeem_made));
+        /* Else he were enrolled, and nobody could write to him. */
+        TRY(is_reachable(request->engine, &use->user, &reachable));
+        return PASS(issue_ask(request, use, reachable, redeem_made));
 }

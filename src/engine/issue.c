@@ -68,7 +68,9 @@ int issue_ask(struct request *request, struct token_use *use, bool signature_onl
                         buf_add_bytes(&ask.pool_key, buf_view(&use->pool->row.wrapped));
         }
         buf_add_bytes(&ask.spki, buf_view(&use->spki));
-        buf_add_bytes(&ask.recipient, buf_view(&use->ask.recipient));
+        /* Of a recovery, all keys are for the point that the officers saw. */
+        buf_add_bytes(&ask.recipient,
+                      buf_view(use->token.kind == TOKEN_RECOVER ? &use->token.recipient : &use->ask.recipient));
         ask.record_id = use->record_id;
         ask.not_before = now - engine->config.backdate;
         ask.signature_not_after = now + engine->config.signature_lifetime;

@@ -66,6 +66,28 @@ static void test_revoked_while_granted(void **state)
 }
 
 /* Who has nothing that others could encrypt for gets a new pair with his old keys: else he were enrolled, and out of reach. */
+static void test_revoked_gets_a_new_pair(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, new = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        MSG_OWN(certificate_find) ask = {0};
+        MSG_OWN(certificate_found) found = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        revoke_user(WORLD, "bob@example.org");
+        grant(WORLD, &recovery);
+        client_init(&new, &recovery.token, "recover");
+        must(client_use(WORLD, &new));
+        redeemed_opens(&new, &recovery, 2);
+        assert_true(bytes_equal(buf_view(&new.answer.keys.at[1].certificate), buf_view(&bob.answer.keys.at[0].certificate)));
+        msg_texts_add(&ask.addresses, "bob@example.org");
+        must(world_ask(WORLD, ROB, MSG_certificate_find, &ask, &found));
+        assert_int_equal(found.found.count, 1);
+        assert_true(bytes_equal(buf_view(&found.found.at[0].certificates.at[0].der), buf_view(&new.answer.keys.at[0].certificate)));
+        must(client_use(WORLD, &new)); /* again: the same */
+        world_verify(WORLD);
+}
+
 /* A granted recovery that nobody redeems leaves its user as he was. */
 static void test_lost_leaves_him_as_he_was(void **state)
 {
@@ -136,6 +158,7 @@ static void test_exhausted(void **state)
         const struct CMUnitTest tests[] = {
             TEST(test_revoked_while_asked),
             TEST(test_revoked_while_granted),
+            TEST(test_revoked_gets_a_new_pair),
             TEST(test_lost_leaves_him_as_he_was),
             TEST(test_lost_token_leaves_him_revoked),
             TEST(test_asked_twice_and_refused),
