@@ -16,6 +16,8 @@
 #include "engine/deliver.h"
 #include "engine/recover.h"
 
+enum { OPEN_MOST = 10000 };
+
 struct opening {
         struct list link;
         struct engine *engine;
@@ -212,6 +214,33 @@ int approvals_forget(struct engine *engine, const struct id *id)
                 TRY(store_approval_put(engine->store, &rows.items[i]));
         }
         return 0;
+}
+
+struct strike {
+        struct engine *engine;
+        const char *officer;
+};
+
+static int strike_one(void *context, struct request_row *row)
+{
+        const struct strike *strike = context;
+        CLEANUP(approval_rows_done) struct approval_rows rows = {0};
+        struct approval_row *mine;
+
+        TRY(approvals_of(strike->engine, &row->id, &rows));
+        mine = approval_by(&rows, strike->officer);
+        if (!mine || mine->verdict != APPROVAL_GIVEN)
+                return 0;
+        mine->verdict = APPROVAL_STRUCK;
+        buf_done(&mine->partials);
+        return PASS(store_approval_put(strike->engine->store, mine));
+}
+
+int approvals_withdraw(struct engine *engine, const char *officer)
+{
+        struct strike strike = {engine, officer};
+
+        return PASS(store_request_list(engine->store, REQUEST_OPEN, NULL, NULL, OPEN_MOST, &strike, strike_one));
 }
 
 /* Their partials are used up. When the round in which the last one came was lost, the approvals are not there: then
@@ -418,7 +447,7 @@ static int resume_one(void *context, struct request_row *row)
 
 void openings_resume(struct engine *engine)
 {
-        int r = store_request_list(engine->store, REQUEST_OPEN, NULL, NULL, 10000, engine, resume_one);
+        int r = store_request_list(engine->store, REQUEST_OPEN, NULL, NULL, OPEN_MOST, engine, resume_one);
 
         if (r)
                 log_report(r, "requests that have their quorum could not be resumed");

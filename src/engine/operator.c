@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "crypto/kdf.h"
 #include "crypto/token.h"
-#include "engine/people.h"
+#include "engine/recover.h"
 
 static void item_fill(const struct operator_row *row, struct msg_operator_item *item)
 {
@@ -159,6 +159,9 @@ int operator_disable_handle(struct request *request)
         TRY(quorum_remains(request, &row));
         row.changed = engine_now(request->engine);
         TRY(store_operator_put(store, &row));
+        /* Perhaps it was not he who approved: the keeper, which knows him as an officer still, is not to be shown it. */
+        if (row.roles & ROLE_OFFICER)
+                TRY(approvals_withdraw(request->engine, row.name));
         item_fill(&row, MSG_LIST_ADD(reply->operator));
         return 0;
 }

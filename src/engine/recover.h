@@ -16,6 +16,8 @@ int request_item_fill(struct engine *engine, const struct request_row *row,
 /* Their pieces go from the database as soon as nobody needs them: with the database key and the rest of a quorum they
  * would open what was asked for. */
 int approvals_forget(struct engine *engine, const struct id *request) must_check;
+/* What this officer approved, and is not opened yet, counts no more. */
+int approvals_withdraw(struct engine *engine, const char *officer) must_check;
 /* What an officer's approval must be, whatever the kind of request: his own, of these terms, signed with his key. */
 int approval_check(struct request *request, const struct msg_approval_item *approval, struct bytes terms) must_check;
 /* "the server holds 1 of 2 approvals …" */

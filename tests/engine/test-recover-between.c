@@ -153,7 +153,28 @@ static void test_exhausted(void **state)
         user_is(WORLD, "bob@example.org", USER_ENROLLED);
 }
 
-/* An officer is disabled because his password is with a thief: what the thief approved counts no more. */int main(void)
+/* An officer is disabled because his password is with a thief: what the thief approved counts no more. */
+static void test_officer_disabled(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        struct msg_operator_disable disable = {.operator = (char[]){"cyd"}};
+        MSG_OWN(operator_disabled) disabled = {0};
+        MSG_OWN(request_approved) first = {0}, second = {0}, third = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        must(recovery_ask(WORLD, "bob@example.org", &recovery));
+        must(approve(WORLD, CYD, &recovery, false, &first));
+        must(world_ask(WORLD, BEN, MSG_operator_disable, &disable, &disabled));
+        must(approve(WORLD, BEN, &recovery, false, &second));
+        assert_string_equal(second.request.at[0].state, "open");
+        assert_int_equal(second.request.at[0].approved_by.count, 1);
+        must(approve(WORLD, ADA, &recovery, false, &third));
+        assert_string_equal(third.request.at[0].state, "done");
+        world_verify(WORLD);
+}
+
+int main(void)
 {
         const struct CMUnitTest tests[] = {
             TEST(test_revoked_while_asked),
@@ -163,6 +184,7 @@ static void test_exhausted(void **state)
             TEST(test_lost_token_leaves_him_revoked),
             TEST(test_asked_twice_and_refused),
             TEST(test_exhausted),
+            TEST(test_officer_disabled),
         };
 
         log_setup("test-recover-between", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
