@@ -18,7 +18,7 @@
 #include "engine/deliver.h"
 
 /* As messages.def permits. */
-enum { TERMS_ADDRESSES = 32, TERMS_NAME = 1024 };
+enum { TERMS_ADDRESSES = 256, TERMS_NAME = 1024 };
 
 /* ---- rows as others see them */
 
@@ -93,16 +93,19 @@ int request_item_fill(struct engine *engine, const struct request_row *row, stru
 
 /* ---- request_create */
 
-/* Whose keys they are is what their certificates say; the directory, which a registrar may change, only adds to it. */
+/* Whose keys they are is what their certificates say, which the keeper compares; the directory, which a registrar may
+ * change, only adds to it. */
 static int terms_certified(const struct certificate_row *row, struct msg_terms *terms)
 {
         CLEANUP(certificate_done) struct certificate certificate = {0};
         CLEANUP(buf_done) struct buf name = BUF_NONE;
 
         TRY(certificate_parse(buf_view(&row->der), &certificate));
-        for (size_t i = 0; i < certificate.address_count && terms->addresses.count < TERMS_ADDRESSES; i++)
+        for (size_t i = 0; i < certificate.address_count; i++)
                 if (!msg_texts_have(&terms->addresses, certificate_address(&certificate, i)))
                         msg_texts_add(&terms->addresses, certificate_address(&certificate, i));
+        if (terms->addresses.count > TERMS_ADDRESSES)
+                return refuse(PROBLEM_TOO_LARGE, "The keys are for more than %d mail addresses.", TERMS_ADDRESSES);
         if (terms->name)
                 return 0;
         TRY(name_common_name(certificate.subject, &name));

@@ -267,6 +267,8 @@ void fixture_terms(const struct fixture *fixture, struct msg_terms *terms)
 {
         terms_common(fixture, "recover", terms);
         terms->user = text_copy("user");
+        terms->name = text_copy("Zoë Ångström");
+        msg_texts_add(&terms->addresses, "zoe@example.org");
         for (size_t i = 0; i < fixture->key_count; i++) {
                 struct msg_recovery_item *item = item_add(terms, buf_view(&fixture->keys[i].record));
                 CLEANUP(certificate_done) struct certificate certificate = {0};

@@ -71,6 +71,37 @@ static int terms_check(struct opening *opening, const struct point *transport_pu
         return 0;
 }
 
+static int shown_falsely(const struct msg_recovery_item *item)
+{
+        return refuse(PROBLEM_STALE, "What the officers were shown of archive record %llu is not what it is.",
+                      (unsigned long long)item->record_id);
+}
+
+/* Officers decide by names and addresses, and the engine writes those. So they must be what a certificate of our own says
+ * of this key; one for encryption, since only for those no engine chooses the key. */
+static int owner_check(const struct opening *opening, const struct msg_archive_item *archive,
+                       const struct msg_recovery_item *item)
+{
+        const struct authority *authority = &opening->keeper->authority;
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        struct digest hash;
+        int r;
+
+        TRY(certificate_parse(buf_view(&archive->certificate), &certificate));
+        hash = spki_hash(certificate.spki);
+        if (!bytes_equal(digest_view(&hash), buf_view(&item->spki_hash)) || !certificate.has_key_usage ||
+            !certificate_may_encrypt(&certificate))
+                return shown_falsely(item);
+        r = pkey_verify_as(authority->issuer_key, certificate.signature_algorithm, certificate.tbs,
+                           certificate.signature);
+        if (r)
+                return r < 0 ? PASS(r) : shown_falsely(item);
+        for (size_t i = 0; i < certificate.address_count; i++)
+                if (!msg_texts_have(&opening->terms.addresses, certificate_address(&certificate, i)))
+                        return shown_falsely(item);
+        return certificate.address_count ? 0 : shown_falsely(item);
+}
+
 /* The record of one item: the very bytes that the officers approved. */
 static int record_check(const struct opening *opening, const struct msg_archive_item *archive, size_t position)
 {
@@ -84,11 +115,9 @@ static int record_check(const struct opening *opening, const struct msg_archive_
                 return refuse(PROBLEM_STALE, "Archive record %llu is not the one that was approved.",
                               (unsigned long long)item->record_id);
         TRY(archive_parse(buf_view(&archive->record), &record));
-        if (!bytes_equal(point_view(&record.r), buf_view(&item->point)) ||
-            (item->spki_hash.len != DIGEST_SIZE && !opening->startup))
-                return refuse(PROBLEM_STALE, "What the officers were shown of archive record %llu is not what it is.",
-                              (unsigned long long)item->record_id);
-        return 0;
+        if (!bytes_equal(point_view(&record.r), buf_view(&item->point)))
+                return shown_falsely(item);
+        return opening->startup ? 0 : PASS(owner_check(opening, archive, item));
 }
 
 static int records_check(struct opening *opening)

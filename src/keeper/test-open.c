@@ -290,6 +290,53 @@ static void a_record_shown_as_another_users_does_not_open(void **state)
         assert_int_equal(request_send(&r, NULL), PROBLEM_TAMPERED);
 }
 
+/* One user's name over another user's key. */
+static void a_key_shown_under_another_address_does_not_open(void **state)
+{
+        CLEANUP(request_done) struct request r;
+
+        request_init(&r, 1);
+        free(r.terms.addresses.at[0]);
+        r.terms.addresses.at[0] = text_copy("alice@example.org");
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
+/* A certificate that says the wrong name of the right key: anybody's; and one that the keeper made, for a key that the
+ * engine named. */
+static void a_false_certificate_does_not_open(void **state)
+{
+        CLEANUP(request_done) struct request r;
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        MSG_OWN(keeper_enroll) ask = {.signature_only = true};
+        MSG_OWN(keeper_enrolled) enrolled = {0};
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        struct msg_subject *subject = MSG_LIST_ADD(ask.subject);
+
+        request_init(&r, 1);
+        assert_int_equal(certificate_parse(buf_view(&r.f.keys[0].certificate), &certificate), 0);
+        subject->user = text_copy("mallory");
+        subject->name = text_copy("Alice");
+        msg_texts_add(&subject->addresses, "alice@example.org");
+        buf_add_bytes(&ask.spki, certificate.spki);
+        ask.not_before = clock_now();
+        ask.signature_not_after = clock_now() + 86400;
+        assert_int_equal(fixture_ask(&r.f, MSG_keeper_enroll, &ask, &answer), 0);
+        assert_int_equal(msg_decode(keeper_enrolled, keeper_reply_view(&answer), &enrolled), 0);
+        free(r.terms.addresses.at[0]);
+        r.terms.addresses.at[0] = text_copy("alice@example.org");
+        fixture_open(&r.f, &r.terms, &r.open);
+        request_approve(&r, 0);
+        request_approve(&r, 1);
+        buf_done(&r.open.archive.at[0].certificate);
+        r.open.archive.at[0].certificate = buf_take(&enrolled.signature_certificate);
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+        r.open.archive.at[0].certificate.data[r.open.archive.at[0].certificate.len - 1] ^= 1;
+        assert_int_equal(request_send(&r, NULL), PROBLEM_STALE);
+}
+
 static void an_expired_request_is_refused(void **state)
 {
         CLEANUP(request_done) struct request r;
@@ -558,6 +605,8 @@ int main(void)
                 cmocka_unit_test(swapped_records_are_refused),
                 cmocka_unit_test(records_that_nobody_approved_are_refused),
                 cmocka_unit_test(a_record_shown_as_another_users_does_not_open),
+                cmocka_unit_test(a_key_shown_under_another_address_does_not_open),
+                cmocka_unit_test(a_false_certificate_does_not_open),
                 cmocka_unit_test(an_expired_request_is_refused),
                 cmocka_unit_test(another_servers_request_is_refused),
                 cmocka_unit_test(a_false_partial_names_its_officer),
