@@ -158,19 +158,34 @@ int handle_pool(struct keeper *keeper, struct bytes payload, struct keeper_reply
         return PASS(reply_with(reply, keeper_pooled, &answer));
 }
 
-/* From the pool; or new, when there is none, or only one that keepers sealed who are gone. */
-static int encryption_pair(const struct keeper *keeper, const struct msg_keeper_enroll *request, enum pkey_type type,
+static int pool_take(struct keeper *keeper, const char *profile, struct bytes sealed, EVP_PKEY **ret_key)
+{
+        struct digest digest = sha256(sealed);
+        struct id id;
+
+        memcpy(id.data, digest.data, ID_SIZE);
+        if (id_set_has(&keeper->pool_used, &id) || keeper->pool_used.count >= POOL_USED_MOST)
+                return PROBLEM_TAMPERED;
+        TRY(pool_open(keeper, profile, sealed, ret_key));
+        (void)id_set_add(&keeper->pool_used, &id);
+        buf_add_bytes(&keeper->pool_untold, id_view(&id));
+        keeper->changed |= CHANGE_POOL;
+        return 0;
+}
+
+/* From the pool; or new, when there is none, or only one that was taken already, or that keepers sealed who are gone. */
+static int encryption_pair(struct keeper *keeper, const struct msg_keeper_enroll *request, enum pkey_type type,
                            EVP_PKEY **ret_key)
 {
         int r = PROBLEM_TAMPERED;
 
         if (request->pool_key.len)
-                r = pool_open(keeper, request->encryption_profile, buf_view(&request->pool_key), ret_key);
+                r = pool_take(keeper, request->encryption_profile, buf_view(&request->pool_key), ret_key);
         return r == PROBLEM_TAMPERED ? PASS(pkey_generate(type, ret_key)) : PASS(r);
 }
 
 /* The pair from the pool or new, certified, archived, enveloped. */
-static int encryption_issue(const struct keeper *keeper, const struct msg_keeper_enroll *request, enum pkey_type type,
+static int encryption_issue(struct keeper *keeper, const struct msg_keeper_enroll *request, enum pkey_type type,
                             struct msg_keeper_enrolled *answer)
 {
         const struct msg_subject *subject = &request->subject.at[0];

@@ -43,6 +43,8 @@ void keeper_done(struct keeper *keeper)
         secret_done(&keeper->adopted);
         secret_done(&keeper->transport);
         secret_done(&keeper->pool);
+        id_set_done(&keeper->pool_used);
+        buf_done(&keeper->pool_untold);
         msg_done(keeper_records, &keeper->records);
         free(keeper->url);
         *keeper = (struct keeper){0};

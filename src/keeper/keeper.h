@@ -19,6 +19,7 @@
  */
 #include "crypto/certificate.h"
 #include "keeper/trust.h"
+#include "model/id-set.h"
 
 enum keeper_state { KEEPER_UNSET = 1, KEEPER_SEALED = 2, KEEPER_UNSEALED = 4 }; /* bits, for the table */
 
@@ -26,7 +27,7 @@ enum keeper_state { KEEPER_UNSET = 1, KEEPER_SEALED = 2, KEEPER_UNSEALED = 4 }; 
 enum keeper_peer { PEER_ENGINE = 1, PEER_SIBLING = 2, PEER_LOCAL = 4, PEER_SETUP = 8 };
 
 /* What changed while a request was handled, and is to be told. */
-enum keeper_change { CHANGE_STATE = 1 /* to the engine and the supervisor */, CHANGE_SIBLINGS = 2 };
+enum keeper_change { CHANGE_STATE = 1 /* to the engine and the supervisor */, CHANGE_SIBLINGS = 2, CHANGE_POOL = 4 };
 
 /* Keys derived from the database key; those of the engine are in `engine`. */
 struct keeper_keys {
@@ -59,6 +60,12 @@ struct keeper {
          */
         struct secret pool;
         uint64_t pool_since;
+        /*
+         * What came from it already: a pair that is somebody's must not be enveloped a second time, to whomever an engine
+         * names that found it in a copy, or in what a database leaves behind. `pool_untold`: since siblings were told.
+         */
+        struct id_set pool_used;
+        struct buf pool_untold;
         char detail[512];                  /* why unsealing by itself failed; "" if it did not */
         char *url;                         /* base of CDP and AIA; NULL leaves them out */
         struct password_cost cost;         /* of wrap records to be made */
@@ -95,4 +102,5 @@ void keeper_unseal_at_hand(struct keeper *keeper);
 /* MSG_keeper_state, and MSG_adopt, as they are to be told now. */
 int keeper_describe(const struct keeper *keeper, struct keeper_reply *ret_reply) must_check;
 int keeper_describe_to_sibling(const struct keeper *keeper, struct keeper_reply *ret_reply) must_check;
+int keeper_describe_pool_use(struct keeper *keeper, struct keeper_reply *ret_reply) must_check; /* what was untold */
 const char *keeper_state_name(const struct keeper *keeper);

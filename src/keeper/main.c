@@ -62,7 +62,7 @@ static void peers_tell(struct process *process, enum keeper_peer sort, const str
 static int process_tell(void *context)
 {
         struct process *process = context;
-        CLEANUP(keeper_reply_done) struct keeper_reply state = {0}, adopt = {0};
+        CLEANUP(keeper_reply_done) struct keeper_reply state = {0}, adopt = {0}, used = {0};
         unsigned changed = process->keeper.changed;
 
         process->keeper.changed = 0;
@@ -77,6 +77,10 @@ static int process_tell(void *context)
                 TRY(keeper_describe_to_sibling(&process->keeper, &adopt));
                 peers_tell(process, PEER_SIBLING, &adopt);
                 process->keeper.sealing = false;
+        }
+        if (changed & CHANGE_POOL) {
+                TRY(keeper_describe_pool_use(&process->keeper, &used));
+                peers_tell(process, PEER_SIBLING, &used);
         }
         return 0;
 }

@@ -77,6 +77,8 @@ int keeper_seal_now(struct keeper *keeper)
         keeper->transport_since = keeper->pool_since = clock_monotonic_ms();
         secret_done(&keeper->pool);
         keeper->pool = secret_random(KEY_SIZE);
+        id_set_done(&keeper->pool_used);
+        buf_done(&keeper->pool_untold);
         keeper_forget(keeper);
         secret_done(&keeper->startup_secret);
         secret_done(&keeper->adopted);
@@ -114,11 +116,16 @@ int keeper_describe(const struct keeper *keeper, struct keeper_reply *ret_reply)
 
 int keeper_describe_to_sibling(const struct keeper *keeper, struct keeper_reply *ret_reply)
 {
+        CLEANUP(buf_done) struct buf used = BUF_NONE;
         struct msg_adopt adopt = {.trust_number = keeper->trust_seen, .seal = keeper->sealing};
 
         if (!keeper->sealing) {
                 adopt.pool = keeper->pool;
                 adopt.pool_since = keeper->pool_since;
+                for (size_t i = 0; i < keeper->pool_used.size; i++)
+                        if (!id_is_none(&keeper->pool_used.slots[i]))
+                                buf_add_bytes(&used, id_view(&keeper->pool_used.slots[i]));
+                adopt.pool_used = used;
         }
         if (keeper->state == KEEPER_UNSEALED) {
                 adopt.database_key = keeper->keys.database;
@@ -126,6 +133,14 @@ int keeper_describe_to_sibling(const struct keeper *keeper, struct keeper_reply 
                 adopt.transport = keeper->transport;
                 adopt.transport_since = keeper->transport_since;
         }
+        return PASS(reply_with_private(ret_reply, adopt, &adopt));
+}
+
+int keeper_describe_pool_use(struct keeper *keeper, struct keeper_reply *ret_reply)
+{
+        CLEANUP(buf_done) struct buf untold = buf_take(&keeper->pool_untold);
+        struct msg_adopt adopt = {.trust_number = keeper->trust_seen, .pool_used = untold};
+
         return PASS(reply_with_private(ret_reply, adopt, &adopt));
 }
 
@@ -208,6 +223,16 @@ static int pool_adopt(struct keeper *keeper, struct msg_adopt *adopt)
         return 0;
 }
 
+static void pool_use_adopt(struct keeper *keeper, struct bytes used)
+{
+        for (size_t i = 0; i < used.len / ID_SIZE && keeper->pool_used.count < POOL_USED_MOST; i++) {
+                struct id id;
+
+                memcpy(id.data, used.data + i * ID_SIZE, ID_SIZE);
+                (void)id_set_add(&keeper->pool_used, &id);
+        }
+}
+
 int handle_adopt(struct keeper *keeper, struct bytes payload, struct keeper_reply *reply)
 {
         MSG_OWN(adopt) adopt = {0};
@@ -221,6 +246,7 @@ int handle_adopt(struct keeper *keeper, struct bytes payload, struct keeper_repl
                 TRY(transport_adopt(keeper, &adopt));
         if (adopt.pool.len)
                 TRY(pool_adopt(keeper, &adopt));
+        pool_use_adopt(keeper, buf_view(&adopt.pool_used));
         if (adopt.database_key.len && keeper->state == KEEPER_SEALED)
                 TRY(keeper_unseal_with(keeper, &adopt.database_key));
         if (adopt.database_key.len && keeper->state == KEEPER_UNSET) {

@@ -132,6 +132,38 @@ static void a_stolen_pool_opens_nothing(void **state)
         assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
 }
 
+/* An engine finds a pair of the pool again after it became a user's: in a copy, or in what a database leaves behind. */
+static void pool_keys_serve_once(void **state)
+{
+        CLEANUP(enrollment_done) struct enrollment e;
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0}, used = {0}, all = {0};
+        MSG_OWN(keeper_pooled) pooled = {0};
+        MSG_OWN(keeper_pool) request = {.profile = text_copy("p256")};
+
+        enrollment_init(&e);
+        assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), &pooled), 0);
+        buf_add_bytes(&e.request.pool_key, buf_view(&pooled.pool_key));
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_true(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+        assert_true(e.f.keeper.changed & CHANGE_POOL);
+        assert_int_equal(enrollment_try(&e), 0);
+        assert_enrolled(&e);
+        assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+        /* Nor by a sibling, whether it was there or comes later. */
+        assert_int_equal(keeper_describe_pool_use(&e.f.keeper, &used), 0);
+        assert_int_equal(keeper_describe_to_sibling(&e.f.keeper, &all), 0);
+        for (int i = 0; i < 2; i++) {
+                struct keeper_reply *told = i ? &all : &used;
+
+                id_set_done(&e.f.keeper.pool_used);
+                keeper_reply_done(&answer);
+                assert_int_equal(keeper_handle(&e.f.keeper, PEER_SIBLING, told->kind, keeper_reply_view(told), &answer), 0);
+                assert_int_equal(enrollment_try(&e), 0);
+                assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+        }
+}
+
 static void pool_keys_serve_their_profile_only(void **state)
 {
         CLEANUP(enrollment_done) struct enrollment e;
@@ -267,6 +299,7 @@ int main(void)
                 cmocka_unit_test(enrollment_gives_both_certificates_and_the_key),
                 cmocka_unit_test(pool_keys_serve_their_profile_only),
                 cmocka_unit_test(a_stolen_pool_opens_nothing),
+                cmocka_unit_test(pool_keys_serve_once),
                 cmocka_unit_test(enrollments_are_checked_again),
                 cmocka_unit_test(revocation_lists_are_signed_as_given),
                 cmocka_unit_test(audit_heads_verify_with_the_certificate),
