@@ -172,6 +172,16 @@ static int group_has(struct engine *engine, const char *group, const struct id *
                    : PASS(r);
 }
 
+/* Asked before the directory is, and again when it has answered: in between he may have left, or been taken out of the
+ * group. */
+static int self_may(struct engine *engine, const struct entry_row *entry, bool *ret_may)
+{
+        *ret_may = entry->kind == ENTRY_PERSON && !entry->gone && !entry->disabled && entry->addresses.count;
+        if (*ret_may && *engine->config.self_group)
+                TRY(group_has(engine, engine->config.self_group, &entry->guid, ret_may));
+        return 0;
+}
+
 static int self_find(struct request *request, const char *address, struct entry_row *ret_entry, bool *ret_may)
 {
         struct engine *engine = request->engine;
@@ -181,25 +191,25 @@ static int self_find(struct request *request, const char *address, struct entry_
         if (r == PROBLEM_NOT_FOUND)
                 return 0;
         TRY(r);
-        *ret_may = ret_entry->kind == ENTRY_PERSON && !ret_entry->gone && !ret_entry->disabled;
-        if (*ret_may && *engine->config.self_group)
-                TRY(group_has(engine, engine->config.self_group, &ret_entry->guid, ret_may));
-        return 0;
+        return PASS(self_may(engine, ret_entry, ret_may));
 }
 
 static int self_answered(struct request *request, int result, struct bytes reply)
 {
         struct self *self = request->work;
         CLEANUP(entry_row_done) struct entry_row entry = {0};
-        uint64_t now = clock_monotonic_ms();
+        bool may = true;
 
         if (result == PROBLEM_PASSWORD || (result == 0 && self->nobody))
                 return PASS(self_refuse_later(request));
-        limits_credit(&request->engine->passwords, self->limit, now);
-        TRY(result);
-        TRY(store_entry_find(request->engine->store, &self->guid, &entry));
-        if (entry.gone || entry.disabled || !entry.addresses.count)
+        if (result == 0) {
+                TRY(store_entry_find(request->engine->store, &self->guid, &entry));
+                TRY(self_may(request->engine, &entry, &may));
+        }
+        if (!may)
                 return PASS(self_refuse_later(request));
+        limits_credit(&request->engine->passwords, self->limit, clock_monotonic_ms());
+        TRY(result);
         request_actor(request, "user:%s", entry.addresses.items[0]);
         return PASS(self_give(request, &entry));
 }

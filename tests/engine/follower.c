@@ -18,6 +18,7 @@ static int follower_bind(struct follower *follower, struct channel *channel, con
         msg_done(directory_bind, bind);
         must(msg_decode(directory_bind, message->payload, bind));
         follower->binds++;
+        follower->bind_id = message->id;
         if (!follower->password)
                 return 0;
         if (*msg_text(bind->dn) && bytes_equal(secret_view(&bind->password), bytes_text(follower->password)))
@@ -197,6 +198,12 @@ void follower_found(struct follower *follower, const char *const *guids, size_t 
         }
         must(msg_encode(directory_found, &found, &encoded));
         must(channel_reply(follower->channel, follower->search_id, MSG_directory_found, buf_view(&encoded)));
+        world_run(follower->world);
+}
+
+void follower_bound(struct follower *follower)
+{
+        must(channel_reply(follower->channel, follower->bind_id, MSG_done, BYTES_NONE));
         world_run(follower->world);
 }
 

@@ -19,6 +19,7 @@ struct follower {
         uint64_t search_id;
         const char *password; /* of everybody whose entry it has sent; NULL: binds are not answered */
         struct msg_directory_bind bind; /* the last one */
+        uint64_t bind_id;
         unsigned binds;
 };
 
@@ -37,6 +38,8 @@ void follower_send(struct follower *follower, bool whole);
 void follower_complete(struct follower *follower, bool complete);
 /* The answer to its search: so many ids, in order. */
 void follower_found(struct follower *follower, const char *const *guids, size_t count);
+/* The answer to its question about a password: it is the right one. */
+void follower_bound(struct follower *follower);
 /* A page, and, without a wait for the answer to it, the end of the run for some failure. */
 void follower_fail(struct follower *follower);
 /* The engine asks anew. */

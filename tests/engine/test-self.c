@@ -41,18 +41,22 @@ static void trying_of(const char *address, const char *password, const struct to
                                         .auth = token_auth(token)};
 }
 
-/* Until the answer is there. */
+static void world_until(struct world *world, const struct world_answer *answer)
+{
+        for (unsigned i = 0; i < 10000 && !answer->there; i++) {
+                world_run(world);
+                usleep(500);
+        }
+        assert_true(answer->there);
+}
+
 static int try_this(struct world *world, const struct msg_self_enroll *ask)
 {
         struct world_answer answer = {0};
         int r;
 
         world_send(world, -1, MSG_self_enroll, ask, &answer);
-        for (unsigned i = 0; i < 10000 && !answer.there; i++) {
-                world_run(world);
-                usleep(500);
-        }
-        assert_true(answer.there);
+        world_until(world, &answer);
         r = answer.result;
         world_answer_done(&answer);
         return r;
@@ -219,6 +223,40 @@ static void test_directory_lost(void **state)
         assert_int_equal(WORLD->engine.selves, 0);
 }
 
+/* While the directory was asked she was taken out of the group, or was disabled: the right password comes too late. */
+static void test_changed_while_asked(void **state)
+{
+        free(WORLD->engine.config.self_group);
+        WORLD->engine.config.self_group = text_copy("cn=mail,dc=example,dc=org");
+        follower.password = NULL;
+        msg_texts_add(&follower_person(&follower, "dddddddddddddddddddddddddddddddd", "Dan", "dan@example.org")->groups,
+                      "cn=mail,dc=example,dc=org");
+        follower_send(&follower, false);
+        for (unsigned i = 0; i < 3; i++) {
+                CLEANUP(token_done) struct token token = token_new();
+                MSG_OWN(self_enroll) ask = {0};
+                struct world_answer answer = {0};
+                struct msg_person *person;
+
+                trying_of("ann@example.org", "right", &token, &ask);
+                world_send(WORLD, -1, MSG_self_enroll, &ask, &answer);
+                world_run(WORLD);
+                assert_int_equal(follower.binds, i + 1);
+                person = follower_person(&follower, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Ann", "ann@example.org");
+                person->disabled = i == 1;
+                if (i)
+                        msg_texts_add(&person->groups, "cn=mail,dc=example,dc=org");
+                follower_send(&follower, false);
+                follower_bound(&follower);
+                world_until(WORLD, &answer);
+                assert_int_equal(answer.result, i < 2 ? PROBLEM_PASSWORD : 0);
+                world_answer_done(&answer);
+                person = follower_person(&follower, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Ann", "ann@example.org");
+                msg_texts_add(&person->groups, "cn=mail,dc=example,dc=org");
+                follower_send(&follower, false);
+        }
+}
+
 /* One password for each of many people, all at once: as few as one after the other. */
 static void test_limit_of_machine_in_parallel(void **state)
 {
@@ -285,6 +323,7 @@ int main(void)
             SELF(test_limit_of_person), SELF(test_success_is_free), SELF(test_at_once),
             SELF(test_switched_off),    SELF(test_directory_lost),  SELF(test_replaces),
             SELF(test_revoked),         SELF(test_limit_of_machine_in_parallel),
+            SELF(test_changed_while_asked),
         };
 
         log_setup("test-self", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
