@@ -170,156 +170,188 @@ void plan_done(struct plan *plan)
 
 static void plan_add(struct plan *plan, int kind, char *text)
 {
-        plan->asks = mem_resize(plan->asks, plan->count + 1, sizeof(*plan->asks));
+        if (plan->count == plan->room) {
+                plan->room = plan->room ? 2 * plan->room : 4;
+                plan->asks = mem_resize(plan->asks, plan->room, sizeof(*plan->asks));
+        }
         plan->asks[plan->count].kind = kind;
         plan->asks[plan->count++].text = text;
 }
 
-static struct plan plan_all(void)
+/* Some of the asks, from `start` on. */
+static void plan_remove(struct plan *plan, size_t start, size_t count)
 {
-        struct plan plan = {0};
-
-        plan_add(&plan, ASK_ALL, text_copy(""));
-        return plan;
+        for (size_t i = start; i < start + count; i++)
+                free(plan->asks[i].text);
+        memmove(plan->asks + start, plan->asks + start + count,
+                (plan->count - start - count) * sizeof(*plan->asks));
+        plan->work += plan->count - start;
+        plan->count -= count;
 }
 
-void plan_address(const char *address, struct plan *ret_plan)
+static void plan_add_all(struct plan *plan)
 {
-        *ret_plan = (struct plan){0};
-        plan_add(ret_plan, ASK_ADDRESS, text_copy(address));
+        plan_add(plan, ASK_ALL, text_copy(""));
+}
+
+void plan_address(const char *address, struct plan *plan)
+{
+        plan_add(plan, ASK_ADDRESS, text_copy(address));
 }
 
 /* An address that is none is nobody's. */
-static struct plan plan_equal(const struct attribute *attribute, struct bytes value)
+static void plan_equal(const struct attribute *attribute, struct bytes value, struct plan *plan)
 {
         CLEANUP(buf_done) struct buf key = BUF_NONE, address = BUF_NONE;
-        struct plan plan = {0};
 
         key_add(&key, value, true, true);
         if (!key.len || key.len > PREFIX_MOST || !text_is_utf8(buf_view(&key)))
-                return plan;
+                return;
         if (attribute->name_like)
-                plan_add(&plan, ASK_PREFIX, text_copy(buf_text(&key)));
+                plan_add(plan, ASK_PREFIX, text_copy(buf_text(&key)));
         else if (address_parse(buf_view(&key), &address) == 0)
-                plan_address(buf_text(&address), &plan);
-        return plan;
+                plan_address(buf_text(&address), plan);
 }
 
-static struct plan plan_pieces(const struct filter *filter, const struct filter_node *node)
+static void plan_pieces(const struct filter *filter, const struct filter_node *node, struct plan *plan)
 {
         const struct filter_piece *first = &filter->pieces[node->piece];
         CLEANUP(buf_done) struct buf key = BUF_NONE;
-        struct plan plan = {0};
 
-        if (first->kind != PIECE_INITIAL)
-                return plan_all();
-        key_add(&key, first->text, true, true);
+        if (first->kind == PIECE_INITIAL)
+                key_add(&key, first->text, true, true);
         if (!key.len)
-                return plan_all();
-        if (key.len <= PREFIX_MOST && text_is_utf8(buf_view(&key)))
-                plan_add(&plan, ASK_PREFIX, text_copy(buf_text(&key)));
-        return plan;
+                plan_add_all(plan);
+        else if (key.len <= PREFIX_MOST && text_is_utf8(buf_view(&key)))
+                plan_add(plan, ASK_PREFIX, text_copy(buf_text(&key)));
 }
 
-static struct plan plan_assertion(const struct filter *filter, const struct filter_node *node)
+static void plan_assertion(const struct filter *filter, const struct filter_node *node, struct plan *plan)
 {
         const struct attribute *attribute = attribute_find(node->attribute);
 
         if (!attribute)
-                return (struct plan){0};
-        if (!attribute->name_like && strcmp(attribute->name, "mail") != 0)
-                return plan_all();
-        if (node->kind == FILTER_SUBSTRINGS)
-                return plan_pieces(filter, node);
-        return node->kind == FILTER_PRESENT ? plan_all() : plan_equal(attribute, node->value);
+                return;
+        if (node->kind == FILTER_PRESENT || (!attribute->name_like && strcmp(attribute->name, "mail") != 0))
+                plan_add_all(plan);
+        else if (node->kind == FILTER_SUBSTRINGS)
+                plan_pieces(filter, node, plan);
+        else
+                plan_equal(attribute, node->value, plan);
 }
 
-/* Roughly how many people it will find. */
-static size_t plan_cost(const struct plan *plan)
+/* Roughly how many people asks find, from `start` on. */
+static size_t plan_cost(struct plan *plan, size_t start, size_t count)
 {
         size_t cost = 0;
 
-        for (size_t i = 0; i < plan->count; i++)
+        plan->work += count;
+        for (size_t i = start; i < start + count; i++)
                 cost += plan->asks[i].kind == ASK_ALL      ? 1000000
                         : plan->asks[i].kind == ASK_PREFIX ? 100 + 10000 / strlen(plan->asks[i].text)
                                                            : 1;
         return cost;
 }
 
-static struct plan plan_node(const struct filter *filter, size_t index);
+/* Each of these adds to the plan what finds whoever matches the node, so that however filters are nested, an ask is moved
+ * at most once a level. */
+static void plan_node(const struct filter *filter, size_t index, struct plan *plan);
 
-/* Whoever matches all of them matches the one that is asked for. */
-static struct plan plan_and(const struct filter *filter, size_t index)
+/* Whoever matches all of them matches the one that is asked for: the one that finds fewest. */
+static void plan_and(const struct filter *filter, size_t index, struct plan *plan)
 {
-        struct plan best = plan_all();
+        size_t start = plan->count, best = 1;
+
+        plan_add_all(plan);
+        for (size_t i = index + 1; i < filter->nodes[index].end; i = filter->nodes[i].end) {
+                size_t next = start + best;
+
+                plan_node(filter, i, plan);
+                if (plan_cost(plan, next, plan->count - next) < plan_cost(plan, start, best)) {
+                        plan_remove(plan, start, best);
+                        best = plan->count - start;
+                } else {
+                        plan_remove(plan, next, plan->count - next);
+                }
+        }
+}
+
+static void plan_or(const struct filter *filter, size_t index, struct plan *plan)
+{
+        size_t start = plan->count;
 
         for (size_t i = index + 1; i < filter->nodes[index].end; i = filter->nodes[i].end) {
-                struct plan plan = plan_node(filter, i);
+                size_t next = plan->count;
 
-                if (plan_cost(&plan) < plan_cost(&best)) {
-                        plan_done(&best);
-                        best = plan;
-                        continue;
+                plan_node(filter, i, plan);
+                if (plan->count > next && plan->asks[next].kind == ASK_ALL) {
+                        plan_remove(plan, start, next - start);
+                        return;
                 }
-                plan_done(&plan);
         }
-        return best;
 }
 
-static bool plan_has(const struct plan *plan, const struct ask *ask)
-{
-        for (size_t i = 0; i < plan->count; i++)
-                if (plan->asks[i].kind == ask->kind && strcmp(plan->asks[i].text, ask->text) == 0)
-                        return true;
-        return false;
-}
-
-static struct plan plan_or(const struct filter *filter, size_t index)
-{
-        struct plan all = {0};
-
-        for (size_t i = index + 1; i < filter->nodes[index].end; i = filter->nodes[i].end) {
-                struct plan plan = plan_node(filter, i);
-
-                if (plan.count && plan.asks[0].kind == ASK_ALL) {
-                        plan_done(&all);
-                        return plan;
-                }
-                for (size_t k = 0; k < plan.count; k++)
-                        if (!plan_has(&all, &plan.asks[k]))
-                                plan_add(&all, plan.asks[k].kind, TAKE(plan.asks[k].text));
-                plan_done(&plan);
-        }
-        return all;
-}
-
-static struct plan plan_node(const struct filter *filter, size_t index)
+static void plan_node(const struct filter *filter, size_t index, struct plan *plan)
 {
         const struct filter_node *node = &filter->nodes[index];
 
         switch (node->kind) {
         case FILTER_AND:
-                return plan_and(filter, index);
+                plan_and(filter, index, plan);
+                break;
         case FILTER_OR:
-                return plan_or(filter, index);
+                plan_or(filter, index, plan);
+                break;
         case FILTER_EQUAL:
         case FILTER_APPROXIMATE:
         case FILTER_SUBSTRINGS:
         case FILTER_PRESENT:
-                return plan_assertion(filter, node);
+                plan_assertion(filter, node, plan);
+                break;
         case FILTER_GREATER: /* never true */
         case FILTER_LESS:
         case FILTER_EXTENSIBLE:
-                return (struct plan){0};
+                break;
         case FILTER_NOT:
+                plan_add_all(plan);
                 break;
         }
-        return plan_all();
 }
 
-void plan_make(const struct filter *filter, struct plan *ret_plan)
+/* By what they ask, then by their place. */
+static int compare_asks(const void *a, const void *b, void *context)
 {
-        *ret_plan = plan_node(filter, 0);
+        const struct ask *one = *(const struct ask *const *)a, *other = *(const struct ask *const *)b;
+        struct plan *plan = context;
+        int order;
+
+        plan->work++;
+        order = one->kind == other->kind ? strcmp(one->text, other->text) : (int)one->kind - (int)other->kind;
+        return order ? order : one < other ? -1 : 1;
+}
+
+/* Each question once, where it stands first. */
+static void plan_unite(struct plan *plan)
+{
+        CLEANUP(mem_freep) struct ask **sorted = mem_array(plan->count + 1, sizeof(*sorted));
+        size_t kept = 0;
+
+        for (size_t i = 0; i < plan->count; i++)
+                sorted[i] = &plan->asks[i];
+        qsort_r(sorted, plan->count, sizeof(*sorted), compare_asks, plan);
+        for (size_t i = plan->count; i-- > 1;)
+                if (sorted[i]->kind == sorted[i - 1]->kind && strcmp(sorted[i]->text, sorted[i - 1]->text) == 0)
+                        free(TAKE(sorted[i]->text));
+        for (size_t i = 0; i < plan->count; i++)
+                if (plan->asks[i].text)
+                        plan->asks[kept++] = plan->asks[i];
+        plan->count = kept;
+}
+
+void plan_make(const struct filter *filter, struct plan *plan)
+{
+        plan_node(filter, 0, plan);
+        plan_unite(plan);
 }
 
 static bool begins(const char *text, const char *prefix)

@@ -22,11 +22,13 @@ struct ask {
 struct plan {
         struct ask *asks;
         size_t count; /* 0: nobody can match */
+        size_t room;
+        size_t work; /* asks that were moved or compared to make it */
 };
 
-/* Asks may find the same person; plan_finds() says whether one does. */
-void plan_make(const struct filter *filter, struct plan *ret_plan);
-void plan_address(const char *address, struct plan *ret_plan);
+/* Into a plan that is empty. Asks may find the same person; plan_finds() says whether one does. */
+void plan_make(const struct filter *filter, struct plan *plan);
+void plan_address(const char *address, struct plan *plan);
 void plan_done(struct plan *plan);
 /* Whether one of the first `count` asks finds the person: then he was seen already. */
 bool plan_finds(const struct plan *plan, size_t count, const struct msg_lookup_person *person);

@@ -241,6 +241,34 @@ static void the_index_is_asked_for_the_least(void **state)
         assert_plan(FILTER("mail=no address"), 0, NULL, 0);
 }
 
+/* As deep and with as many parts as is let in, all of them different, or all of them the same: work grows with the parts
+ * and the levels, not with their square. */
+static void large_filters_are_little_work(void **state)
+{
+        enum { PARTS = FILTER_NODES_MOST - FILTER_DEPTH_MOST };
+
+        for (int same = 0; same < 2; same++) {
+                CLEANUP(plan_done) struct plan plan = {0};
+                CLEANUP(filter_done) struct filter filter = {0};
+                BerElement *ber = ber_alloc_t(LBER_USE_DER);
+
+                for (int level = 1; level < FILTER_DEPTH_MOST; level++)
+                        ber_printf(ber, "t{", (ber_tag_t)(level % 2 ? FILTER_OR : FILTER_AND));
+                for (int i = 0; i < PARTS; i++) {
+                        CLEANUP(mem_freep) char *address = text_format("a%d@example.org", same ? 0 : i);
+
+                        equal_add(ber, FILTER_EQUAL, "mail", address);
+                }
+                for (int level = 1; level < FILTER_DEPTH_MOST; level++)
+                        ber_printf(ber, "}");
+                CLEANUP(buf_done) struct buf encoded = flattened(ber);
+                assert_int_equal(filter_parse(buf_view(&encoded), &filter), 0);
+                plan_make(&filter, &plan);
+                assert_int_equal(plan.count, same ? 1 : PARTS);
+                assert_true(plan.work < (size_t)4 * PARTS * FILTER_DEPTH_MOST);
+        }
+}
+
 /* ---- answers ---- */
 
 static void an_entry_is_written(void **state)
@@ -268,7 +296,7 @@ int main(void)
             cmocka_unit_test(a_search_is_read),      cmocka_unit_test(parts_of_a_request_are_none),
             cmocka_unit_test(frames_are_limited),    cmocka_unit_test(depth_is_limited),
             cmocka_unit_test(filters_are_evaluated), cmocka_unit_test(the_index_is_asked_for_the_least),
-            cmocka_unit_test(an_entry_is_written),
+            cmocka_unit_test(an_entry_is_written),   cmocka_unit_test(large_filters_are_little_work),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
