@@ -11,6 +11,10 @@ class Raw(bytes):
     """What is sent as it is, in place of an operation."""
 
 
+class Next:
+    """In place of an operation: the end of the answer has a cookie, as if there were another page (RFC 2696)."""
+
+
 def tlv(tag: int, *parts: bytes) -> bytes:
     content = b"".join(parts)
     size = len(content)
@@ -79,7 +83,7 @@ class Liar:
                         size = int.from_bytes(stream.read(size & 0x7f), "big")
                     number, operation = parse(stream.read(size))[:2]
                     for part in self._answers(operation):
-                        self._send(one, part if isinstance(part, Raw) else tlv(0x30, tlv(2, number[1]), part))
+                        self._send(one, part if isinstance(part, Raw) else tlv(0x30, tlv(2, number[1]), *part))
             except OSError:
                 pass
 
@@ -92,16 +96,22 @@ class Liar:
             time.sleep(self.drip)
 
     def _answers(self, operation):
+        """Operations, each with the controls that go with it, or raw bytes."""
         tag, content = operation
         if tag == BIND:
-            yield result(BOUND)
+            yield [result(BOUND)]
         elif tag == SEARCH:
             self.searches += 1
             parts = parse(content)
-            yield from self.answer(parts[0][1].decode(), [name.decode() for _, name in parse(parts[7][1])], parts[6][1])
-            yield result(DONE)
+            more = []
+            for part in self.answer(parts[0][1].decode(), [name.decode() for _, name in parse(parts[7][1])], parts[6][1]):
+                if isinstance(part, Next):
+                    more = [tlv(0xa0, tlv(0x30, text("1.2.840.113556.1.4.319"), text(tlv(0x30, tlv(2, b"\0"), text("more")))))]
+                else:
+                    yield part if isinstance(part, Raw) else [part]
+            yield [result(DONE), *more]
         elif tag == EXTENDED:
-            yield result(0x78, 2, "none here")
+            yield [result(0x78, 2, "none here")]
 
     def stop(self):
         self.listener.close()

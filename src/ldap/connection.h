@@ -15,7 +15,7 @@
  *   NOT_FOUND        there is no such entry
  *   EXISTS           there is such an entry, or such a value, already
  *   STALE            a value or attribute to be deleted is not there (any more)
- *   TOO_LARGE        it gives only a part of what was asked for
+ *   TOO_LARGE        it gives only a part of what was asked for, or more than the search takes
  *   MALFORMED        it does not understand a name, a filter or a value
  *   UNSUPPORTED      it does not do that, or its schema does not permit it
  *   CONFIGURATION    the options are wrong, or it refers to a server that is not among them
@@ -81,6 +81,7 @@ struct ldap_search {
         int scope;        /* LDAP_SCOPE_… */
         const char *filter;
         const char *const *attributes; /* ended by NULL; NULL: all but operational ones */
+        uint64_t most;                 /* entries; a server that sends more is not believed. 0: some millions */
 };
 
 /* Called for each entry, which goes after the call unless it was moved away. A result other than 0 ends the
@@ -96,7 +97,9 @@ int ldap_connection_read(struct ldap_connection *connection, const char *dn, con
 
 /*
  * The same page by page, with other work in between. Servers keep the place in one reading for each
- * connection, so there is at most one at a time, and no other search with pages.
+ * connection, so there is at most one at a time, and no other search with pages. Nothing limits what a server sends
+ * for a page: who keeps what he is given, and has enough for now, sets `pause`. Nothing more is taken from the
+ * connection until he goes on; while that is so, no other operation may wait for its answer there.
  */
 struct ldap_reading {
         struct ldap_connection *connection;
@@ -106,6 +109,11 @@ struct ldap_reading {
         LDAPControl **controls; /* beside that for pages; borrowed, ended by NULL, or NULL */
         LDAPControl **answered; /* that came with the end of the last page */
         bool unpaged;
+        bool pause;     /* set by `found`: leave the rest of the page for the next call */
+        bool under_way; /* the page was not read to its end */
+        int number;     /* of its message */
+        uint64_t taken; /* entries */
+        unsigned empty; /* pages one after the other, without entries */
         char **referrals; /* URLs that it was referred to, followed or not */
         size_t referral_count, referral_next;
         struct buf unfollowed;             /* those that are not servers of the options, a sentence for all */
@@ -116,7 +124,7 @@ struct ldap_reading {
 void ldap_reading_init(struct ldap_reading *reading, struct ldap_connection *connection,
                        const struct ldap_search *search);
 void ldap_reading_done(struct ldap_reading *reading);
-/* Read one page; reading->done says that it was the last. */
+/* Read one page, or up to a pause in it; reading->done says that it was the last. */
 int ldap_reading_next(struct ldap_reading *reading, ldap_found *found, void *context) must_check;
 
 /* ---- writing ----------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Searches, page by page (RFC 2696), across the servers of the options. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ldap/internal.h"
 
-enum { REFERRALS_MOST = 64, CONTROLS_MOST = 8 };
+enum { REFERRALS_MOST = 64, URL_MOST = 2048, CONTROLS_MOST = 8, ENTRIES_MOST = 10000000, EMPTY_MOST = 1000 };
 #define DOMAIN_SCOPE "1.2.840.113556.1.4.1339"
 
 void ldap_reading_init(struct ldap_reading *reading, struct ldap_connection *connection,
@@ -15,6 +16,17 @@ void ldap_reading_init(struct ldap_reading *reading, struct ldap_connection *con
         *reading = (struct ldap_reading){.connection = connection, .search = *search};
         if (!reading->search.base)
                 reading->search.base = connection->options->base;
+}
+
+static struct ldap_connection *current(struct ldap_reading *reading)
+{
+        return reading->elsewhere ? reading->elsewhere : reading->connection;
+}
+
+static void page_abandon(struct ldap_reading *reading)
+{
+        ldap_abandon_ext(current(reading)->ldap, reading->number, NULL, NULL);
+        reading->under_way = false;
 }
 
 static void answered_done(struct ldap_reading *reading)
@@ -31,6 +43,8 @@ static void place_done(struct ldap_reading *reading)
 
 void ldap_reading_done(struct ldap_reading *reading)
 {
+        if (reading->under_way)
+                page_abandon(reading);
         ber_bvfree(TAKE(reading->cookie));
         for (size_t i = 0; i < reading->referral_count; i++)
                 free(reading->referrals[i]);
@@ -53,7 +67,7 @@ static void referral_add(struct ldap_reading *reading, const char *url)
         if (reading->referral_count == REFERRALS_MOST)
                 return;
         reading->referrals = mem_resize(reading->referrals, reading->referral_count + 1, sizeof(char *));
-        reading->referrals[reading->referral_count++] = text_copy(url);
+        reading->referrals[reading->referral_count++] = text_copy_n(url, strnlen(url, URL_MOST));
 }
 
 static void referrals_add(struct ldap_reading *reading, char **urls)
@@ -101,12 +115,7 @@ static int elsewhere_go(struct ldap_reading *reading)
 /* ---- one page ---------------------------------------------------------------------------------------------
  */
 
-static struct ldap_connection *current(struct ldap_reading *reading)
-{
-        return reading->elsewhere ? reading->elsewhere : reading->connection;
-}
-
-static int page_send(struct ldap_reading *reading, LDAPControl *page, int *ret_number)
+static int page_send(struct ldap_reading *reading, LDAPControl *page)
 {
         struct ldap_connection *connection = current(reading);
         const struct ldap_search *search = &reading->search;
@@ -124,14 +133,23 @@ static int page_send(struct ldap_reading *reading, LDAPControl *page, int *ret_n
         code = ldap_search_ext(connection->ldap, place && place->lud_dn ? place->lud_dn : search->base,
                                place && place->lud_scope >= 0 ? place->lud_scope : search->scope,
                                search->filter, (char **)(uintptr_t)search->attributes, 0, controls, NULL,
-                               &limit, LDAP_NO_LIMIT, ret_number);
+                               &limit, LDAP_NO_LIMIT, &reading->number);
+        reading->under_way = code == LDAP_SUCCESS;
         return PASS(ldap_connection_judge(connection, code, "The directory cannot be searched"));
 }
 
 static int entry_give(struct ldap_reading *reading, LDAPMessage *message, ldap_found *found, void *context)
 {
         CLEANUP(ldap_entry_done) struct ldap_entry entry = {0};
+        uint64_t most = reading->search.most ? reading->search.most : ENTRIES_MOST;
 
+        if (reading->taken == most)
+                return refuse(PROBLEM_TOO_LARGE,
+                              "%s sends more than %" PRIu64 " entries for one search: the search is too wide, or something is "
+                              "wrong with that server.",
+                              current(reading)->server, most);
+        reading->taken++;
+        reading->empty = 0;
         ldap_entry_take(current(reading)->ldap, message, &entry);
         return PASS(found(context, &entry));
 }
@@ -179,53 +197,71 @@ static int page_end(struct ldap_reading *reading, LDAPMessage *message)
         if (code != LDAP_SUCCESS)
                 return PASS(ldap_connection_answer(connection, message, "The directory cannot be searched"));
         cookie_take(reading);
+        if (reading->empty++ == EMPTY_MOST)
+                return refuse(PROBLEM_TOO_LARGE, "%s sends page after page without an entry.", connection->server);
         return 0;
 }
 
-/* Messages of one search until its end. */
-static int page_receive(struct ldap_reading *reading, int number, ldap_found *found, void *context)
+static int message_take(struct ldap_reading *reading, LDAPMessage *message, ldap_found *found, void *context)
+{
+        switch (ldap_msgtype(message)) {
+        case LDAP_RES_SEARCH_ENTRY:
+                return PASS(entry_give(reading, message, found, context));
+        case LDAP_RES_SEARCH_REFERENCE:
+                return PASS(reference_take(reading, message));
+        case LDAP_RES_SEARCH_RESULT:
+                reading->under_way = false;
+                return PASS(page_end(reading, message));
+        default:
+                return 0;
+        }
+}
+
+/* Messages of one search until its end, or a pause: one at a time, so that a server that sends more than it was asked
+ * for fills its own buffers. */
+static int page_receive(struct ldap_reading *reading, ldap_found *found, void *context)
 {
         struct ldap_connection *connection = current(reading);
         uint64_t deadline = clock_monotonic_ms() + 1000 * (uint64_t)connection->options->time_limit;
 
-        for (;;) {
+        for (reading->pause = false; reading->under_way && !reading->pause;) {
                 uint64_t now = clock_monotonic_ms();
                 unsigned left = now < deadline ? (unsigned)((deadline - now + 999) / 1000) : 0;
                 LDAPMessage *message = NULL;
-                int type, r;
+                int r = ldap_wait(connection, reading->number, LDAP_MSG_ONE, left, "The directory cannot be searched",
+                                  &message);
 
-                TRY(ldap_wait(connection, number, LDAP_MSG_ONE, left, "The directory cannot be searched",
-                              &message));
-                type = ldap_msgtype(message);
-                if (type == LDAP_RES_SEARCH_ENTRY)
-                        r = entry_give(reading, message, found, context);
-                else if (type == LDAP_RES_SEARCH_REFERENCE)
-                        r = reference_take(reading, message);
-                else
-                        r = type == LDAP_RES_SEARCH_RESULT ? page_end(reading, message) : 0;
+                if (!r)
+                        r = message_take(reading, message, found, context);
                 ldap_msgfree(message);
-                if (r)
-                        ldap_abandon_ext(connection->ldap, number, NULL, NULL);
-                if (r || type == LDAP_RES_SEARCH_RESULT)
-                        return PASS(r);
+                if (r && reading->under_way)
+                        page_abandon(reading);
+                TRY(r);
         }
+        return 0;
 }
 
-int ldap_reading_next(struct ldap_reading *reading, ldap_found *found, void *context)
+static int page_ask(struct ldap_reading *reading)
 {
         struct ldap_connection *connection = current(reading);
         LDAPControl *page = NULL;
-        int number, r;
+        int r;
 
         if (reading->search.scope != LDAP_SCOPE_BASE && !reading->unpaged &&
             ldap_create_page_control(connection->ldap, (ber_int_t)connection->options->page_size,
                                      reading->cookie, 0, &page) != LDAP_SUCCESS)
                 return fault(0, "cannot ask for a page");
-        r = page_send(reading, page, &number);
+        r = page_send(reading, page);
         ldap_control_free(page);
-        TRY(r);
-        TRY(page_receive(reading, number, found, context));
-        return reading->cookie ? 0 : PASS(elsewhere_go(reading));
+        return PASS(r);
+}
+
+int ldap_reading_next(struct ldap_reading *reading, ldap_found *found, void *context)
+{
+        if (!reading->under_way)
+                TRY(page_ask(reading));
+        TRY(page_receive(reading, found, context));
+        return reading->under_way || reading->cookie ? 0 : PASS(elsewhere_go(reading));
 }
 
 int ldap_connection_search(struct ldap_connection *connection, const struct ldap_search *search,
@@ -258,7 +294,7 @@ int ldap_connection_read(struct ldap_connection *connection, const char *dn, con
                          struct ldap_entry *ret_entry)
 {
         CLEANUP(ldap_entry_done) struct ldap_entry entry = {0};
-        struct ldap_search search = {dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes};
+        struct ldap_search search = {dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, .most = 64};
 
         TRY(ldap_connection_search(connection, &search, entry_keep, &entry));
         if (!entry.dn)

@@ -14,6 +14,9 @@ struct roster_group {
         struct id_list members; /* names, sorted */
 };
 
+/* With what the trees and the allocator need. */
+enum { ENTRY_COST = 112, GROUP_COST = 144, NAME_COST = 112, MEMBERSHIP_COST = 40 };
+
 /* A name that groups list. */
 struct membership {
         struct id name;
@@ -196,6 +199,7 @@ enum roster_outcome roster_put(struct roster *roster, const struct id *id, const
         *entry = (struct roster_entry){*id, *name, group};
         tree_put(&roster->by_id, entry);
         roster->count++;
+        roster->size += ENTRY_COST;
         return name_claim(roster, entry) ? ROSTER_TAKEN : ROSTER_NEW;
 }
 
@@ -210,10 +214,12 @@ static void membership_add(struct roster *roster, const struct id *name, struct 
                 membership = NEW(struct membership);
                 membership->name = *name;
                 tree_put(&roster->members, membership);
+                roster->size += NAME_COST;
         }
         membership->groups =
             mem_resize(membership->groups, membership->count + 1, sizeof(struct roster_group *));
         membership->groups[membership->count++] = group;
+        roster->size += MEMBERSHIP_COST;
 }
 
 static void membership_remove(struct roster *roster, const struct id *name, const struct roster_group *group)
@@ -223,11 +229,13 @@ static void membership_remove(struct roster *roster, const struct id *name, cons
         for (uint32_t i = 0; membership && i < membership->count; i++)
                 if (membership->groups[i] == group) {
                         membership->groups[i] = membership->groups[--membership->count];
+                        roster->size -= MEMBERSHIP_COST;
                         break;
                 }
         if (membership && !membership->count) {
                 tdelete(name, &roster->members, compare);
                 membership_free(membership);
+                roster->size -= NAME_COST;
         }
 }
 
@@ -267,7 +275,9 @@ void roster_group_put(struct roster *roster, const struct id *id, const char *dn
                 group = NEW(struct roster_group);
                 group->id = *id;
                 tree_put(&roster->groups, group);
+                roster->size += GROUP_COST;
         }
+        roster->size += strlen(dn) - strlen(msg_text(group->dn));
         free(group->dn);
         group->dn = text_copy(dn);
         members_replace(roster, group, members, renamed, changed);
@@ -282,6 +292,7 @@ void roster_remove(struct roster *roster, const struct id *id, struct id_list *c
         if (group) {
                 members_replace(roster, group, &nobody, false, changed);
                 tdelete(id, &roster->groups, compare);
+                roster->size -= GROUP_COST + strlen(group->dn);
                 group_free(group);
         }
         if (!entry)
@@ -290,6 +301,7 @@ void roster_remove(struct roster *roster, const struct id *id, struct id_list *c
         tdelete(id, &roster->by_id, compare);
         free(entry);
         roster->count--;
+        roster->size -= ENTRY_COST;
 }
 
 static int compare_texts(const void *a, const void *b)

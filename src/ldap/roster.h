@@ -26,6 +26,7 @@ struct roster {
         void *members;         /* of struct membership */
         void *groups;          /* of struct roster_group, by id */
         size_t count;
+        size_t size; /* bytes of memory, about */
 };
 
 enum roster_outcome {

@@ -121,6 +121,33 @@ static void entries_are_found_by_id_and_name(void **state)
         roster_done(&roster);
 }
 
+/* What is added is taken off again, in whatever order. */
+static void size_follows_what_is_there(void **state)
+{
+        CLEANUP(roster_done) struct roster roster = {0};
+        CLEANUP(id_list_done) struct id_list changed = {0};
+        struct id name = name_of("cn=a,dc=x"), id = id_of(7);
+        size_t alone, full;
+
+        (void)roster_put(&roster, &id, &name, false);
+        alone = roster.size;
+        group(&roster, 1, "cn=one,dc=x", (const char *[]){"cn=a,dc=x", "cn=b,dc=x", NULL}, 2);
+        full = roster.size;
+        assert_true(full > alone && alone > 0);
+        group(&roster, 2, "cn=two,dc=x", (const char *[]){"cn=a,dc=x", NULL}, 1);
+        group(&roster, 1, "cn=three,dc=x", (const char *[]){"cn=b,dc=x", NULL}, 2);
+        group(&roster, 1, "cn=one,dc=x", (const char *[]){"cn=b,dc=x", "cn=a,dc=x", NULL}, 2);
+        assert_true(roster.size > full);
+        for (unsigned number = 1; number < 3; number++) {
+                struct id gone = id_of(number);
+
+                roster_remove(&roster, &gone, &changed);
+        }
+        assert_int_equal(roster.size, alone);
+        roster_remove(&roster, &id, &changed);
+        assert_int_equal(roster.size, 0);
+}
+
 static void too_many_groups_are_cut_and_told(void **state)
 {
         CLEANUP(texts_done) struct msg_texts groups = {0};
@@ -144,6 +171,7 @@ int main(void)
             cmocka_unit_test(members_get_their_groups),
             cmocka_unit_test(entries_are_found_by_id_and_name),
             cmocka_unit_test(too_many_groups_are_cut_and_told),
+            cmocka_unit_test(size_follows_what_is_there),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

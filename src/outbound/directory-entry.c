@@ -10,13 +10,24 @@ enum {
         GROUPS_MOST = 256,
         GROUP_DN_MOST = 1024,
         IDS_AT_ONCE = 40,
-        MEMBERS_MOST = 5000000,
+        MEMBERS_MOST = 2000000,
+        MEMORY_MOST = 512 << 20,
 };
 
 static void note(struct directory *directory, bool whole, const char *severity, const char *dn,
                  const char *detail)
 {
         schema_finding_add(directory_page_open(directory, whole), severity, dn, detail);
+}
+
+int directory_room(const struct directory *directory)
+{
+        if (directory->roster.size + directory->groups.size <= MEMORY_MOST)
+                return 0;
+        return refuse(PROBLEM_TOO_LARGE,
+                      "%s shows %zu entries and more, which with the members of groups take over %d MB of memory. Narrow "
+                      "[directory] base, people-filter and group-filter, or see what is wrong with that server.",
+                      ldap_connection_server(directory->connection), directory->roster.count, MEMORY_MOST >> 20);
 }
 
 /* ---- known again ------------------------------------------------------------------------------------------
@@ -57,30 +68,48 @@ static void members_take(struct directory *directory, const struct ldap_entry *e
 {
         struct schema_members cursor = {0};
         struct bytes member;
+        bool whole = directory->phase != DIRECTORY_FOLLOWING;
         size_t wrong = 0;
         struct id name;
 
         while (schema_member_next(&directory->schema, entry, &cursor, &member)) {
-                if (members->count < MEMBERS_MOST && roster_name(member, &name) == 0)
+                if (members->count == MEMBERS_MOST) {
+                        note(directory, whole, "error", entry->dn,
+                             "It has more than 2,000,000 members; the others were left out.");
+                        return;
+                }
+                if (roster_name(member, &name) == 0)
                         id_list_add(members, &name);
                 else if (!wrong++)
-                        note(directory, directory->phase != DIRECTORY_FOLLOWING, "error", entry->dn,
+                        note(directory, whole, "error", entry->dn,
                              "Some of its members have names that cannot be read, and were left out.");
         }
 }
 
-/* The parts of a long list that did not come with the entry. */
+static int part_keep(void *context, struct ldap_entry *entry)
+{
+        struct ldap_entry *part = context;
+
+        ldap_entry_done(part);
+        *part = *entry;
+        *entry = (struct ldap_entry){0};
+        return 0;
+}
+
+/* The parts of a long list that did not come with the entry. Not on the connection that it came on: what the server
+ * goes on to send there would pile up meanwhile. */
 static int members_more(struct directory *directory, const char *dn, uint64_t from, struct id_list *members)
 {
-        while (from) {
+        while (from && members->count < MEMBERS_MOST) {
                 CLEANUP(mem_freep)
                 char *type =
                     text_format("%s;range=%llu-*", directory->schema.member.at[0], (unsigned long long)from);
                 const char *const attributes[] = {type, NULL};
+                const struct ldap_search search = {dn, LDAP_SCOPE_BASE, "(objectClass=*)", attributes, .most = 1};
                 CLEANUP(ldap_entry_done) struct ldap_entry part = {0};
                 uint64_t next;
 
-                TRY(ldap_connection_read(directory->connection, dn, attributes, &part));
+                TRY(directory_ask(directory, &search, part_keep, &part));
                 members_take(directory, &part, members);
                 next = schema_members_more(&directory->schema, &part);
                 from = next > from ? next : 0;
@@ -110,9 +139,8 @@ static int not_taken(struct directory *directory, bool whole, const struct ldap_
         return 0;
 }
 
-int directory_group_found(void *context, struct ldap_entry *entry)
+static int group_take(struct directory *directory, struct ldap_entry *entry)
 {
-        struct directory *directory = context;
         CLEANUP(id_list_done) struct id_list members = {0}, changed = {0};
         MSG_OWN(person) group = {0};
         enum meeting met;
@@ -135,14 +163,14 @@ int directory_group_found(void *context, struct ldap_entry *entry)
         TRY(members_read(directory, entry, &members));
         (void)roster_put(&directory->roster, &id, &name, true);
         roster_group_put(&directory->roster, &id, entry->dn, &members, &changed);
+        directory->groups.size += sizeof(group) + 2 * strlen(entry->dn);
         *MSG_LIST_ADD(directory->groups) = group;
         group = (struct msg_person){0};
-        return 0;
+        return PASS(directory_room(directory));
 }
 
-int directory_person_found(void *context, struct ldap_entry *entry)
+static int person_take(struct directory *directory, struct ldap_entry *entry)
 {
-        struct directory *directory = context;
         MSG_OWN(person) person = {0};
         enum meeting met;
         struct id id, name;
@@ -162,6 +190,25 @@ int directory_person_found(void *context, struct ldap_entry *entry)
                 directory->people++;
         }
         directory_person_add(directory, true, &person);
+        return PASS(directory_room(directory));
+}
+
+/* However much the server sends: the engine takes a page first. */
+int directory_group_found(void *context, struct ldap_entry *entry)
+{
+        struct directory *directory = context;
+
+        TRY(group_take(directory, entry));
+        directory->reading.pause = directory_page_full(directory);
+        return 0;
+}
+
+int directory_person_found(void *context, struct ldap_entry *entry)
+{
+        struct directory *directory = context;
+
+        TRY(person_take(directory, entry));
+        directory->reading.pause = directory_page_full(directory);
         return 0;
 }
 
@@ -170,6 +217,8 @@ int directory_person_found(void *context, struct ldap_entry *entry)
 
 struct again {
         struct directory *directory;
+        const struct id *ids; /* that are asked for at a time; sorted */
+        size_t count;
         bool whole, groups;
         struct id_list found, changed;
 };
@@ -180,16 +229,41 @@ static void again_done(struct again *again)
         id_list_done(&again->changed);
 }
 
-/* Two entries with one id: which of them it is cannot be told. */
-static bool found_before(struct again *again, const struct ldap_entry *entry, const struct id *id)
+static bool asked_for(const struct again *again, const struct id *id)
 {
-        for (size_t i = 0; i < again->found.count; i++)
-                if (id_equal(&again->found.at[i], id)) {
-                        note(again->directory, again->whole, "error", entry->dn,
-                             "It has an id that another entry has too; it was not taken.");
+        for (size_t i = 0; i < again->count; i++)
+                if (id_equal(&again->ids[i], id))
                         return true;
-                }
         return false;
+}
+
+/* Of two entries with one id it cannot be told which it is. The same one may well be sent twice. */
+static bool found_before(const struct again *again, const struct ldap_entry *entry, const struct id *id,
+                         const struct id *name)
+{
+        size_t i = 0;
+
+        while (i < again->found.count && !id_equal(&again->found.at[i], id))
+                i++;
+        if (i == again->found.count)
+                return false;
+        if (met_before(again->directory, id, name) == MET_OTHER)
+                note(again->directory, again->whole, "error", entry->dn,
+                     "It has an id that another entry has too; it was not taken.");
+        return true;
+}
+
+static void again_take(struct again *again, const struct ldap_entry *entry, const struct id *id, const struct id *name,
+                       struct id_list *members, struct msg_person *person)
+{
+        struct directory *directory = again->directory;
+
+        id_list_add(&again->found, id);
+        (void)roster_put(&directory->roster, id, name, again->groups);
+        if (again->groups)
+                roster_group_put(&directory->roster, id, entry->dn, members, &again->changed);
+        groups_set(directory, again->whole, name, person);
+        directory_person_add(directory, again->whole, person);
 }
 
 static int again_found(void *context, struct ldap_entry *entry)
@@ -208,28 +282,28 @@ static int again_found(void *context, struct ldap_entry *entry)
                 return PASS(not_taken(directory, again->whole, entry, r));
         if (!known_names(entry, &person, &id, &name) || (again->groups && strlen(person.dn) > GROUP_DN_MOST))
                 return 0;
-        if (found_before(again, entry, &id))
+        if (!asked_for(again, &id) || found_before(again, entry, &id, &name))
                 return 0;
-        id_list_add(&again->found, &id);
+        /* Renamed since the run met it: to the engine it would be another entry with the same id. */
+        if (again->whole && met_before(directory, &id, &name) != MET_SAME) {
+                id_list_add(&directory->follower.changed, &id);
+                return 0;
+        }
         if (again->groups)
                 TRY(members_read(directory, entry, &members));
-        (void)roster_put(&directory->roster, &id, &name, again->groups);
-        if (again->groups)
-                roster_group_put(&directory->roster, &id, entry->dn, &members, &again->changed);
-        groups_set(directory, again->whole, &name, &person);
-        directory_person_add(directory, again->whole, &person);
-        return 0;
+        again_take(again, entry, &id, &name, &members, &person);
+        return PASS(directory_room(directory));
 }
 
-static int again_search(struct again *again, const struct id *ids, size_t count)
+static int again_search(struct again *again)
 {
         struct directory *directory = again->directory;
         CLEANUP(buf_done) struct buf filter = BUF_NONE, any = BUF_NONE;
-        struct ldap_search search = {.scope = LDAP_SCOPE_SUBTREE};
+        struct ldap_search search = {.scope = LDAP_SCOPE_SUBTREE, .most = 4 * IDS_AT_ONCE};
 
         buf_add_text(&any, "(|");
-        for (size_t i = 0; i < count; i++)
-                schema_id_filter_add(&directory->schema, &ids[i], &any);
+        for (size_t i = 0; i < again->count; i++)
+                schema_id_filter_add(&directory->schema, &again->ids[i], &any);
         buf_add_text(&any, ")");
         for (int groups = 1; groups >= 0; groups--) {
                 buf_clear(&filter);
@@ -257,37 +331,32 @@ static void gone_note(struct again *again, const struct id *ids, size_t count)
         }
 }
 
-/* Whose groups changed are members by name. */
-static void members_changed(struct again *again, struct id_list *ret_ids)
+/* Whose groups changed are members by name. They are followed: in a run the engine has heard of them already, and there
+ * may be any number of them. */
+static void members_follow(struct again *again)
 {
+        struct directory *directory = again->directory;
+
         id_list_sort(&again->changed);
         for (size_t i = 0; i < again->changed.count; i++) {
-                const struct roster_entry *entry =
-                    roster_find_name(&again->directory->roster, &again->changed.at[i]);
+                const struct roster_entry *entry = roster_find_name(&directory->roster, &again->changed.at[i]);
 
-                if (entry && !id_list_has(&again->found, &entry->id))
-                        id_list_add(ret_ids, &entry->id);
+                if (entry && (again->whole || !id_list_has(&again->found, &entry->id)))
+                        id_list_add(&directory->follower.changed, &entry->id);
         }
-        id_list_sort(ret_ids);
-}
-
-static int read_again(struct directory *directory, const struct id_list *ids, bool whole,
-                      struct id_list *ret_more)
-{
-        CLEANUP(again_done) struct again again = {.directory = directory, .whole = whole};
-
-        for (size_t at = 0; at < ids->count; at += IDS_AT_ONCE)
-                TRY(again_search(&again, ids->at + at, MIN((size_t)IDS_AT_ONCE, ids->count - at)));
-        if (!whole)
-                gone_note(&again, ids->at, ids->count);
-        members_changed(&again, ret_more);
-        return 0;
 }
 
 int directory_read_again(struct directory *directory, const struct id_list *ids, bool whole)
 {
-        CLEANUP(id_list_done) struct id_list members = {0}, none = {0};
+        CLEANUP(again_done) struct again again = {.directory = directory, .whole = whole};
 
-        TRY(read_again(directory, ids, whole, &members));
-        return PASS(read_again(directory, &members, whole, &none));
+        for (size_t at = 0; at < ids->count; at += IDS_AT_ONCE) {
+                again.ids = ids->at + at;
+                again.count = MIN((size_t)IDS_AT_ONCE, ids->count - at);
+                TRY(again_search(&again));
+        }
+        if (!whole)
+                gone_note(&again, ids->at, ids->count);
+        members_follow(&again);
+        return 0;
 }

@@ -33,11 +33,22 @@ static bool page_takes(const struct directory_page *page, bool whole)
                page->size < SIZE_ENOUGH;
 }
 
+static struct directory_page *page_newest(const struct directory *directory)
+{
+        return list_empty(&directory->pages) ? NULL
+                                             : CONTAINER_OF(directory->pages.prev, struct directory_page, link);
+}
+
+bool directory_page_full(const struct directory *directory)
+{
+        const struct directory_page *page = page_newest(directory);
+
+        return page && !page_takes(page, page->content.whole);
+}
+
 static struct directory_page *page_last(struct directory *directory, bool whole)
 {
-        struct directory_page *page = list_empty(&directory->pages)
-                                          ? NULL
-                                          : CONTAINER_OF(directory->pages.prev, struct directory_page, link);
+        struct directory_page *page = page_newest(directory);
 
         if (page && page_takes(page, whole))
                 return page;

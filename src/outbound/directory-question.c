@@ -9,6 +9,8 @@
 #include "ldap/filter.h"
 #include "outbound/directory.h"
 
+enum { ASKED_MOST = 1000000 };
+
 static int asking_open(struct directory *directory)
 {
         if (!directory->prepared)
@@ -17,8 +19,8 @@ static int asking_open(struct directory *directory)
 }
 
 /* A connection that was not used for long may have been closed at the other end: once more on a new one. */
-static int ask(struct directory *directory, const struct ldap_search *search, ldap_found *found,
-               void *context)
+int directory_ask(struct directory *directory, const struct ldap_search *search, ldap_found *found,
+                  void *context)
 {
         bool fresh = !directory->asking;
         int r = asking_open(directory);
@@ -79,12 +81,12 @@ static int matching_find(struct directory *directory, const struct msg_directory
 {
         const char *const attributes[] = {directory->schema.id, NULL};
         CLEANUP(buf_done) struct buf filter = BUF_NONE;
-        struct ldap_search search = {.scope = LDAP_SCOPE_SUBTREE, .attributes = attributes};
+        struct ldap_search search = {.scope = LDAP_SCOPE_SUBTREE, .attributes = attributes, .most = ASKED_MOST};
 
         TRY(filter_check(bytes_text(msg_text(question->filter))));
         schema_filter_add(&directory->schema, false, bytes_text(question->filter), &filter);
         search.filter = buf_text(&filter);
-        TRY(ask(directory, &search, match_take, matching));
+        TRY(directory_ask(directory, &search, match_take, matching));
         id_list_sort(&matching->ids);
         return 0;
 }
@@ -136,7 +138,7 @@ static int password_check(struct directory *directory, const struct msg_director
         schema_id_filter_add(&directory->schema, &id, &wanted);
         schema_filter_add(&directory->schema, false, buf_view(&wanted), &filter);
         search.filter = buf_text(&filter);
-        TRY(ask(directory, &search, dn_take, &dn));
+        TRY(directory_ask(directory, &search, dn_take, &dn));
         if (!dn)
                 return refuse(PROBLEM_PASSWORD, "The directory does not have the person any more.");
         return PASS(ldap_password_check(&directory->options, dn, secret_view(&question->password)));

@@ -15,7 +15,7 @@ static void groups_forget(struct directory *directory)
         for (size_t i = 0; i < directory->groups.count; i++)
                 msg_done(person, &directory->groups.at[i]);
         free(TAKE(directory->groups.at));
-        directory->groups.count = 0;
+        directory->groups.count = directory->groups.sent = directory->groups.size = 0;
 }
 
 void directory_run_drop(struct directory *directory)
@@ -29,6 +29,7 @@ void directory_run_drop(struct directory *directory)
         roster_done(&directory->roster);
         groups_forget(directory);
         id_list_done(&directory->conflicts);
+        id_list_done(&directory->again);
         buf_done(&directory->filter);
         directory->people = directory->without_address = 0;
         directory->repeated = false;
@@ -82,10 +83,12 @@ static int step_groups(struct directory *directory)
 /* Now that all are known, each gets the groups that hold it. */
 static int step_groups_sent(struct directory *directory)
 {
-        for (size_t i = 0; i < directory->groups.count; i++) {
-                struct msg_person *group = &directory->groups.at[i];
+        for (; directory->groups.sent < directory->groups.count; directory->groups.sent++) {
+                struct msg_person *group = &directory->groups.at[directory->groups.sent];
                 struct id name;
 
+                if (directory_page_full(directory))
+                        return 0;
                 TRY(roster_name(bytes_text(group->dn), &name));
                 if (!roster_groups_of(&directory->roster, &name, 256, &group->groups))
                         schema_finding_add(directory_page_open(directory, true), "error", group->dn,
@@ -106,15 +109,35 @@ static int step_people(struct directory *directory)
         return 0;
 }
 
+/* Take some of a list, in order. */
+static void some(struct id_list *from, struct id_list *ret_ids)
+{
+        size_t count;
+
+        id_list_sort(from);
+        count = MIN(from->count, (size_t)CHANGES_AT_ONCE);
+        for (size_t i = 0; i < count; i++)
+                id_list_add(ret_ids, &from->at[i]);
+        memmove(from->at, from->at + count, (from->count - count) * sizeof(struct id));
+        from->count -= count;
+}
+
 /* Who had the address of somebody else may have given it up to him by now. */
 static int step_conflicts(struct directory *directory)
 {
-        CLEANUP(id_list_done) struct id_list conflicts = directory->conflicts;
+        CLEANUP(id_list_done) struct id_list ids = {0};
 
-        directory->conflicts = (struct id_list){0};
-        directory->phase = DIRECTORY_END;
-        id_list_sort(&conflicts);
-        return PASS(directory_read_again(directory, &conflicts, true));
+        if (!directory->repeated) {
+                directory->again = directory->conflicts;
+                directory->conflicts = (struct id_list){0};
+        }
+        directory->repeated = directory->again.count > 0;
+        if (!directory->repeated) {
+                directory->phase = DIRECTORY_END;
+                return 0;
+        }
+        some(&directory->again, &ids);
+        return PASS(directory_read_again(directory, &ids, true));
 }
 
 static int step_end(struct directory *directory)
@@ -133,19 +156,6 @@ static int step_end(struct directory *directory)
         directory->phase = DIRECTORY_FOLLOWING;
         TRY(follower_start(&directory->follower));
         return PASS(directory_end_send(directory, true, words));
-}
-
-/* Take some of a list, in order. */
-static void some(struct id_list *from, struct id_list *ret_ids)
-{
-        size_t count;
-
-        id_list_sort(from);
-        count = MIN(from->count, (size_t)CHANGES_AT_ONCE);
-        for (size_t i = 0; i < count; i++)
-                id_list_add(ret_ids, &from->at[i]);
-        memmove(from->at, from->at + count, (from->count - count) * sizeof(struct id));
-        from->count -= count;
 }
 
 /* What changed; then once more those who could not be taken, since two may have changed places. */

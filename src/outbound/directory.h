@@ -6,6 +6,8 @@
  * questions in between. messages.def, from kind 72 on, says how the two talk.
  *
  * It keeps nothing: whatever fails ends the run with directory_end, and the engine asks again, with back-off.
+ * Nor can a server make it keep much: while a full page waits for the engine nothing more is read, and the roster and
+ * the groups have a limit (directory_room()).
  * A new directory_follow, or another number in directory_taken, drops the run that is under way.
  */
 #include "base/loop.h"
@@ -53,11 +55,13 @@ struct directory {
         struct list pages;
         struct channel_call call;
         struct id_list conflicts;
-        bool repeated; /* the conflicts of followed changes were sent a second time */
+        struct id_list again; /* conflicts of the run that are yet to be sent a second time */
+        bool repeated;        /* those that came up first were, of the run or of followed changes */
         struct {
                 struct msg_person *at;
-                size_t count;
-        } groups; /* that were read and not sent yet */
+                size_t count, sent;
+                size_t size; /* bytes, about */
+        } groups; /* that were read */
         uint64_t people, without_address;
 
         struct ldap_connection *asking; /* for questions */
@@ -88,6 +92,8 @@ int directory_news(void *context, int result);
 void directory_pages_done(struct directory *directory);
 /* Send what waits; when nothing does and no answer is awaited, go on. */
 int directory_pages_pump(struct directory *directory) must_check;
+/* A page is full: what is read next should wait. */
+bool directory_page_full(const struct directory *directory);
 /* To the page that is being filled. The person is taken over. */
 void directory_person_add(struct directory *directory, bool whole, struct msg_person *person);
 void directory_gone_add(struct directory *directory, const struct id *id);
@@ -98,10 +104,16 @@ int directory_end_send(struct directory *directory, bool complete, const char *d
 /* directory-entry.c: what is read becomes people and groups. */
 int directory_group_found(void *context, struct ldap_entry *entry);
 int directory_person_found(void *context, struct ldap_entry *entry);
-/* Read these again, and send what they are now; who is not there any more is gone. Sorted. */
+/* PROBLEM_TOO_LARGE: there are more entries and memberships than this process keeps in memory. */
+int directory_room(const struct directory *directory) must_check;
+/* Read these, and send what they are now; who is not there any more is gone. Sorted, some hundreds. Others whom that
+ * concerns are added to what is to be followed. */
 int directory_read_again(struct directory *directory, const struct id_list *ids, bool whole) must_check;
 
 /* directory-question.c */
+/* Search on the connection for questions, which is made anew when it was lost. */
+int directory_ask(struct directory *directory, const struct ldap_search *search, ldap_found *found,
+                  void *context) must_check;
 int directory_search(struct directory *directory, struct channel *channel,
                      const struct channel_message *message) must_check;
 int directory_bind(struct directory *directory, struct channel *channel,

@@ -13,8 +13,13 @@
 
 #define ACTIVE_DIRECTORY_OID "1.2.840.113556.1.4.800"
 #define DIRSYNC_FILTER       "(|(objectClass=user)(objectClass=group))"
+#define DIRSYNC_NOTHING      "(!(objectClass=*))"
 
-enum { CLOCKS_DIFFER = 3600 /* s that the server's clock may be behind ours */ };
+enum {
+        CLOCKS_DIFFER = 3600, /* s that the server's clock may be behind ours */
+        CHANGES_MOST = 2000000,
+        DIRSYNC_STEPS_MOST = 100000,
+};
 
 /* ---- what the server offers -------------------------------------------------------------------------------
  */
@@ -67,15 +72,28 @@ static int root_find(struct follower *follower)
 /* ---- asking -----------------------------------------------------------------------------------------------
  */
 
+int follower_note(struct follower *follower, struct id_list *list, const struct id *id)
+{
+        bool full = list->count >= CHANGES_MOST;
+
+        if (full)
+                id_list_sort(list); /* each once */
+        if (full && list->count > CHANGES_MOST / 2)
+                return refuse(PROBLEM_TOO_LARGE,
+                              "%s tells of more than %d changes at once: see what is wrong with that server.",
+                              ldap_connection_server(follower->connection), CHANGES_MOST);
+        id_list_add(list, id);
+        return 0;
+}
+
 static int id_take(void *context, struct ldap_entry *entry)
 {
         struct follower *follower = context;
         struct id id;
 
         /* What has no id was a finding when everything was read. */
-        if (schema_id_of(follower->schema, entry, &id) == 0)
-                id_list_add(&follower->changed, &id);
-        return 0;
+        return schema_id_of(follower->schema, entry, &id) ? 0
+                                                          : PASS(follower_note(follower, &follower->changed, &id));
 }
 
 /* DirSync tells of entries of which one of these attributes changed. A move or a new name changes "name". */
@@ -125,13 +143,23 @@ static int dirsync_step(struct follower *follower, const char *filter, bool *ret
         return 0;
 }
 
-static int dirsync_ask(struct follower *follower)
+/* To the end: it goes through everything, also where nothing is to come out. */
+static int dirsync_steps(struct follower *follower, const char *filter)
 {
         bool more = true;
 
-        while (more)
-                TRY(dirsync_step(follower, DIRSYNC_FILTER, &more));
+        for (unsigned step = 0; more; step++) {
+                if (step == DIRSYNC_STEPS_MOST)
+                        return refuse(PROBLEM_TOO_LARGE, "%s answers DirSync without end.",
+                                      ldap_connection_server(follower->connection));
+                TRY(dirsync_step(follower, filter, &more));
+        }
         return 0;
+}
+
+static int dirsync_ask(struct follower *follower)
+{
+        return PASS(dirsync_steps(follower, DIRSYNC_FILTER));
 }
 
 static int search_ask(struct follower *follower, const char *condition, const char *extra, ldap_found *found)
@@ -204,16 +232,12 @@ static int timer_expired(void *context)
 /* Also finds out whether the account may: with the right to replicate, or else as far as it may read. */
 static int dirsync_mark(struct follower *follower)
 {
-        bool more = true;
-        int r = dirsync_step(follower, "(!(objectClass=*))", &more);
+        int r = dirsync_steps(follower, DIRSYNC_NOTHING);
 
-        if (r == PROBLEM_FORBIDDEN || r == PROBLEM_UNSUPPORTED) {
-                follower->object_security = true;
-                r = dirsync_step(follower, "(!(objectClass=*))", &more);
-        }
-        while (!r && more) /* it goes through everything, though nothing is to come out */
-                r = dirsync_step(follower, "(!(objectClass=*))", &more);
-        return PASS(r);
+        if (r != PROBLEM_FORBIDDEN && r != PROBLEM_UNSUPPORTED)
+                return PASS(r);
+        follower->object_security = true;
+        return PASS(dirsync_steps(follower, DIRSYNC_NOTHING));
 }
 
 static int usn_mark(struct follower *follower)

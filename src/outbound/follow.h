@@ -25,7 +25,7 @@ struct follower {
         const struct roster *roster;
         int (*news)(void *context, int result);
         void *context;
-        struct id_list changed; /* taken by whoever hears of it */
+        struct id_list changed; /* taken by whoever hears of it, and added to */
 
         enum follow_way way;
         struct ldap_connection *connection; /* that asks; borrowed */
@@ -45,6 +45,8 @@ struct follower {
 void follower_init(struct follower *follower, struct loop *loop, int (*news)(void *context, int result),
                    void *context);
 void follower_done(struct follower *follower);
+/* Add to `changed` or `present`. PROBLEM_TOO_LARGE: the server tells of more than there can be. */
+int follower_note(struct follower *follower, struct id_list *list, const struct id *id) must_check;
 /* Choose a way, and make the mark. */
 int follower_mark(struct follower *follower, struct ldap_connection *connection) must_check;
 /* Begin to tell what changed since. */

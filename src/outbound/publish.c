@@ -200,6 +200,8 @@ static int leftovers_begin(struct leftovers *leftovers, const struct msg_directo
         return 0;
 }
 
+enum { FOUND_MOST = 1000 }; /* of the message */
+
 struct page {
         struct leftovers *leftovers;
         struct msg_directory_leftover *reply;
@@ -231,7 +233,7 @@ static int entry_look(void *context, struct ldap_entry *entry)
         struct id id;
 
         page->reply->seen++;
-        if (!entry_has_ours(page->leftovers, entry) || page->reply->found.count >= 1000 ||
+        if (!entry_has_ours(page->leftovers, entry) ||
             schema_id_of(&page->leftovers->publisher->schema, entry, &id) != 0)
                 return 0;
         text_add_printable(&dn, bytes_text(entry->dn), 2000);
@@ -240,6 +242,7 @@ static int entry_look(void *context, struct ldap_entry *entry)
         found->dn = text_copy(buf_text(&dn));
         found->outcome = text_copy("leftover");
         found->detail = text_copy("values of this CA, which nobody should have here");
+        page->leftovers->reading.pause = page->reply->found.count == FOUND_MOST;
         return 0;
 }
 

@@ -54,8 +54,7 @@ static int entry_take(struct follower *follower, LDAPMessage *message)
                 return refuse(PROBLEM_UNSUPPORTED, "%s sent an entry without its state.",
                               ldap_connection_server(follower->watch));
         TRY(sync_state_parse(bytes_of(state->ldctl_value.bv_val, state->ldctl_value.bv_len), &id));
-        id_list_add(&follower->changed, &id);
-        return 0;
+        return PASS(follower_note(follower, &follower->changed, &id));
 }
 
 /* The refresh is over. Of who was neither sent nor named as present it is to be seen whether he is gone. */
@@ -86,7 +85,7 @@ static int info_take(struct follower *follower, LDAPMessage *message)
         ber_bvfree(value);
         TRY(r);
         for (size_t i = 0; i < info.ids.count; i++)
-                id_list_add(info.ids_are_gone ? &follower->changed : &follower->present, &info.ids.at[i]);
+                TRY(follower_note(follower, info.ids_are_gone ? &follower->changed : &follower->present, &info.ids.at[i]));
         if (info.refreshed)
                 refresh_end(follower, info.present);
         return 0;
@@ -108,10 +107,12 @@ static int message_take(struct follower *follower, LDAPMessage *message)
         }
 }
 
+enum { MESSAGES_MOST = 2000000 };
+
 /* Everything that is there, without waiting. */
 static int watch_drain(struct follower *follower)
 {
-        for (;;) {
+        for (unsigned count = 0; count < MESSAGES_MOST; count++) {
                 struct timeval none = {0};
                 LDAPMessage *message = NULL;
                 int type = ldap_result(ldap_connection_handle(follower->watch), follower->search,
@@ -127,6 +128,7 @@ static int watch_drain(struct follower *follower)
                 ldap_msgfree(message);
                 TRY(r);
         }
+        return refuse(PROBLEM_TOO_LARGE, "%s tells of changes without end.", ldap_connection_server(follower->watch));
 }
 
 static int watch_ready(void *context, uint32_t events)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Directories that lie: what no real server says, said to the process that has the directory."""
+import pathlib
+import re
+import time
 import uuid
 
 import pytest
 
-from ldap_liar import Liar, Raw, entry, reference
+from ldap_liar import Liar, Next, Raw, entry, reference
 from outbound import Process
 
 
@@ -112,7 +115,105 @@ def test_a_message_of_two_gigabytes(told):
     assert not process.over["complete"] and "did not answer" not in process.over["detail"], process.over
 
 
+def most_memory(process) -> int:
+    """That the process ever had, in bytes."""
+    child = pathlib.Path(f"/proc/{process.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", child)[1]) * 1024
+
+
+@pytest.fixture
+def liar_process():
+    """A process and the server that lies to it, by what it answers to searches that are not of the root."""
+    running = []
+
+    def make(answer, **options):
+        liar = Liar(lambda base, attributes, filter: answer(attributes, filter) if base else [entry("", {"namingContexts": ["dc=x"]})])
+        running.append(liar)
+        process = Process(liar.options(**options))
+        running.append(process)
+        return process
+    yield make
+    for one in running:
+        one.stop()
+
+
+def large_person(number):
+    name = f"{number:06}" + "n" * 900
+    return entry(f"cn={name},dc=x", {**person(f"p{number}")[1], "cn": [name], "mail": [f"m{number}.{i}@{'d' * 60}.{'e' * 60}.{'f' * 60}.org" for i in range(32)]})
+
+
+def test_a_page_that_has_no_end_is_not_kept(liar_process):
+    """The server ignores how much it was asked for; the engine takes its time."""
+    count, sent = 12000, [0, 0]
+
+    def people(attributes, filter):
+        if b"groupOf" in filter:
+            return
+        for number in range(count):
+            sent[0] = number + 1
+            yield large_person(number)
+    process = liar_process(people, **{"page-size": "10", "time-limit": "60s"})
+    process.question("directory_bind", guid="0" * 31 + "1", password="x")  # it is ready
+    before = most_memory(process)
+    process.ask("directory_follow", run=1)
+    while sent[0] < count and (not sent[0] or sent[0] != sent[1]):  # nobody takes a page
+        sent[1] = sent[0]
+        time.sleep(1)
+    assert sent[0] < count and most_memory(process) < before + (48 << 20)
+    process.until(lambda: process.ends)
+    assert process.ends[0]["complete"] and len(process.people) == count and all(len(page["people"]) <= 500 for page in process.pages)
+    assert most_memory(process) < before + (64 << 20)
+
+
+def test_more_than_was_asked_for(liar_process):
+    """One that changed is asked for by its id, and thousands come."""
+    one = person("one", modifyTimestamp=["20200101000000Z"])
+
+    def people(attributes, filter):
+        if b"groupOf" in filter and b"modifyTimestamp" not in filter:
+            return
+        yield entry(*one)
+        if b"entryUUID" in filter:
+            for number in range(5000):
+                yield entry(*person(f"p{number}"))
+    process = liar_process(people)
+    assert process.follow()["complete"]
+    process.until(lambda: len(process.ends) == 2)
+    assert not process.ends[1]["complete"] and "more than 160 entries" in process.ends[1]["detail"] and process.names() == {"one"}
+
+
+def test_pages_without_entries(liar_process):
+    process = liar_process(lambda attributes, filter: [], **{"page-size": "1"})
+    assert process.follow()["complete"] and process.names() == set()
+    asked = []
+
+    def again(attributes, filter):
+        asked.append(1)
+        return [Next()]
+    assert "page after page" in liar_process(again).follow()["detail"] and len(asked) < 2000
+
+
 def test_an_answer_that_drips(told):
     """A byte now and then keeps no time limit from running out."""
     process = told([person("slow", jpegPhoto=["x" * 5000])], drip=0.05)
     assert not process.over["complete"] and "did not answer" in process.over["detail"]
+
+
+def test_nobody_is_sent_twice_in_a_run(liar_process):
+    """A group is sent again after a conflict, has other members by then, and comes twice: the engine, which takes one that it meets twice for two
+    with one id, hears of its members later."""
+    one, two, clubs = person("one"), person("two"), person("club")
+    asked = []
+
+    def answer(attributes, filter):
+        if b"groupOf" not in filter:
+            return [entry(*one), entry(*two)] if b"entryUUID" not in filter or len(asked) > 1 else []
+        asked.append(filter)
+        group = entry(clubs[0], {**clubs[1], "member": [two[0] if len(asked) > 1 else one[0]]})
+        return [group, group]
+    process = liar_process(answer)
+    process.conflicts = [uuid.UUID(clubs[1]["entryUUID"][0]).hex]
+    assert process.follow()["complete"]
+    process.until(lambda: process.by_name()["two"]["groups"] and not process.by_name()["one"]["groups"])
+    whole = [one["name"] for page in process.pages if page["whole"] for one in page["people"]]
+    assert sorted(whole) == ["club", "club", "one", "two"] and not process.findings

@@ -43,7 +43,7 @@ class Directory(Liar):
         code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
         if code is None:
             raise OSError("hung up")
-        yield result(MODIFIED, code)
+        yield [result(MODIFIED, code)]
 
 
 class Publisher(Process):
