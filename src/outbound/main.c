@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sandbox.h"
 #include "outbound/authority.h"
+#include "outbound/confine.h"
 #include "outbound/directory.h"
 #include "outbound/job.h"
 #include "outbound/mailer.h"
@@ -174,27 +174,6 @@ static void secrets_take(struct outbound *outbound, struct msg_configure *config
             secret_view(&outbound->password), secret_view(&outbound->keytab), secret_view(&outbound->key)};
 }
 
-/*
- * It talks to servers of others, and reads what libraries do: their configuration, trusted certificates, tickets. It writes to the folder of
- * publication alone. Its user owns more than it has any use for, which is hidden. What is open to it is settled here, before it hears from anybody.
- */
-static int outbound_confine(const struct config *config)
-{
-        const char *folder = *config->publish.folder ? config->publish.folder : NULL;
-        struct sandbox_bounds bounds = {
-                .folder = folder,
-                .reads = true,
-                .hidden = {config->server.data, config->startup.secret_file, config->tls.key, "/run/credentials"},
-                .network = true,
-        };
-
-        if (folder && folder_make(folder, 0755)) {
-                log_report(PROBLEM_STORAGE, "[publish] folder: nothing is published before a restart");
-                bounds.folder = NULL;
-        }
-        return PASS(sandbox_confine(&bounds));
-}
-
 static int on_configure(void *context, struct msg_configure *configure)
 {
         struct outbound *outbound = context;
@@ -215,7 +194,7 @@ static int on_configure(void *context, struct msg_configure *configure)
                 TRY(directory_configure(&outbound->directory));
         if (outbound->ready)
                 return 0;
-        TRY(outbound_confine(&outbound->config));
+        TRY(outbound_confine(&outbound->config, outbound->has_directory));
         outbound->ready = true;
         return PASS(control_ready(&outbound->control, "serving"));
 }

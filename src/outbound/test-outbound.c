@@ -5,12 +5,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <linux/landlock.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
+#include "outbound/confine.h"
 #include "outbound/job.h"
 #include "outbound/publications.h"
 
@@ -145,6 +150,30 @@ static void only_the_newest_is_kept_until_it_can_be_written(void **state)
         loop_done(&loop);
 }
 
+/* In a child, which stays confined: 0 when the file can be written. */
+static int written_by(const struct config *config, bool has_directory, const char *path)
+{
+        int status = 0;
+        pid_t pid = fork();
+
+        if (pid == 0)
+                _exit(outbound_confine(config, has_directory) ? 2 : file_write(path, bytes_text("x"), 0644) ? 1 : 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void who_has_the_directory_writes_nowhere(void **state)
+{
+        struct place *place = *state;
+        CLEANUP(mem_freep) char *path = text_format("%s/file", place->folder);
+
+        if (SANITIZED || syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+                return;
+        assert_int_equal(written_by(&place->config, true, path), 1);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(written_by(&place->config, false, path), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -153,6 +182,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(only_the_newest_is_kept_until_it_can_be_written, place_make,
                                                 place_remove),
                 cmocka_unit_test_setup_teardown(what_may_get_better_is_not_permanent, place_make, place_remove),
+                cmocka_unit_test_setup_teardown(who_has_the_directory_writes_nowhere, place_make, place_remove),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
