@@ -285,17 +285,22 @@ static int csr_key_permitted(enum pkey_type type, bool is_invitation)
         return refuse(PROBLEM_UNSUPPORTED, "Signature keys are P-256, P-384, or RSA of 2048 bits or more.");
 }
 
-/* A key that is certified for somebody else is not his to be certified again; the same person may use his key again.
- */
+/* A key that is certified for somebody else, or is archived, is not his to be certified again; the same person may use
+ * his key again. */
 static int key_is_free(struct engine *engine, const struct token_use *use, struct bytes spki)
 {
-        CLEANUP(certificate_row_done) struct certificate_row row = {0};
+        CLEANUP(certificate_row_done) struct certificate_row certificate = {0};
+        CLEANUP(archive_row_done) struct archive_row archive = {0};
         struct digest hash = spki_hash(spki);
-        int r = store_certificate_find_key(engine->store, hash.data, &row);
+        int r = store_certificate_find_key(engine->store, hash.data, &certificate);
 
-        if (r == PROBLEM_NOT_FOUND ||
-            (r == 0 && row.kind == CERTIFICATE_SIGNATURE && id_equal(&row.user, &use->user.id)))
+        if (r == 0 && certificate.kind == CERTIFICATE_SIGNATURE && id_equal(&certificate.user, &use->user.id))
                 return 0;
+        if (r == PROBLEM_NOT_FOUND) {
+                r = store_archive_find_key(engine->store, hash.data, &archive);
+                if (r == PROBLEM_NOT_FOUND)
+                        return 0;
+        }
         TRY(r);
         return refuse(PROBLEM_EXISTS,
                       "This key is certified already, for another purpose or person; make a new one.");

@@ -20,7 +20,7 @@ int store_certificate_find(struct store *store, const uint8_t *serial, struct ce
 
 int store_certificate_find_key(struct store *store, const uint8_t *spki_hash, struct certificate_row *ret_row)
 {
-        return PASS(row_find(store, &table_certificates, "WHERE spki_hash = $1 ORDER BY serial LIMIT 1",
+        return PASS(row_find(store, &table_certificates, "WHERE spki_hash = $1 AND kind <> 2 ORDER BY serial LIMIT 1",
                              VALUES(BYTES(bytes_of(spki_hash, HASH_SIZE))), ret_row));
 }
 

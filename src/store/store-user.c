@@ -72,6 +72,12 @@ int store_archive_find(struct store *store, const struct id *id, struct archive_
         return PASS(row_find(store, &table_archives, "WHERE id = $1", VALUES(BYTES(id_view(id))), ret_row));
 }
 
+int store_archive_find_key(struct store *store, const uint8_t *spki_hash, struct archive_row *ret_row)
+{
+        return PASS(row_find(store, &table_archives, "WHERE spki_hash = $1",
+                             VALUES(BYTES(bytes_of(spki_hash, HASH_SIZE))), ret_row));
+}
+
 int store_archive_list(struct store *store, const struct id *user, int state, void *context,
                        int (*each)(void *context, struct archive_row *row))
 {

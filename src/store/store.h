@@ -190,7 +190,7 @@ int store_reply_purge(struct store *store, int64_t before, size_t most, size_t *
 int store_certificate_add(struct store *store, struct certificate_row *row) must_check;
 int store_certificate_put(struct store *store, struct certificate_row *row) must_check;
 int store_certificate_find(struct store *store, const uint8_t *serial, struct certificate_row *ret_row) must_check;
-/* Any one of this key (SHA-256 of its SubjectPublicKeyInfo). */
+/* Any one of this key (SHA-256 of its SubjectPublicKeyInfo) that is not for encryption: those are archived. */
 int store_certificate_find_key(struct store *store, const uint8_t *spki_hash,
                                struct certificate_row *ret_row) must_check;
 /* Of a user, newest first; kind and state 0 = any. */
@@ -225,6 +225,8 @@ int store_revocation_last(struct store *store, int64_t *ret_number) must_check; 
 int store_archive_add(struct store *store, struct archive_row *row) must_check;
 int store_archive_put(struct store *store, struct archive_row *row) must_check;
 int store_archive_find(struct store *store, const struct id *id, struct archive_row *ret_row) must_check;
+/* By the SHA-256 of its SubjectPublicKeyInfo. */
+int store_archive_find_key(struct store *store, const uint8_t *spki_hash, struct archive_row *ret_row) must_check;
 /* Of a user, oldest first; state 0 = any. */
 int store_archive_list(struct store *store, const struct id *user, int state, void *context,
                        int (*each)(void *context, struct archive_row *row)) must_check;

@@ -286,9 +286,8 @@ static void exchanged_rows_are_named(void **state)
                 CLEANUP(buf_done) struct buf columns = BUF_NONE;
                 char key[2][900];
 
-                if (table == &table_chain || table == &table_revocations || table == &table_archives ||
-                    table == &table_users || table == &table_operators)
-                        continue; /* unique columns are in the way; these are done below */
+                if (table == &table_chain)
+                        continue; /* one row */
                 for (unsigned c = table->key_count; c < table->column_count; c++)
                         buf_add_format(&columns, "%s = (SELECT %s FROM other), ", table->columns[c].name,
                                        table->columns[c].name);
@@ -297,12 +296,14 @@ static void exchanged_rows_are_named(void **state)
                 snprintf(key[0], sizeof(key[0]), "%s", row_at(table, 0));
                 snprintf(key[1], sizeof(key[1]), "%s", row_at(table, 1));
                 save(state, table->name, "saved");
+                /* In a copy, where no column is unique. */
+                raw(state, "CREATE TABLE swapped AS SELECT * FROM saved");
                 for (int i = 0; i < 2; i++) {
-                        raw(state, "DROP TABLE IF EXISTS other");
                         raw(state, "CREATE TABLE other AS SELECT * FROM saved WHERE %s", key[!i]);
-                        raw(state, "UPDATE %s SET %s WHERE %s", table->name, buf_text(&columns), key[i]);
+                        raw(state, "UPDATE swapped SET %s WHERE %s", buf_text(&columns), key[i]);
+                        raw(state, "DROP TABLE other");
                 }
-                raw(state, "DROP TABLE other");
+                restore(state, table->name, "swapped");
                 {
                         CLEANUP(findings_done) struct findings findings = verify_by(STORE, 7);
                         assert_int_equal(findings.by_kind[FINDING_ALTERED], 2);
@@ -310,18 +311,6 @@ static void exchanged_rows_are_named(void **state)
                 restore(state, table->name, "saved");
         }
         expect_clean(STORE);
-}
-
-static void exchanged_unique_columns_are_named(void **state)
-{
-        raw(state,
-            "CREATE TABLE saved AS SELECT id, spki_hash, record, version, mac FROM archives;"
-            "UPDATE archives SET spki_hash = id;"
-            "UPDATE archives SET record = (SELECT record FROM saved WHERE saved.id <> archives.id ORDER BY "
-            "saved.id LIMIT 1),"
-            "mac = (SELECT mac FROM saved WHERE saved.id <> archives.id ORDER BY saved.id LIMIT 1),"
-            "spki_hash = (SELECT spki_hash FROM saved WHERE saved.id = archives.id); DROP TABLE saved");
-        expect(STORE, FINDING_ALTERED, 3, "archive record");
 }
 
 /* An older state of a row is genuine: only the chain knows that it is old. */
@@ -524,7 +513,6 @@ int main(void)
             TEST_(altered_rows_are_not_used),
             TEST_(removed_rows_are_named),
             TEST_(exchanged_rows_are_named),
-            TEST_(exchanged_unique_columns_are_named),
             TEST_(rows_put_back_are_named),
             TEST_(rows_put_in_are_named),
             TEST_(altered_audit_records_are_named),

@@ -34,15 +34,22 @@ void enroll(struct world *world, const char *address, struct client *client)
         must(client_use(world, client));
 }
 
-void client_opens(struct client *client, size_t index)
+EVP_PKEY *client_key(struct client *client, size_t index)
 {
         CLEANUP(secret_done) struct secret pkcs8 = SECRET_NONE;
-        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-        CLEANUP(certificate_done) struct certificate certificate = {0};
-        CLEANUP(buf_done) struct buf spki = BUF_NONE;
+        EVP_PKEY *key = NULL;
 
         must(envelope_open(&client->recipient_scalar, buf_view(&client->answer.keys.at[index].envelope), &pkcs8));
         must(pkey_from_pkcs8(secret_view(&pkcs8), &key));
+        return key;
+}
+
+void client_opens(struct client *client, size_t index)
+{
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = client_key(client, index);
+        CLEANUP(certificate_done) struct certificate certificate = {0};
+        CLEANUP(buf_done) struct buf spki = BUF_NONE;
+
         must(pkey_to_spki(key, &spki));
         must(certificate_parse(buf_view(&client->answer.keys.at[index].certificate), &certificate));
         assert_true(bytes_equal(buf_view(&spki), certificate.spki));

@@ -28,6 +28,8 @@ int tear_down(void **state);
 
 /* Token and enrollment. */
 void enroll(struct world *world, const char *address, struct client *client);
+/* The key of an answer; the caller frees it. */
+EVP_PKEY *client_key(struct client *client, size_t index);
 /* The key of an answer is that of its certificate. */
 void client_opens(struct client *client, size_t index);
 /* Is this certificate on the published revocation list? */

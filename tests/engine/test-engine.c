@@ -54,6 +54,24 @@ static void test_enroll_used_by_other(void **state)
         assert_int_equal(audit_count(WORLD, "token.use", "token-refused"), 1);
 }
 
+/* Neither somebody else's signature key nor a key of the archive, be it one's own. */
+static void test_certified_keys_are_refused(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0}, bob = {0};
+        CLEANUP(token_done) struct token token = world_token(WORLD, "bob@example.org");
+
+        enroll(WORLD, "alice@example.org", &alice);
+        client_init_key(&bob, &token, "enroll", alice.key);
+        assert_int_equal(client_use(WORLD, &bob), PROBLEM_EXISTS);
+        client_done(&bob);
+        CLEANUP(EVP_PKEY_freep) EVP_PKEY *encryption = client_key(&alice, 0);
+        client_init_key(&bob, &token, "enroll", encryption);
+        assert_int_equal(client_use(WORLD, &bob), PROBLEM_EXISTS);
+        client_done(&bob);
+        client_init(&bob, &token, "enroll");
+        must(client_use(WORLD, &bob));
+}
+
 /* Wrong in each way: the same words. */
 static void test_refusals_alike(void **state)
 {
@@ -582,6 +600,7 @@ int main(void)
             TEST(test_enroll),
             TEST(test_enroll_repeated),
             TEST(test_enroll_used_by_other),
+            TEST(test_certified_keys_are_refused),
             TEST(test_refusals_alike),
             TEST(test_attempts),
             TEST(test_limit_of_address),

@@ -152,7 +152,8 @@ CREATE TABLE certificates (
         version INTEGER NOT NULL,
         mac BLOB NOT NULL
 ) STRICT;
-CREATE INDEX certificates_spki ON certificates (spki_hash);
+-- Those of encryption are found in the archive, which has each of their keys once.
+CREATE INDEX certificates_spki ON certificates (spki_hash) WHERE kind <> 2;
 CREATE INDEX certificates_user ON certificates (user_id, kind);
 CREATE INDEX certificates_expiry ON certificates (not_after, serial) WHERE state = 1;
 
