@@ -56,7 +56,7 @@ def measure(server, load) -> dict[str, float]:
     # Each once: those that the first measurement has revoked are not among those of the second.
     first = users // FEW * FEW // 2 if users > FEW else 0
     figures["revoke: wall clock"], figures["revoke: server CPU"] = operate(server, "revoke",
-                                                                          *addresses(first, users, WORK // 4))
+                                                                          *addresses(first, users, WORK // 2))
     figures["start until unsealed"] = start(server)
     return figures
 
