@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 #include "wire/paths.h"
 
-enum { CRL_RETRY_MS = 2000 };
+enum { CRL_RETRY_MS = 2000, CRL_PACE_MOST_MS = 2500 };
 
 /* ---- entries */
 
@@ -185,8 +185,9 @@ static int crl_sign(struct engine *engine)
         ask.entries = crl->entries; /* lent */
         crl->call.done = crl_signed;
         crl->call.context = engine;
-        /* When much is revoked at once, lists follow each other no faster than they can be made and fetched. */
-        crl->retry_ms = clock_monotonic_ms() + 250 + crl->entries.len / CRL_ENTRY_SIZE / 100;
+        /* When much is revoked at once, lists follow each other no faster than they can be made and fetched; but what is
+         * revoked has to be on one within five seconds, however long it is. */
+        crl->retry_ms = clock_monotonic_ms() + MIN(250 + crl->entries.len / CRL_ENTRY_SIZE / 100, (size_t)CRL_PACE_MOST_MS);
         r = keeper_ask(engine, &crl->call, MSG_keeper_crl, &ask);
         ask.entries = BUF_NONE;
         crl->signing = r == 0;
