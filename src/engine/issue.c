@@ -191,9 +191,12 @@ int issue_store(struct request *request, struct token_use *use, const struct msg
         if (made->encryption_certificate.len)
                 TRY(encryption_store(engine, use, made));
         free(use->user.cn);
-        free(use->user.address);
         use->user.cn = text_copy(msg_text(use->subject.name));
-        use->user.address = text_copy(use->subject.addresses.at[0]);
+        /* The address is that of his file in the web folder, whose certificate stays as it is in a recovery. */
+        if (made->encryption_certificate.len || !msg_texts_have(&use->subject.addresses, msg_text(use->user.address))) {
+                free(use->user.address);
+                use->user.address = text_copy(use->subject.addresses.at[0]);
+        }
         use->user.enrolled = engine_now(engine);
         if (made->encryption_certificate.len)
                 TRY(publication_folder(engine, use->user.address, buf_view(&made->encryption_certificate)));

@@ -174,6 +174,57 @@ static void test_officer_disabled(void **state)
         world_verify(WORLD);
 }
 
+/* A file of the web folder ends with its certificate, whatever its user's main address is by then. */
+struct files {
+        int bob, robert;
+};
+
+static int file_count(void *context, struct job_row *job)
+{
+        struct files *files = context;
+        int by = strcmp(job->kind, "publish-file") == 0 ? 1 : -1;
+
+        files->bob += strcmp(job->subject, "users/bob@example.org.cer") == 0 ? by : 0;
+        files->robert += strcmp(job->subject, "users/robert@example.org.cer") == 0 ? by : 0;
+        return 0;
+}
+
+static void files_are(struct world *world, int bob, int robert)
+{
+        struct files files = {0};
+
+        must(store_job_list(world->engine.store, 0, 0, 1000, &files, file_count));
+        assert_int_equal(files.bob, bob);
+        assert_int_equal(files.robert, robert);
+}
+
+static void test_renamed_and_recovered(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, new = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        struct msg_directory_edit edit = {.entry = (char[]){"bob@example.org"}};
+        MSG_OWN(directory_edited) edited = {0};
+        MSG_OWN(person) person = {0};
+
+        WORLD->engine.config.publish_users = true;
+        msg_texts_add(&person.addresses, "robert@example.org");
+        msg_texts_add(&person.addresses, "bob@example.org");
+        enroll(WORLD, "bob@example.org", &bob);
+        files_are(WORLD, 1, 0);
+        edit.person.at = &person;
+        edit.person.count = 1;
+        msg_texts_add(&edit.fields, "addresses");
+        must(world_ask(WORLD, ROB, MSG_directory_edit, &edit, &edited));
+        free(edit.fields.at[0]);
+        free(edit.fields.at);
+        grant(WORLD, &recovery);
+        client_init(&new, &recovery.token, "recover");
+        must(client_use(WORLD, &new));
+        files_are(WORLD, 1, 0); /* his certificate is not for the new address */
+        revoke_user(WORLD, "robert@example.org");
+        files_are(WORLD, 0, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -185,6 +236,7 @@ int main(void)
             TEST(test_asked_twice_and_refused),
             TEST(test_exhausted),
             TEST(test_officer_disabled),
+            TEST(test_renamed_and_recovered),
         };
 
         log_setup("test-recover-between", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
