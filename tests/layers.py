@@ -39,6 +39,7 @@ ONLY = {
     r"gmime/|glib": {"mail", "letter"},
     r"cairo|pango|qrencode": {"sheet"},
     r"argon2": {"crypto"},
+    r"uni(case|ctype|norm|str)\.h": {"base"},
     r"ini\.h": {"config"},
 }
 

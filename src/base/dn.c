@@ -174,29 +174,6 @@ int dn_parse(struct bytes text, struct dn *ret_dn)
         return 0;
 }
 
-void dn_key_add(struct buf *out, const struct dn *dn)
-{
-        for (size_t i = 0; i < dn->count; i++) {
-                bool blank = false;
-
-                if (dn->parts[i].joined && i)
-                        out->data[out->len - 1] = '+'; /* in place of the comma */
-                else if (dn->parts[i].joined)
-                        buf_add_byte(out, '+'); /* half of a name is none */
-                buf_add_text(out, dn->parts[i].type);
-                buf_add_byte(out, '=');
-                for (const char *c = dn->parts[i].value; c && *c; c++) {
-                        if (*c == ' ' && blank)
-                                continue;
-                        blank = *c == ' ';
-                        if (*c == ',' || *c == '+' || *c == '=' || *c == '\\')
-                                buf_add_byte(out, '\\');
-                        buf_add_byte(out, (uint8_t)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c));
-                }
-                buf_add_byte(out, ',');
-        }
-}
-
 void dn_value_add(struct buf *out, struct bytes value)
 {
         for (size_t i = 0; i < value.len; i++) {

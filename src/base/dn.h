@@ -21,7 +21,8 @@ struct dn {
 /* PROBLEM_MALFORMED says where; PROBLEM_TOO_LARGE. */
 int dn_parse(struct bytes text, struct dn *ret_dn) must_check;
 void dn_done(struct dn *dn);
-/* Append a text that is equal for equal names: case (of ASCII), blanks and spelling of escapes do not count. */
+/* Append a text that is equal for equal names: blanks and spelling of escapes do not count, nor case as
+ * fold_case_add() has it. */
 void dn_key_add(struct buf *out, const struct dn *dn);
 /* Append a value as it is written in a name (RFC 4514 section 2.4), whatever it holds. */
 void dn_value_add(struct buf *out, struct bytes value);

@@ -256,15 +256,10 @@ bool address_is_ascii(const char *address)
         return true;
 }
 
-static uint8_t lower(uint8_t c)
-{
-        return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
-}
-
 bool text_equal_ignoring_case(const char *a, const char *b)
 {
         for (; *a && *b; a++, b++)
-                if (lower((uint8_t)*a) != lower((uint8_t)*b))
+                if (text_lower((uint8_t)*a) != text_lower((uint8_t)*b))
                         return false;
         return *a == *b;
 }
@@ -291,7 +286,8 @@ static bool domain_valid(struct bytes domain)
                         if (label == 0 || (c == '.' && domain.data[i - 1] == '-'))
                                 return false;
                         label = c == '.' ? 0 : label + 1;
-                } else if (!(c >= 0x80 || (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '_')) {
+                } else if (!(c >= 0x80 || (c >= '0' && c <= '9') || (text_lower(c) >= 'a' && text_lower(c) <= 'z') ||
+                             c == '_')) {
                         return false;
                 } else {
                         label++;
@@ -317,7 +313,7 @@ int address_parse(struct bytes text, struct buf *ret_key)
                 return r;
         }
         for (size_t i = 0; i < text.len; i++)
-                buf_add_byte(&key, lower(text.data[i]));
+                buf_add_byte(&key, text_lower(text.data[i]));
         *ret_key = buf_take(&key);
         return 0;
 }

@@ -31,4 +31,8 @@ int number_parse(struct bytes text, uint64_t max, uint64_t *ret_number) must_che
  */
 int address_parse(struct bytes text, struct buf *ret_key) must_check;
 bool address_is_ascii(const char *address);
-bool text_equal_ignoring_case(const char *a, const char *b); /* ASCII only */
+bool text_equal_ignoring_case(const char *a, const char *b); /* ASCII only; names are compared with base/fold.h */
+static inline uint8_t text_lower(uint8_t c)                 /* likewise */
+{
+        return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
