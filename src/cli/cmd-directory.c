@@ -294,7 +294,7 @@ const struct command command_directory_list = {
     .operands = "[SEARCH]",
     .most = 1,
     .options = list_options,
-    .about = "With SEARCH, those whose name or address begins so, also who has left.\n",
+    .about = "With SEARCH, those whose name or address begins so, whatever the case, also who has left.\n",
     .examples = "  vouchsafe directory list miller\n"
                 "  vouchsafe directory list --groups\n",
     .run = list,

@@ -164,7 +164,8 @@ struct field {
 };
 
 /* A set without some and with some others; the order of what stays is kept, so the main address is the first one. */
-static void texts_edit(struct msg_texts *texts, const struct msg_texts *add, const struct msg_texts *remove)
+static void texts_edit(struct msg_texts *texts, const struct msg_texts *add, const struct msg_texts *remove,
+                       bool (*equal)(const char *a, const char *b))
 {
         size_t kept = 0;
 
@@ -172,7 +173,7 @@ static void texts_edit(struct msg_texts *texts, const struct msg_texts *add, con
                 bool removed = false;
 
                 for (size_t j = 0; j < remove->count; j++)
-                        removed = removed || text_equal_ignoring_case(texts->at[i], remove->at[j]);
+                        removed = removed || equal(texts->at[i], remove->at[j]);
                 if (removed)
                         free(texts->at[i]);
                 else
@@ -237,13 +238,20 @@ static int groups_named(struct engine *engine, const struct msg_texts *names, st
         return 0;
 }
 
+static bool groups_equal(const char *a, const char *b)
+{
+        char *key CLEANUP(mem_freep) = store_name_key(a), *other CLEANUP(mem_freep) = store_name_key(b);
+
+        return strcmp(key, other) == 0;
+}
+
 static int edit_groups(struct engine *engine, const struct msg_directory_edit *ask, struct msg_person *person)
 {
         MSG_OWN(directory_edit) resolved = {0};
 
         TRY(groups_named(engine, &ask->add_groups, &resolved.add_groups));
         TRY(groups_named(engine, &ask->remove_groups, &resolved.remove_groups));
-        texts_edit(&person->groups, &resolved.add_groups, &resolved.remove_groups);
+        texts_edit(&person->groups, &resolved.add_groups, &resolved.remove_groups, groups_equal);
         return 0;
 }
 
@@ -254,7 +262,7 @@ static int edit_apply(struct engine *engine, const struct msg_directory_edit *as
                         return refuse(PROBLEM_MALFORMED, "There is no value for %s.", ask->fields.at[i]);
                 TRY(field_set(&ask->person.at[0], ask->fields.at[i], person));
         }
-        texts_edit(&person->addresses, &ask->add_addresses, &ask->remove_addresses);
+        texts_edit(&person->addresses, &ask->add_addresses, &ask->remove_addresses, text_equal_ignoring_case);
         return PASS(edit_groups(engine, ask, person));
 }
 

@@ -3,7 +3,7 @@
 /* The keys under which an entry is found (table entry_keys): a function of the entry, also for verify. */
 #include "store/internal.h"
 
-enum { ENTRY_KEY_ADDRESS = 1, ENTRY_KEY_GROUP, ENTRY_KEY_SEARCH, ENTRY_KEY_NAME };
+enum { ENTRY_KEY_ADDRESS = 1, ENTRY_KEY_GROUP, ENTRY_KEY_SEARCH, ENTRY_KEY_NAME, ENTRY_KEY_CALLED };
 
 struct entry_key {
         int kind;

@@ -7,7 +7,9 @@
 #include "store/entry.h"
 
 #include "base/dn.h"
+#include "base/fold.h"
 #include "base/text.h"
+#include "crypto/kdf.h"
 
 /* ---- keys ---- */
 
@@ -22,44 +24,50 @@ static void add_key(struct entry_keys *keys, int kind, const char *text)
 static void lower(char *text)
 {
         for (; *text; text++)
-                if (*text >= 'A' && *text <= 'Z')
-                        *text = (char)(*text | 0x20);
+                *text = (char)text_lower((uint8_t)*text);
+}
+
+enum { NAME_KEY_MOST = 1024 }; /* PostgreSQL's index takes 2,700 bytes, when they cannot be compressed */
+
+/* In place of a key that is too long, or that a DN or such a digest could have. */
+static char *key_digest(struct bytes key)
+{
+        CLEANUP(buf_done) struct buf text = BUF_NONE;
+        struct digest digest = sha256(key);
+
+        buf_add_byte(&text, '#');
+        hex_add(&text, digest_view(&digest));
+        return text_copy(buf_text(&text));
 }
 
 char *store_name_key(const char *name)
 {
         CLEANUP(dn_done) struct dn dn = {0};
         CLEANUP(buf_done) struct buf key = BUF_NONE;
-        char *text;
+        bool is_dn = strchr(name, '=') && dn_parse(bytes_text(name), &dn) == 0;
 
-        if (strchr(name, '=') && dn_parse(bytes_text(name), &dn) == 0) {
+        if (is_dn)
                 dn_key_add(&key, &dn);
-                return text_copy(buf_text(&key));
-        }
-        text = text_copy(name);
-        lower(text);
-        return text;
+        else
+                fold_name_add(&key, bytes_text(name));
+        if (key.len > NAME_KEY_MOST || (!is_dn && strpbrk(buf_text(&key), "=#")))
+                return key_digest(buf_view(&key));
+        return text_copy(buf_text(&key));
 }
 
 /* Once. */
-static void add_lower_key(struct entry_keys *keys, int kind, const char *text)
+static void add_name_key(struct entry_keys *keys, int kind, const char *text)
 {
         size_t before = keys->count;
         char *key CLEANUP(mem_freep) = NULL;
 
         if (!text || !*text)
                 return;
-        if (kind == ENTRY_KEY_SEARCH) {
-                key = text_copy(text);
-                lower(key);
-        } else
-                key = store_name_key(text);
-        add_key(keys, kind, key);
+        key = kind == ENTRY_KEY_SEARCH ? fold_search_key(bytes_text(text)) : store_name_key(text);
         for (size_t i = 0; i < before; i++)
-                if (keys->items[i].kind == kind && strcmp(keys->items[i].text, keys->items[before].text) == 0) {
-                        free(keys->items[--keys->count].text);
+                if (keys->items[i].kind == kind && strcmp(keys->items[i].text, key) == 0)
                         return;
-                }
+        add_key(keys, kind, key);
 }
 
 void entry_keys_done(struct entry_keys *keys)
@@ -77,11 +85,13 @@ struct entry_keys entry_keys_of(const struct entry_row *row)
         for (size_t i = 0; i < row->addresses.count; i++)
                 add_key(&keys, ENTRY_KEY_ADDRESS, row->addresses.items[i]);
         for (size_t i = 0; i < row->groups.count; i++)
-                add_lower_key(&keys, ENTRY_KEY_GROUP, row->groups.items[i]);
-        add_lower_key(&keys, ENTRY_KEY_NAME, row->name);
-        add_lower_key(&keys, ENTRY_KEY_SEARCH, row->cn);
-        add_lower_key(&keys, ENTRY_KEY_SEARCH, row->given_name);
-        add_lower_key(&keys, ENTRY_KEY_SEARCH, row->surname);
+                add_name_key(&keys, ENTRY_KEY_GROUP, row->groups.items[i]);
+        add_name_key(&keys, ENTRY_KEY_NAME, row->name);
+        add_name_key(&keys, ENTRY_KEY_SEARCH, row->cn);
+        add_name_key(&keys, ENTRY_KEY_SEARCH, row->given_name);
+        add_name_key(&keys, ENTRY_KEY_SEARCH, row->surname);
+        if (row->kind == ENTRY_GROUP)
+                add_name_key(&keys, ENTRY_KEY_CALLED, row->cn);
         return keys;
 }
 
@@ -122,12 +132,13 @@ static int name_other(struct store *store, const struct entry_row *row, int resu
                 if (kind == ENTRY_KEY_ADDRESS)
                         r = store_entry_find_address(store, keys.items[i].text, &other);
                 else if (kind == ENTRY_KEY_NAME)
-                        r = store_entry_find_name(store, keys.items[i].text, &other);
+                        r = store_entry_find_name(store, row->name, &other);
                 if (r == 0 && !id_equal(&other.guid, &row->guid))
                         return refuse(PROBLEM_EXISTS,
                                       "The %s “%s” belongs to another entry of the directory, “%s” (%s)",
-                                      kind == ENTRY_KEY_ADDRESS ? "address" : "name", keys.items[i].text,
-                                      other.cn, id_text(&other.guid, id));
+                                      kind == ENTRY_KEY_ADDRESS ? "address" : "name",
+                                      kind == ENTRY_KEY_ADDRESS ? keys.items[i].text : row->name, other.cn,
+                                      id_text(&other.guid, id));
                 entry_row_done(&other);
         }
         return result;
@@ -204,15 +215,22 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 #define ENTRY_SERVER "WHERE server = $6 AND " ENTRY_CONDITIONS
 /* "Sales" and what is from "Sales/" to before "Sales0": 0 comes after / */
 #define ENTRY_UNIT "WHERE (unit = $6 OR (unit > $7 AND unit < $8)) AND " ENTRY_CONDITIONS
+/* Addresses begin so, or names: those are folded in another way. */
 #define ENTRY_TEXT                                                                                           \
-        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind IN (1, 3) AND key >= $6 AND key < $7 "        \
-        "AND guid > $1) AND " ENTRY_CONDITIONS
+        "WHERE guid IN (SELECT guid FROM entry_keys WHERE kind = 1 AND key >= $6 AND key < $7 AND guid > "   \
+        "$1 "                                                                                                \
+        "UNION ALL SELECT guid FROM entry_keys WHERE kind = 3 AND key >= $8 AND key < $9 AND guid > $1) "    \
+        "AND " ENTRY_CONDITIONS
 /* The same where many do: a page of them is soon met, while a list of all would be made for each page. */
 #define ENTRY_TEXT_OF_MANY                                                                                   \
         "WHERE EXISTS (SELECT 1 FROM entry_keys WHERE entry_keys.guid = entries.guid AND "                   \
-        "entry_keys.kind IN (1, 3) AND key >= $6 AND key < $7) AND " ENTRY_CONDITIONS
-/* The names of a group and of all groups in it; the set grows until nothing new comes, so rings of groups end. Of
- * members that are no groups none is walked. */
+        "((entry_keys.kind = 1 AND key >= $6 AND key < $7) OR (entry_keys.kind = 3 AND key >= $8 AND key < " \
+        "$9))) AND " ENTRY_CONDITIONS
+#define COUNT_TEXT                                                                                           \
+        "SELECT count(*) FROM (SELECT 1 FROM entry_keys WHERE kind = 1 AND key >= $1 AND key < $2 "          \
+        "UNION ALL SELECT 1 FROM entry_keys WHERE kind = 3 AND key >= $3 AND key < $4 LIMIT $5) AS begin_so"
+/* The names of a group and of all groups in it; the set grows until nothing new comes, so rings of groups
+ * end. Of members that are no groups none is walked. */
 #define MEMBER_OF(name, other_name)                                                                          \
         "WITH RECURSIVE member_of (name) AS ("                                                               \
         "SELECT first.key FROM (SELECT DISTINCT key FROM entry_keys WHERE kind = 2 AND key IN (" name        \
@@ -230,16 +248,17 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
         "SELECT DISTINCT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND "          \
         "found.key = member_of.name ORDER BY found.guid"
 
+enum { QUERY_TEXTS = 4 };
+
 struct entry_query {
         const char *clause;
-        char *text, *from, *to; /* $6, $7, $8 */
+        char *texts[QUERY_TEXTS]; /* $6 to $9; the first ones */
 };
 
 static void entry_query_done(struct entry_query *query)
 {
-        free(query->text);
-        free(query->from);
-        free(query->to);
+        for (size_t i = 0; i < QUERY_TEXTS; i++)
+                free(query->texts[i]);
 }
 
 /* The text after all that begin with this one: the last character that there is after it. PostgreSQL takes UTF-8 only, and one
@@ -266,14 +285,14 @@ static int groups_ambiguous(const char *name, const struct rows *rows)
 static int group_of_common_name(struct store *store, const char *name, struct entry_row *ret_row)
 {
         CLEANUP(rows_done) struct rows rows = {0};
-        char *key CLEANUP(mem_freep) = text_copy(name);
+        char *key CLEANUP(mem_freep) = store_name_key(name);
         struct entry_row *found;
 
-        lower(key);
-        TRY(rows_select(store, &table_entries,
-                        "WHERE kind = 2 AND gone = 0 AND guid IN (SELECT guid FROM entry_keys WHERE kind = 3 AND "
-                        "key = $1) ORDER BY guid LIMIT $2",
-                        VALUES(TEXT(key), NUMBER(GROUPS_SHOWN)), &rows));
+        TRY(rows_select(
+            store, &table_entries,
+            "WHERE kind = 2 AND gone = 0 AND guid IN (SELECT guid FROM entry_keys WHERE kind = 5 AND "
+            "key = $1) ORDER BY guid LIMIT $2",
+            VALUES(TEXT(key), NUMBER(GROUPS_SHOWN)), &rows));
         if (rows.count > 1)
                 return groups_ambiguous(name, &rows);
         if (!rows.count)
@@ -312,10 +331,10 @@ static int group_find(struct store *store, const char *group, struct entry_query
         CLEANUP(entry_row_done) struct entry_row entry = {0};
         int r = store_group_find(store, group, &entry);
 
-        query->text = store_name_key(group);
-        query->from = store_name_key(r == 0 && entry.name ? entry.name : group);
+        query->texts[0] = store_name_key(group);
+        query->texts[1] = store_name_key(r == 0 && entry.name ? entry.name : group);
         if (r == PROBLEM_NOT_FOUND)
-                r = group_is_imported(store, query->text);
+                r = group_is_imported(store, query->texts[0]);
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", group);
         return PASS(r);
@@ -323,17 +342,25 @@ static int group_find(struct store *store, const char *group, struct entry_query
 
 enum { TEXT_MANY = 4000 };
 
+/* From a text to before the first that does not begin with it; of none that can be compared, nothing. */
+static void query_range(struct entry_query *query, size_t at, char *beginning)
+{
+        query->texts[at] = beginning;
+        query->texts[at + 1] = *beginning ? text_after(beginning) : text_copy("");
+}
+
 static int text_query_of(struct store *store, const char *text, struct entry_query *query)
 {
+        char *address = text_copy(text);
         int64_t count = 0;
 
-        query->text = text_copy(text);
-        lower(query->text);
-        query->from = text_after(query->text);
-        TRY(db_number(&store->db,
-                      "SELECT count(*) FROM (SELECT 1 FROM entry_keys WHERE kind IN (1, 3) AND key >= $1 AND key < $2 "
-                      "LIMIT $3) AS begin_so",
-                      VALUES(TEXT(query->text), TEXT(query->from), NUMBER(TEXT_MANY)), &count));
+        lower(address);
+        query_range(query, 0, address);
+        query_range(query, 2, fold_search_beginning(bytes_text(text)));
+        TRY(db_number(&store->db, COUNT_TEXT,
+                      VALUES(TEXT(query->texts[0]), TEXT(query->texts[1]), TEXT(query->texts[2]),
+                             TEXT(query->texts[3]), NUMBER(TEXT_MANY)),
+                      &count));
         query->clause = count < TEXT_MANY ? ENTRY_TEXT : ENTRY_TEXT_OF_MANY;
         return 0;
 }
@@ -347,12 +374,12 @@ static int entry_query_of(struct store *store, const struct store_entry_filter *
         }
         if (filter->unit && *filter->unit) {
                 query->clause = ENTRY_UNIT;
-                query->text = text_copy(filter->unit);
-                query->from = text_format("%s/", filter->unit);
-                query->to = text_format("%s0", filter->unit);
+                query->texts[0] = text_copy(filter->unit);
+                query->texts[1] = text_format("%s/", filter->unit);
+                query->texts[2] = text_format("%s0", filter->unit);
         } else if (filter->server) {
                 query->clause = ENTRY_SERVER;
-                query->text = text_copy(filter->server);
+                query->texts[0] = text_copy(filter->server);
         } else if (filter->text && *filter->text) {
                 return PASS(text_query_of(store, filter->text, query));
         }
@@ -374,18 +401,17 @@ int store_entry_list(struct store *store, const struct store_entry_filter *filte
                     PROBLEM_UNSUPPORTED,
                     "Entries are selected by a text, a group, a unit or a server, not by several of them");
         TRY(entry_query_of(store, f, &query));
-        struct value values[8] = {
+        struct value values[5 + QUERY_TEXTS] = {
             after ? BYTES(id_view(after)) : BYTES(BYTES_NONE),
             NUMBER((int64_t)most),
             NUMBER(f->kind),
             NUMBER(f->enabled),
             NUMBER(f->presence),
-            TEXT(query.text),
-            TEXT(query.from),
-            TEXT(query.to),
         };
-        size_t count = query.to ? 8 : query.from ? 7 : query.text ? 6 : 5;
+        size_t count = 5;
 
+        for (size_t i = 0; i < QUERY_TEXTS && query.texts[i]; i++)
+                values[count++] = TEXT(query.texts[i]);
         TRY(rows_select(store, &table_entries, query.clause, (struct values){values, count}, &rows));
         for (size_t i = 0; i < rows.count; i++) {
                 int r = each(context, &((struct entry_row *)(void *)rows.items)[i]);
@@ -406,7 +432,7 @@ int store_group_members(struct store *store, const char *group, struct buf *ret_
 
         TRY(store_need_keys(store));
         TRY(group_find(store, group, &names));
-        query = query_of(&store->db, GROUP_MEMBERS, VALUES(TEXT(names.text), TEXT(names.from)));
+        query = query_of(&store->db, GROUP_MEMBERS, VALUES(TEXT(names.texts[0]), TEXT(names.texts[1])));
         while ((r = query_step(&query, &row)) == 0 && row)
                 buf_add_bytes(&guids, query_bytes(&query, 0));
         query_done(&query);

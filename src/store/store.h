@@ -119,15 +119,16 @@ int store_entry_put(struct store *store, struct entry_row *row) must_check;
 int store_entry_find(struct store *store, const struct id *guid, struct entry_row *ret_row) must_check;
 int store_entry_find_address(struct store *store, const char *address, struct entry_row *ret_row) must_check;
 int store_entry_find_name(struct store *store, const char *name, struct entry_row *ret_row) must_check;
-/* What names of the directory are compared by: case, blanks and the spelling of escapes of a DN do not count (RFC 4514);
- * of another name, the case of ASCII letters. free() it. */
+/* What names of the directory are compared by: case, blanks and the spelling of escapes of a DN do not count
+ * (RFC 4514); of another name, case and how accents are composed (base/fold.h). Long ones are digests. free()
+ * it. */
 char *store_name_key(const char *name);
 enum store_entry_presence { ENTRY_PRESENT, ENTRY_LEFT /* gone */, ENTRY_EITHER };
 struct store_entry_filter {
-        const char *text;   /* start of common name, given name, surname or address, ignoring ASCII case */
-        /* Its members, and those of groups in it: the DN of a group, the common name that only one group has, or a
-         * name that entries were imported with. PROBLEM_NOT_FOUND: no group; PROBLEM_EXISTS: several of this common
-         * name, which the sentence lists. */
+        const char *text; /* start of common name, given name, surname (fold_search_beginning()) or address */
+        /* Its members, and those of groups in it: the DN of a group, the common name that only one group has,
+         * or a name that entries were imported with. PROBLEM_NOT_FOUND: no group; PROBLEM_EXISTS: several of
+         * this common name, which the sentence lists. */
         const char *group;
         const char *unit;   /* this and everything under it */
         const char *server;

@@ -148,7 +148,9 @@ static void entries_are_selected(void **state)
                                   first = {.text = "user"}, enabled = {.enabled = true, .kind = ENTRY_PERSON},
                                   two = {.unit = "a", .server = "b"};
         /* what comes after their last byte is no UTF-8, or is that of no text */
-        const char *const last_bytes[] = {"\u0421\u0442\u0435\u043f", "\u00ff", "user\x7f", "\U0010ffff"};
+        const char *const last_bytes[] = {
+            "\u0421\u0442\u0435\u043f", "\u00ff", "user\U0010ffff", "\U0010ffff", "\u200b", " "};
+        const char *const alike[] = {"Ünal3", "ÜNAL3", "u\u0308nal3", " Ün\u00adal3"};
         struct id after = help_id(3, 1);
         CLEANUP(buf_done) struct buf members = BUF_NONE;
 
@@ -185,15 +187,28 @@ static void entries_are_selected(void **state)
                 text.text = last_bytes[i];
                 assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "");
         }
-        text.text = "Ünal3"; /* other letters than ASCII keep their case */
-        assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "User 3 ");
+        for (size_t i = 0; i < ARRAY_LEN(alike); i++) {
+                text.text = alike[i];
+                assert_string_equal(SEEN(store_entry_list, &text, NULL, 9, &seen, see_entry), "User 3 ");
+        }
         assert_int_equal(store_entry_list(STORE, &two, NULL, 9, &seen, see_entry), PROBLEM_UNSUPPORTED);
 }
 
-/* One name of two parts is not an entry below another; and what looks like it stays inside of values. */
+/* One name of two parts is not an entry below another; what looks like it stays inside of values; and nothing
+ * is left out that some directory holds apart. */
 static void names_that_differ(void **state)
 {
-        static const char *const names[] = {"cn=a,ou=b,dc=x", "cn=a+ou=b,dc=x", "cn=a\\+ou=b,dc=x", "cn=a\\,ou\\=b,dc=x"};
+        static const char *const names[] = {"cn=a,ou=b,dc=x",
+                                            "cn=a+ou=b,dc=x",
+                                            "cn=a\\+ou=b,dc=x",
+                                            "cn=a\\,ou\\=b,dc=x",
+                                            "cn=a,ou=b,dc=x,", /* no DN, but what the key of one looks like */
+                                            "cn=\u00ada,ou=b,dc=x",
+                                            "cn=ä,ou=b,dc=x",
+                                            "cn=a\u0308,ou=b,dc=x",
+                                            "cn=ß",
+                                            "cn=ss",
+                                            "#c8ab2a5d0b9e8f6d8d0f0e1f6a7b3f5c"};
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
                 for (size_t j = 0; j < ARRAY_LEN(names); j++) {
@@ -208,6 +223,62 @@ static int see_id(void *context, struct entry_row *row)
 {
         buf_add_bytes(context, id_view(&row->guid));
         return 0;
+}
+
+/* Of the length that a name may have, and of what grows most. */
+static void long_names(void **state)
+{
+        CLEANUP(entry_row_done) struct entry_row entry = help_entry(1), found = {0};
+        CLEANUP(buf_done) struct buf dn = BUF_NONE, cn = BUF_NONE, ids = BUF_NONE;
+        struct store_entry_filter filter = {0};
+
+        buf_add_text(&dn, "cn=");
+        /* In the key each = is escaped. */
+        for (unsigned i = 1; dn.len < 2040; i = i * 75 % 65537)
+                buf_add_format(&dn, "=%c%c", 0xd0 + (int)(i % 2), 0x80 + (int)(i / 2 % 64));
+        while (cn.len < 1020)
+                buf_add_text(&cn, "\ufdfa");
+        free(entry.name);
+        free(entry.cn);
+        entry.name = text_copy(buf_text(&dn));
+        entry.cn = text_copy(buf_text(&cn));
+        entry.kind = ENTRY_GROUP;
+        must(texts_add(&entry.groups, buf_text(&dn)));
+        CHANGE(must(store_entry_put(STORE, &entry)));
+        must(store_entry_find_name(STORE, buf_text(&dn), &found));
+        assert_string_equal(found.name, entry.name);
+        filter.text = buf_text(&cn);
+        must(store_entry_list(STORE, &filter, NULL, 9, &ids, see_id));
+        assert_int_equal(ids.len, ID_SIZE);
+        entry_row_done(&found);
+        must(store_group_find(STORE, buf_text(&cn), &found));
+        filter = (struct store_entry_filter){.group = buf_text(&cn)};
+        must(store_entry_list(STORE, &filter, NULL, 9, &ids, see_id));
+        assert_int_equal(ids.len, 2 * ID_SIZE);
+}
+
+/* Groups that are called nearly the same are never taken for each other. */
+static void groups_that_look_alike(void **state)
+{
+        static const struct {
+                const char *name, *dn;
+        } asked[] = {{"admins", "cn=Admins,ou=a"},         {"Ad\u00admins", "cn=Ad\u00admins,ou=a"},
+                     {"CN=ADMINS,ou=a", "cn=Admins,ou=a"}, {"GRÖSSE", "cn=Grösse,ou=a"},
+                     {"größe", "cn=Größe,ou=a"},           {"gro\u0308ße", "cn=Größe,ou=a"}};
+
+        must(store_begin(STORE));
+        put_group(state, 1, "cn=Admins,ou=a", "Admins", "");
+        put_group(state, 2, "cn=Ad\u00admins,ou=a", "Ad\u00admins", "");
+        put_group(state, 3, "cn=Größe,ou=a", "Größe", "");
+        put_group(state, 4, "cn=Grösse,ou=a", "Grösse", "");
+        help_audit(STORE, "directory.import", "");
+        must(store_commit(STORE));
+        for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+                CLEANUP(entry_row_done) struct entry_row found = {0};
+
+                must(store_group_find(STORE, asked[i].name, &found));
+                assert_string_equal(found.name, asked[i].dn);
+        }
 }
 
 /* However many begin so: all of them, page after page, in order. */
@@ -246,6 +317,8 @@ int main(void)
             TEST(groups_have_names),
             TEST(who_left_is_apart),
             TEST(names_that_differ),
+            TEST(long_names),
+            TEST(groups_that_look_alike),
             TEST(entries_are_selected),
             TEST(many_begin_alike),
         };

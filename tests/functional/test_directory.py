@@ -76,6 +76,19 @@ def test_edited(book):
     book.run("directory", "edit", "nobody@book.example", "--name", "X", home="rita", status=15)
 
 
+def test_names_are_found_whatever_their_case(book):
+    book.run("directory", "add", "oe@book.example", "--name", "Özgür Strauß", "--surname", "İpek", "--group", "Größe",
+             home="rita")
+    for search in ("Özgür", "özgür s", "O\u0308ZGU\u0308R", "ÖZGÜR STRAUSS", "ipek", "İPEK", "oe@"):
+        assert "Özgür Strauß" in book.run("directory", "list", search, home="rita"), search
+        assert "Özgür Strauß" in book.run("user", "list", search, home="rita"), search
+    assert "Özgür" not in book.run("directory", "list", "Ozgur", home="rita")
+    assert selected(book, "group:gRÖßE") == selected(book, "group:GRO\u0308ßE") == ["Özgür Strauß"]
+    assert "no group" in book.result("user", "enroll", "group:grösse", "--dry-run", home="rita", status=15).stderr
+    book.run("directory", "edit", "oe@book.example", "--remove-group", "größe", home="rita")
+    assert "no group" in book.result("user", "enroll", "group:Größe", "--dry-run", home="rita", status=15).stderr
+
+
 def test_who_left_keeps_his_keys_and_is_revoked(book):
     book.enroll("dora@book.example")
     book.run("directory", "remove", "dora@book.example", home="rita")

@@ -74,8 +74,8 @@ CREATE INDEX entries_server ON entries (server, guid);
 CREATE INDEX entries_gone ON entries (gone, guid) WHERE gone > 0;
 
 -- What entries are found by: derived from them, checked against them whenever it is used. Kinds: 1 address, 2 group that has it as a
--- member, 3 start of a name, 4 the directory's name. Keys of kind 2 and 4 are as
--- store_name_key() makes them.
+-- member, 3 a name that is looked for by its beginning (fold_search_key()), 4 the directory's name, 5 the common name of a group. Keys
+-- of kind 2, 4 and 5 are as store_name_key() makes them.
 CREATE TABLE entry_keys (
         kind INTEGER NOT NULL,
         key TEXT NOT NULL,
