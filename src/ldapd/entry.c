@@ -7,6 +7,7 @@
 void entry_done(struct entry *entry)
 {
         buf_done(&entry->dn);
+        buf_done(&entry->keys);
         free(entry->values);
         for (size_t i = 0; i < entry->owned.count; i++)
                 free(entry->owned.at[i]);
@@ -16,10 +17,15 @@ void entry_done(struct entry *entry)
 
 void entry_add(struct entry *entry, const char *attribute, struct bytes value)
 {
+        struct entry_value added = {attribute_named(attribute), value, .key_at = entry->keys.len};
+
         if (!value.len)
                 return;
+        if (!added.attribute->bytes)
+                attribute_key_add(added.attribute, &entry->keys, value, true, true);
+        added.key_len = entry->keys.len - added.key_at;
         entry->values = mem_resize(entry->values, entry->count + 1, sizeof(*entry->values));
-        entry->values[entry->count++] = (struct entry_value){attribute_named(attribute), value};
+        entry->values[entry->count++] = added;
 }
 
 static void add_text(struct entry *entry, const char *attribute, const char *text)

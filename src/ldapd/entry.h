@@ -11,6 +11,7 @@
 struct entry_value {
         const struct attribute *attribute;
         struct bytes value;
+        size_t key_at, key_len; /* what it is compared by, in the keys of its entry */
 };
 
 /* Values of one attribute stand together. */
@@ -18,6 +19,7 @@ struct entry {
         struct buf dn;
         struct entry_value *values;
         size_t count;
+        struct buf keys;
         struct msg_texts owned; /* texts made for it */
 };
 

@@ -3,54 +3,35 @@
 
 #include <strings.h>
 
+#include "base/fold.h"
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { PREFIX_MOST = 1024 }; /* no name is longer */
-
 /* ---- comparing ---- */
 
-static uint8_t lower(uint8_t c)
+static struct bytes key_of(const struct filter *filter, struct filter_key key)
 {
-        return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+        return key.len ? bytes_of(filter->keys.data + key.at, key.len) : BYTES_NONE;
 }
 
-/* Lower case, several blanks as one; those at the start and the end go unless they may be in the middle of a
- * value. */
-static void key_add(struct buf *out, struct bytes text, bool at_start, bool at_end)
+/* Of nothing but blanks and what cannot be seen, nothing is equal. */
+static bool keys_equal(struct bytes value, struct bytes assertion)
 {
-        while (at_start && text.len && text.data[0] == ' ')
-                text = bytes_of(text.data + 1, text.len - 1);
-        while (at_end && text.len && text.data[text.len - 1] == ' ')
-                text.len--;
-        for (size_t i = 0; i < text.len; i++)
-                if (text.data[i] != ' ' || i == 0 || text.data[i - 1] != ' ')
-                        buf_add_byte(out, lower(text.data[i]));
-}
-
-static bool values_equal(struct bytes value, struct bytes assertion)
-{
-        CLEANUP(buf_done) struct buf a = BUF_NONE, b = BUF_NONE;
-
-        key_add(&a, value, true, true);
-        key_add(&b, assertion, true, true);
-        return bytes_equal(buf_view(&a), buf_view(&b));
+        return value.len && bytes_equal(value, assertion);
 }
 
 /* Takes what the piece matches, and all before it, off `left`. */
-static bool piece_match(const struct filter_piece *piece, struct bytes *left)
+static bool piece_match(enum piece_kind kind, struct bytes key, struct bytes *left)
 {
-        CLEANUP(buf_done) struct buf key = BUF_NONE;
         const uint8_t *found;
 
-        key_add(&key, piece->text, piece->kind == PIECE_INITIAL, piece->kind == PIECE_FINAL);
         if (key.len > left->len)
                 return false;
         if (!key.len)
                 return true;
-        if (piece->kind == PIECE_INITIAL)
+        if (kind == PIECE_INITIAL)
                 found = memcmp(left->data, key.data, key.len) == 0 ? left->data : NULL;
-        else if (piece->kind == PIECE_FINAL)
+        else if (kind == PIECE_FINAL)
                 found = memcmp(left->data + left->len - key.len, key.data, key.len) == 0
                             ? left->data + left->len - key.len
                             : NULL;
@@ -62,16 +43,14 @@ static bool piece_match(const struct filter_piece *piece, struct bytes *left)
         return true;
 }
 
-static bool pieces_match(const struct filter *filter, const struct filter_node *node, struct bytes value)
+static bool pieces_match(const struct filter *filter, const struct filter_node *node, struct bytes left)
 {
-        CLEANUP(buf_done) struct buf key = BUF_NONE;
-        struct bytes left;
+        for (size_t i = 0; i < node->piece_count; i++) {
+                const struct filter_piece *piece = &filter->pieces[node->piece + i];
 
-        key_add(&key, value, true, true);
-        left = buf_view(&key);
-        for (size_t i = 0; i < node->piece_count; i++)
-                if (!piece_match(&filter->pieces[node->piece + i], &left))
+                if (!piece_match(piece->kind, key_of(filter, piece->key), &left))
                         return false;
+        }
         return true;
 }
 
@@ -103,28 +82,26 @@ static enum truth not_match(const struct filter *filter, size_t index, const str
         return truth == TRUTH_UNDEFINED ? truth : truth == TRUTH_TRUE ? TRUTH_FALSE : TRUTH_TRUE;
 }
 
-/* What is no text matches none, and is not known to (RFC 4511 section 4.5.1). */
-static bool is_text(const struct filter *filter, const struct filter_node *node)
+static bool value_match(const struct filter *filter, const struct filter_node *node, struct bytes value)
 {
-        for (size_t i = 0; i < node->piece_count; i++)
-                if (!text_is_utf8(filter->pieces[node->piece + i].text))
-                        return false;
-        return text_is_utf8(node->value);
+        return node->kind == FILTER_SUBSTRINGS ? pieces_match(filter, node, value)
+                                               : keys_equal(value, key_of(filter, node->key));
 }
 
+/* What is no text matches none, and is not known to (RFC 4511 section 4.5.1). */
 static enum truth assertion_match(const struct filter *filter, const struct filter_node *node,
                                   const struct entry *entry)
 {
         const struct attribute *attribute = attribute_find(node->attribute);
 
-        if (!attribute || (node->kind != FILTER_PRESENT && (attribute->bytes || !is_text(filter, node))))
+        if (!attribute || (node->kind != FILTER_PRESENT && (attribute->bytes || node->no_text)))
                 return TRUTH_UNDEFINED;
         for (size_t i = 0; i < entry->count; i++) {
-                if (entry->values[i].attribute != attribute)
-                        continue;
-                if (node->kind == FILTER_PRESENT ||
-                    (node->kind == FILTER_SUBSTRINGS ? pieces_match(filter, node, entry->values[i].value)
-                                                     : values_equal(entry->values[i].value, node->value)))
+                const struct entry_value *value = &entry->values[i];
+
+                if (value->attribute == attribute &&
+                    (node->kind == FILTER_PRESENT ||
+                     value_match(filter, node, bytes_of(entry->keys.data + value->key_at, value->key_len))))
                         return TRUTH_TRUE;
         }
         return TRUTH_FALSE;
@@ -162,8 +139,10 @@ enum truth filter_match(const struct filter *filter, const struct entry *entry)
 
 void plan_done(struct plan *plan)
 {
-        for (size_t i = 0; i < plan->count; i++)
+        for (size_t i = 0; i < plan->count; i++) {
                 free(plan->asks[i].text);
+                free(plan->asks[i].name);
+        }
         free(plan->asks);
         *plan = (struct plan){0};
 }
@@ -174,8 +153,7 @@ static void plan_add(struct plan *plan, int kind, char *text)
                 plan->room = plan->room ? 2 * plan->room : 4;
                 plan->asks = mem_resize(plan->asks, plan->room, sizeof(*plan->asks));
         }
-        plan->asks[plan->count].kind = kind;
-        plan->asks[plan->count++].text = text;
+        plan->asks[plan->count++] = (struct ask){.kind = kind, .text = text};
 }
 
 /* Some of the asks, from `start` on. */
@@ -200,30 +178,33 @@ void plan_address(const char *address, struct plan *plan)
 }
 
 /* An address that is none is nobody's. */
-static void plan_equal(const struct attribute *attribute, struct bytes value, struct plan *plan)
+static void plan_equal(const struct attribute *attribute, const struct filter_node *node, struct bytes key,
+                       struct plan *plan)
 {
-        CLEANUP(buf_done) struct buf key = BUF_NONE, address = BUF_NONE;
+        CLEANUP(buf_done) struct buf address = BUF_NONE;
 
-        key_add(&key, value, true, true);
-        if (!key.len || key.len > PREFIX_MOST || !text_is_utf8(buf_view(&key)))
+        if (!key.len || node->no_text)
                 return;
         if (attribute->name_like)
-                plan_add(plan, ASK_PREFIX, text_copy(buf_text(&key)));
-        else if (address_parse(buf_view(&key), &address) == 0)
+                plan_add(plan, ASK_PREFIX, fold_search_key(node->value));
+        else if (address_parse(key, &address) == 0)
                 plan_address(buf_text(&address), plan);
 }
 
-static void plan_pieces(const struct filter *filter, const struct filter_node *node, struct plan *plan)
+static void plan_pieces(const struct filter *filter, const struct attribute *attribute,
+                        const struct filter_node *node, struct plan *plan)
 {
         const struct filter_piece *first = &filter->pieces[node->piece];
-        CLEANUP(buf_done) struct buf key = BUF_NONE;
+        struct bytes key = key_of(filter, first->key);
 
-        if (first->kind == PIECE_INITIAL)
-                key_add(&key, first->text, true, true);
-        if (!key.len)
+        if (node->no_text)
+                return;
+        if (first->kind != PIECE_INITIAL || !key.len)
                 plan_add_all(plan);
-        else if (key.len <= PREFIX_MOST && text_is_utf8(buf_view(&key)))
-                plan_add(plan, ASK_PREFIX, text_copy(buf_text(&key)));
+        else if (attribute->name_like)
+                plan_add(plan, ASK_PREFIX, fold_search_beginning(first->text));
+        else if (key.len <= FOLD_SEARCH_MOST) /* no address is longer */
+                plan_add(plan, ASK_PREFIX, text_copy_n((const char *)key.data, key.len));
 }
 
 static void plan_assertion(const struct filter *filter, const struct filter_node *node, struct plan *plan)
@@ -235,9 +216,9 @@ static void plan_assertion(const struct filter *filter, const struct filter_node
         if (node->kind == FILTER_PRESENT || (!attribute->name_like && strcmp(attribute->name, "mail") != 0))
                 plan_add_all(plan);
         else if (node->kind == FILTER_SUBSTRINGS)
-                plan_pieces(filter, node, plan);
+                plan_pieces(filter, attribute, node, plan);
         else
-                plan_equal(attribute, node->value, plan);
+                plan_equal(attribute, node, key_of(filter, node->key), plan);
 }
 
 /* Roughly how many people asks find, from `start` on. */
@@ -352,30 +333,47 @@ void plan_make(const struct filter *filter, struct plan *plan)
 {
         plan_node(filter, 0, plan);
         plan_unite(plan);
+        for (size_t i = 0; i < plan->count; i++)
+                if (plan->asks[i].kind == ASK_PREFIX)
+                        plan->asks[i].name = fold_search_beginning(bytes_text(plan->asks[i].text));
 }
 
-static bool begins(const char *text, const char *prefix)
+/* ---- what was asked already ---- */
+
+enum { NAMES = 3 };
+
+static bool address_found(const struct ask *ask, const char *address)
 {
-        return text && strncasecmp(text, prefix, strlen(prefix)) == 0;
+        return ask->kind == ASK_ADDRESS ? strcmp(address, ask->text) == 0
+                                        : strncasecmp(address, ask->text, strlen(ask->text)) == 0;
 }
 
-static bool ask_finds(const struct ask *ask, const struct msg_lookup_person *person)
+static bool ask_finds(const struct ask *ask, const struct msg_lookup_person *person, char *const *names)
 {
         if (ask->kind == ASK_ALL)
                 return true;
         for (size_t i = 0; i < person->addresses.count; i++)
-                if (ask->kind == ASK_ADDRESS ? strcmp(person->addresses.at[i], ask->text) == 0
-                                             : begins(person->addresses.at[i], ask->text))
+                if (address_found(ask, person->addresses.at[i]))
                         return true;
-        return ask->kind == ASK_PREFIX &&
-               (begins(person->name, ask->text) || begins(person->surname, ask->text) ||
-                begins(person->given_name, ask->text));
+        for (size_t i = 0; i < NAMES && ask->kind == ASK_PREFIX && *ask->name; i++)
+                if (strncmp(names[i], ask->name, strlen(ask->name)) == 0)
+                        return true;
+        return false;
 }
 
 bool plan_finds(const struct plan *plan, size_t count, const struct msg_lookup_person *person)
 {
-        for (size_t i = 0; i < count; i++)
-                if (ask_finds(&plan->asks[i], person))
-                        return true;
-        return false;
+        const char *const texts[NAMES] = {person->name, person->surname, person->given_name};
+        char *names[NAMES];
+        bool found = false;
+
+        if (!count)
+                return false;
+        for (size_t i = 0; i < NAMES; i++)
+                names[i] = fold_search_key(bytes_text(msg_text(texts[i])));
+        for (size_t i = 0; i < count && !found; i++)
+                found = ask_finds(&plan->asks[i], person, names);
+        for (size_t i = 0; i < NAMES; i++)
+                free(names[i]);
+        return found;
 }

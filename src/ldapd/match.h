@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Filters: whether an entry matches, and what the index of people can be asked so that none that matches is
- * missed. Pure. Texts are compared without case (ASCII letters) and without blanks that do not count (RFC
- * 4518 section 2.6.1).
+ * missed. Pure. Names are compared as RFC 4518 prepares them (base/fold.h), addresses without case of ASCII
+ * letters.
  */
 #include "ldapd/entry.h"
 #include "ldapd/request.h"
@@ -16,7 +16,8 @@ enum truth filter_match(const struct filter *filter, const struct entry *entry);
 /* One question to the index: whose address is this, whose address or name begins so, or everybody. */
 struct ask {
         enum { ASK_ADDRESS, ASK_PREFIX, ASK_ALL } kind;
-        char *text; /* lower case */
+        char *text; /* as addresses are compared by it */
+        char *name; /* and names; the store makes the same of the text */
 };
 
 struct plan {

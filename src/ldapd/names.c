@@ -4,19 +4,23 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/fold.h"
+#include "base/text.h"
+
 /* RFC 4512, 4519, 4523, 4524, 2798. */
 #define NAME_SYNTAX                                                                                          \
         "EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15"
 static const struct attribute attributes[] = {
     {"objectClass", NULL, "2.5.4.0", "EQUALITY objectIdentifierMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.38"},
-    {"cn", "commonName", "2.5.4.3", NAME_SYNTAX, .name_like = true},
-    {"sn", "surname", "2.5.4.4", NAME_SYNTAX, .name_like = true},
-    {"givenName", "gn", "2.5.4.42", NAME_SYNTAX, .name_like = true},
-    {"displayName", NULL, "2.16.840.1.113730.3.1.241", NAME_SYNTAX " SINGLE-VALUE", .name_like = true},
+    {"cn", "commonName", "2.5.4.3", NAME_SYNTAX, .words = true, .name_like = true},
+    {"sn", "surname", "2.5.4.4", NAME_SYNTAX, .words = true, .name_like = true},
+    {"givenName", "gn", "2.5.4.42", NAME_SYNTAX, .words = true, .name_like = true},
+    {"displayName", NULL, "2.16.840.1.113730.3.1.241", NAME_SYNTAX " SINGLE-VALUE", .words = true,
+     .name_like = true},
     {"mail", "rfc822Mailbox", "0.9.2342.19200300.100.1.3",
      "EQUALITY caseIgnoreIA5Match SUBSTR caseIgnoreIA5SubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.26"},
-    {"ou", "organizationalUnitName", "2.5.4.11", NAME_SYNTAX},
-    {"o", "organizationName", "2.5.4.10", NAME_SYNTAX},
+    {"ou", "organizationalUnitName", "2.5.4.11", NAME_SYNTAX, .words = true},
+    {"o", "organizationName", "2.5.4.10", NAME_SYNTAX, .words = true},
     {"userCertificate", NULL, "2.5.4.36",
      "EQUALITY certificateExactMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.8", .bytes = true, .binary = true},
     {"userSMIMECertificate", NULL, "2.16.840.1.113730.3.1.40", "SYNTAX 1.3.6.1.4.1.1466.115.121.1.5",
@@ -98,4 +102,20 @@ const struct attribute *attribute_named(const char *name)
         if (!found)
                 abort(); /* the name is a constant of ours */
         return found;
+}
+
+void attribute_key_add(const struct attribute *attribute, struct buf *out, struct bytes text, bool at_start,
+                       bool at_end)
+{
+        if (attribute->words) {
+                fold_search_add(out, text, at_start, at_end);
+                return;
+        }
+        while (at_start && text.len && text.data[0] == ' ')
+                text = bytes_of(text.data + 1, text.len - 1);
+        while (at_end && text.len && text.data[text.len - 1] == ' ')
+                text.len--;
+        for (size_t i = 0; i < text.len; i++)
+                if (text.data[i] != ' ' || i == 0 || text.data[i - 1] != ' ')
+                        buf_add_byte(out, text_lower(text.data[i]));
 }

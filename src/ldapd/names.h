@@ -16,6 +16,7 @@ struct attribute {
         bool bytes;             /* no text: may be asked for with ";binary" */
         bool binary;            /* only transferred so: RFC 4523 section 2 */
         bool operational;
+        bool words;     /* compared as RFC 4518 prepares it; else without case of ASCII letters */
         bool name_like; /* found by its beginning in the index of people */
 };
 
@@ -25,5 +26,9 @@ const struct attribute *attribute_find(struct bytes description);
 const struct attribute *attribute_at(size_t index); /* NULL at the end */
 /* One that is known to be there. */
 const struct attribute *attribute_named(const char *name);
+/* Append what a text is compared by. Blanks at its ends go unless they may be in the middle of a value (RFC
+ * 4518 section 2.6.1). */
+void attribute_key_add(const struct attribute *attribute, struct buf *out, struct bytes text, bool at_start,
+                       bool at_end);
 
 extern const char *const object_classes[]; /* definitions, NULL at the end */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
+#include "base/text.h"
+#include "ldapd/names.h"
 #include "ldapd/reader.h"
 #include "ldapd/request.h"
 
@@ -7,6 +9,7 @@ void filter_done(struct filter *filter)
 {
         free(filter->nodes);
         free(filter->pieces);
+        buf_done(&filter->keys);
         *filter = (struct filter){0};
 }
 
@@ -67,7 +70,7 @@ static int pieces_parse(struct bytes content, struct filter *filter, struct filt
                                       FILTER_NODES_MOST);
                 filter->pieces = mem_resize(filter->pieces, filter->piece_count + 1, sizeof(*filter->pieces));
                 filter->pieces[filter->piece_count++] =
-                    (struct filter_piece){(enum piece_kind)piece.tag, piece.content};
+                    (struct filter_piece){.kind = (enum piece_kind)piece.tag, .text = piece.content};
                 node->piece_count++;
         }
         return node->piece_count ? 0 : refuse(PROBLEM_MALFORMED, "A filter has no substrings.");
@@ -130,6 +133,35 @@ static int node_parse(struct reader *reader, struct filter *filter, unsigned dep
         return 0;
 }
 
+/* ---- keys ---- */
+
+static struct filter_key key_make(struct filter *filter, const struct attribute *attribute, struct bytes text,
+                                  bool at_start, bool at_end)
+{
+        struct filter_key key = {.at = filter->keys.len};
+
+        attribute_key_add(attribute, &filter->keys, text, at_start, at_end);
+        key.len = filter->keys.len - key.at;
+        return key;
+}
+
+static void node_key(struct filter *filter, struct filter_node *node)
+{
+        const struct attribute *attribute = attribute_find(node->attribute);
+
+        if (!attribute || attribute->bytes)
+                return;
+        node->no_text = !text_is_utf8(node->value);
+        for (size_t i = 0; i < node->piece_count; i++) {
+                struct filter_piece *piece = &filter->pieces[node->piece + i];
+
+                node->no_text = node->no_text || !text_is_utf8(piece->text);
+                piece->key = key_make(filter, attribute, piece->text, piece->kind == PIECE_INITIAL,
+                                      piece->kind == PIECE_FINAL);
+        }
+        node->key = key_make(filter, attribute, node->value, true, true);
+}
+
 int filter_parse(struct bytes encoded, struct filter *ret_filter)
 {
         CLEANUP(reader_done) struct reader reader = {0};
@@ -139,6 +171,8 @@ int filter_parse(struct bytes encoded, struct filter *ret_filter)
         TRY(node_parse(&reader, &filter, 1));
         if (!reader_at_end(&reader))
                 return refuse(PROBLEM_MALFORMED, "There is something after the filter.");
+        for (size_t i = 0; i < filter.count; i++)
+                node_key(&filter, &filter.nodes[i]);
         *ret_filter = filter;
         filter = (struct filter){0};
         return 0;

@@ -48,15 +48,23 @@ enum filter_kind {
 
 enum piece_kind { PIECE_INITIAL = 0x80, PIECE_ANY = 0x81, PIECE_FINAL = 0x82 };
 
+/* A text as it is compared (match.c), in the keys of its filter. */
+struct filter_key {
+        size_t at, len;
+};
+
 struct filter_piece {
         enum piece_kind kind;
         struct bytes text;
+        struct filter_key key;
 };
 
 /* Nodes lie in the order in which they are written; `end` is the index after the last one below. */
 struct filter_node {
         enum filter_kind kind;
         struct bytes attribute, value;
+        struct filter_key key;
+        bool no_text; /* so that it matches none */
         size_t end;
         size_t piece, piece_count;
 };
@@ -66,6 +74,7 @@ struct filter {
         size_t count;
         struct filter_piece *pieces;
         size_t piece_count;
+        struct buf keys; /* made once, however many entries are looked at */
 };
 
 enum search_scope { SCOPE_BASE, SCOPE_ONE, SCOPE_SUBTREE };

@@ -88,7 +88,7 @@ static struct msg_lookup_person alice(void)
         struct msg_lookup_person person = {.name = text_copy("Alice Liddell"),
                                            .given_name = text_copy("Alice"),
                                            .surname = text_copy("Liddell"),
-                                           .unit = text_copy("Europe/Sales, \"West\"")};
+                                           .unit = text_copy("Europe/Sales, \"West\"/Größe")};
 
         msg_texts_add(&person.addresses, "alice@example.org");
         msg_texts_add(&person.addresses, "a.liddell@example.org");
@@ -199,6 +199,12 @@ static void filters_are_evaluated(void **state)
         assert_int_equal(match_of(FILTER("sn=*ddel*")), TRUTH_TRUE);
         assert_int_equal(match_of(FILTER("givenName=ali*")), TRUTH_TRUE);
         assert_int_equal(match_of(FILTER("ou=sales, \"west\"")), TRUTH_TRUE);
+        assert_int_equal(match_of(FILTER("ou= GRÖSSE")), TRUTH_TRUE);
+        assert_int_equal(match_of(FILTER("ou=g*o\u0308*e")), TRUTH_TRUE);
+        assert_int_equal(match_of(FILTER("ou=Grosse")), TRUTH_FALSE);
+        assert_int_equal(match_of(FILTER("cn=A\u00adLICE\u200b*")), TRUTH_TRUE);
+        assert_int_equal(match_of(FILTER("cn=\u200b")), TRUTH_FALSE);
+        assert_int_equal(match_of(FILTER("mail=a\u00adlice@example.org")), TRUTH_FALSE);
         assert_int_equal(match_of(FILTER("objectClass=inetOrgPerson")), TRUTH_TRUE);
         assert_int_equal(match_of(FILTER("userCertificate;binary=*")), TRUTH_TRUE);
         assert_int_equal(match_of(FILTER("userSMIMECertificate=*")), TRUTH_FALSE);
@@ -239,6 +245,9 @@ static void the_index_is_asked_for_the_least(void **state)
         assert_plan(FILTER("objectClass=*"), ASK_ALL, "", 1);
         assert_plan(FILTER("telephoneNumber=*"), 0, NULL, 0);
         assert_plan(FILTER("mail=no address"), 0, NULL, 0);
+        assert_plan(FILTER("cn=Straß*"), ASK_PREFIX, "strass", 1);
+        assert_plan(FILTER("mail=Straß*"), ASK_PREFIX, "straß", 1);
+        assert_plan(FILTER("|2", "cn=ÜNAL", "sn=u\u0308nal*"), ASK_PREFIX, "ünal", 1);
 }
 
 /* As deep and with as many parts as is let in, all of them different, or all of them the same: work grows with the parts

@@ -120,6 +120,10 @@ def test_finds_by_address_and_by_the_beginning_of_names(service):
     assert service.found("(&(mail=*)(|(mail=bak*)(|(cn=bak*)(|(sn=bak*)(givenName=bak*)))))") == ["bob@example.org"]
     assert service.found("(givenName=jos*)") == ["zoe@example.org"]
     assert service.found("(sn=Ünal)") == ["zoe@example.org"]
+    for query in ("(sn=ÜNAL)", "(cn=zOË ünal)", "(sn=u\u0308n*)", "(cn=*OË*NAL)",
+                  "(|(cn=ZOË*)(mail=Ün*)(sn=ün*)(mail=zo*))"):
+        assert service.found(query) == ["zoe@example.org"], query
+    assert service.found("(|(cn=Zoe*)(sn=unal)(mail=zoë@example.org))") == []
     assert service.found("(|(mail=bob@example.org)(mail=zoe@example.org)(mail=none@example.org))") == ["bob@example.org", "zoe@example.org"]
     assert service.found("(cn=*l*)") == ["alice@example.org", "zoe@example.org"]
     assert service.found("(&(objectClass=inetOrgPerson)(!(cn=bob*)))") == ["alice@example.org", "zoe@example.org"]

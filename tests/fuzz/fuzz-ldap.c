@@ -32,9 +32,9 @@ static void check_match(const struct ldap_request *request)
 {
         char *addresses[] = {(char[]){"alice@example.org"}};
         struct msg_lookup_person person = {
-            .name = (char[]){"Alice Liddell"},
+            .name = (char[]){"Alice Liddell-Große"},
             .given_name = (char[]){"Alice"},
-            .surname = (char[]){"Liddell"},
+            .surname = (char[]){"  İlk\u200b Ünal"},
             .addresses = {addresses, 1},
             .unit = (char[]){"Sales"},
         };
