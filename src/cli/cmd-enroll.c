@@ -48,11 +48,17 @@ static int pending_begin(const struct arguments *arguments, const char *purpose,
                                         false};
         struct password_source first = {"password-file", "password-fd", "Password for your key store", true};
         const char *url, *type = argument_text(arguments, "key-type");
+        int r;
 
         if (access(path, F_OK) == 0) {
                 tell("This was begun before; it is taken up again.");
                 TRY(password_get(arguments, &again, ret_password));
-                return PASS(sealed_read(path, ret_password, msg_record_pending_exchange(), ret_pending));
+                r = sealed_read(path, ret_password, msg_record_pending_exchange(), ret_pending);
+                return r == PROBLEM_PASSWORD
+                               ? refuse(PROBLEM_PASSWORD,
+                                        "That is not the password that was set when this was begun. Without it, ask for a "
+                                        "new token.")
+                               : PASS(r);
         }
         TRY(argument_needed(arguments, "server", &url));
         TRY(password_get(arguments, &first, ret_password));

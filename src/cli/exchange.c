@@ -41,7 +41,7 @@ static int token_from_file(const char *path, struct token *token)
         return PASS(token_from_fd(fd, token));
 }
 
-static int token_from_terminal(const char *prompt, struct token *token)
+static int token_from_terminal(const char *prompt, const char *instead, struct token *token)
 {
         for (int part = 0; part < 2; part++) {
                 CLEANUP(secret_done) struct secret line = SECRET_NONE;
@@ -49,7 +49,7 @@ static int token_from_terminal(const char *prompt, struct token *token)
                 TRY(secret_ask(part == 0             ? prompt
                                : token->secret.len ? "The other part, which came by mail"
                                                    : "The other part, which was given to you by hand",
-                               &line));
+                               instead, &line));
                 if (line.len)
                         TRY(token_add(secret_view(&line), token));
                 if (!line.len || token_check_whole(token) == 0)
@@ -68,8 +68,11 @@ int token_get(const struct arguments *arguments, const char *name, const char *p
                 TRY(token_add(bytes_text(argument_text_at(arguments, name, i)), &token));
         for (size_t i = 0; i < files; i++)
                 TRY(token_from_file(argument_text_at(arguments, file_option, i), &token));
-        if (!texts && !files)
-                TRY(token_from_terminal(prompt, &token));
+        if (!texts && !files) {
+                char *instead CLEANUP(mem_freep) = text_format("--%s or --%s", name, file_option);
+
+                TRY(token_from_terminal(prompt, instead, &token));
+        }
         if (!token.secret.len && !token.mail.len)
                 return refuse(PROBLEM_USAGE, "No token was given (%s).", prompt);
         TRY(token_check_whole(&token));

@@ -191,6 +191,14 @@ static int refuse_curl(CURL *curl, CURLcode code, const struct http_request *req
         case CURLE_COULDNT_RESOLVE_HOST:
                 return refuse(PROBLEM_UNREACHABLE,
                               "The name of the server in %s is not known here; check the URL and the network.", url);
+        case CURLE_SSL_CONNECT_ERROR:
+                return refuse(PROBLEM_UNREACHABLE,
+                              "TLS with the server at %s failed (%s); is that the port that it has for HTTPS?", url,
+                              why);
+        case CURLE_GOT_NOTHING:
+                if (strncasecmp(url, "http://", 7) == 0)
+                        return refuse(PROBLEM_UNREACHABLE, "The server at %s did not answer; is it https://?", url);
+                __attribute__((fallthrough));
         default:
                 return refuse(PROBLEM_UNREACHABLE, "The server at %s cannot be reached (%s); is it running?", url,
                               why);

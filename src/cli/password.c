@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 enum { PROMPT_TRIES = 3 };
@@ -85,7 +86,7 @@ int secret_line_read(int fd, struct secret *ret_line)
         return 0;
 }
 
-static int prompt_once(const char *prompt, const char *suffix, struct secret *ret_password)
+static int prompt_once(const char *prompt, const char *suffix, const char *instead, struct secret *ret_password)
 {
         struct quiet_terminal quiet = {.fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)};
         CLEANUP(fd_closep) int fd = quiet.fd;
@@ -93,9 +94,7 @@ static int prompt_once(const char *prompt, const char *suffix, struct secret *re
         int r;
 
         if (fd < 0)
-                return refuse(PROBLEM_USAGE,
-                              "There is no terminal to ask for \"%s\" on; use --password-file or --password-fd.",
-                              prompt);
+                return refuse(PROBLEM_USAGE, "There is no terminal to ask for \"%s\" on; use %s.", prompt, instead);
         dprintf(fd, "%s%s: ", prompt, suffix);
         TRY(quiet_begin(&quiet));
         r = secret_line_read(fd, &password);
@@ -105,9 +104,9 @@ static int prompt_once(const char *prompt, const char *suffix, struct secret *re
         return 0;
 }
 
-int secret_ask(const char *prompt, struct secret *ret_line)
+int secret_ask(const char *prompt, const char *instead, struct secret *ret_line)
 {
-        return PASS(prompt_once(prompt, "", ret_line));
+        return PASS(prompt_once(prompt, "", instead, ret_line));
 }
 
 static int check_new(const struct secret *password)
@@ -118,13 +117,13 @@ static int check_new(const struct secret *password)
         return 0;
 }
 
-static int prompt_new(const char *prompt, struct secret *ret_password)
+static int prompt_new(const char *prompt, const char *instead, struct secret *ret_password)
 {
         CLEANUP(secret_done) struct secret first = SECRET_NONE, second = SECRET_NONE;
 
-        TRY(prompt_once(prompt, " (new)", &first));
+        TRY(prompt_once(prompt, " (new)", instead, &first));
         TRY(check_new(&first));
-        TRY(prompt_once(prompt, " (again)", &second));
+        TRY(prompt_once(prompt, " (again)", instead, &second));
         if (!bytes_equal_constant_time(secret_view(&first), secret_view(&second)))
                 return refuse(PROBLEM_USAGE, "The two passwords differ; nothing was set.");
         *ret_password = secret_take(&first);
@@ -134,11 +133,14 @@ static int prompt_new(const char *prompt, struct secret *ret_password)
 /* A person at a terminal may try again: what was answered before would be lost otherwise. */
 static int prompt_password(const struct password_source *source, struct secret *ret_password)
 {
+        const char *file = source->file_option, *fd = source->fd_option;
+        char *instead CLEANUP(mem_freep) =
+            text_format("%s%s%s%s", file ? "--" : "", file ? file : "", fd ? file ? " or --" : "--" : "", fd ? fd : "");
         int r;
 
         if (!source->twice)
-                return PASS(prompt_once(source->prompt, "", ret_password));
-        for (unsigned tries = 1; (r = prompt_new(source->prompt, ret_password)) == PROBLEM_USAGE; tries++) {
+                return PASS(prompt_once(source->prompt, "", instead, ret_password));
+        for (unsigned tries = 1; (r = prompt_new(source->prompt, instead, ret_password)) == PROBLEM_USAGE; tries++) {
                 CLEANUP(fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
                 if (tries == PROMPT_TRIES || tty < 0)
                         break;

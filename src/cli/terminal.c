@@ -112,6 +112,12 @@ void terminal_reported(void)
         reported = true;
 }
 
+/* What the system does not permit, or has no room for, is no fault of the program, and where it passed helps nobody. */
+static bool is_of_the_system(int result)
+{
+        return result == -EACCES || result == -EPERM || result == -EROFS || result == -ENOSPC || result == -EDQUOT;
+}
+
 void terminal_report(int result, bool json)
 {
         const struct problem_info *info = problem_info(result);
@@ -131,7 +137,7 @@ void terminal_report(int result, bool json)
                 return;
         }
         fflush(stdout);
-        if (result < 0 && *report_trace())
+        if (result < 0 && *report_trace() && !is_of_the_system(result))
                 tell("vouchsafe: %s (%s)", text, report_trace());
         else
                 tell("vouchsafe: %s", text);

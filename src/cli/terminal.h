@@ -51,8 +51,8 @@ int password_get(const struct arguments *arguments, const struct password_source
                  struct secret *ret_password) must_check;
 /* A line of a descriptor, without its end, straight into locked memory; empty at the end of the file. */
 int secret_line_read(int fd, struct secret *ret_line) must_check;
-/* Asked on the terminal, without echo. */
-int secret_ask(const char *prompt, struct secret *ret_line) must_check;
+/* Asked on the terminal, without echo; `instead` as of ask(). */
+int secret_ask(const char *prompt, const char *instead, struct secret *ret_line) must_check;
 /* Is it given by an option, so that nobody needs to be asked? */
 bool password_given(const struct arguments *arguments, const struct password_source *source);
 

@@ -5,9 +5,11 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import pathlib
+import threading
 import time
 
 import pytest
@@ -68,9 +70,31 @@ def test_an_unreachable_server_is_named():
     assert run("status", "--server", "https://no-such-host.invalid").returncode == 23
 
 
-def test_nothing_is_asked_where_there_is_no_terminal(tmp_path):
-    done = run("enroll", "--server", "https://localhost:1", home=tmp_path)
-    assert done.returncode == 2 and "--token-file" in done.stderr or "--password-file" in done.stderr
+@pytest.mark.parametrize("words, instead", [
+    (["enroll", "--server", "https://localhost:1"], "--token or --token-file"),
+    (["operator", "accept", "--server", "https://localhost:1"], "--code or --code-file"),
+    (["unseal", "--socket", "/nonexistent"], "--startup-secret-file or --password-fd"),
+])
+def test_who_cannot_be_asked_is_told_the_right_options(words, instead, tmp_path):
+    done = run(*words, home=tmp_path)
+    assert done.returncode == 2 and f"use {instead}." in done.stderr
+
+
+def test_a_port_that_speaks_no_tls_is_told(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_plainly, args=[listener], daemon=True).start()
+        done = run("status", "--server", f"https://127.0.0.1:{listener.getsockname()[1]}", home=tmp_path)
+    assert done.returncode == 23 and "port that it has for HTTPS?" in done.stderr
+
+
+def answer_plainly(listener):
+    while True:
+        try:
+            with listener.accept()[0] as client:
+                client.recv(1000)
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        except OSError:
+            return
 
 
 def test_mistyped_tokens_are_noticed_before_anything_is_sent(tmp_path):
