@@ -100,7 +100,7 @@ static void show_sum(const struct bulk *bulk)
         count_add(&words, sum->refused, "refused");
         tell("%s.", buf_text(&words));
         if (bulk->tokens.path)
-                tell("The tokens are in %s.", bulk->tokens.path);
+                tell(sum->given ? "The tokens are in %s." : "There is no token in %s.", bulk->tokens.path);
         if (bulk->report.path)
                 tell("The report is %s.", bulk->report.path);
 }
@@ -158,6 +158,7 @@ static int sheet_check(const struct arguments *arguments)
         if (!argument_text(arguments, "out"))
                 return refuse(PROBLEM_USAGE, "Sheets are made of the tokens in a file: give --out too.");
         TRY(sheet_form(path, &form));
+        TRY(sheets_check());
         return access(path, F_OK) == 0
                        ? refuse(PROBLEM_EXISTS, "The file %s is there already and is not written over.", path)
                        : 0;

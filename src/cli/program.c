@@ -53,6 +53,13 @@ static int find_program(const char *folder, const char *name, char **ret_path)
                       name, self);
 }
 
+int program_check(const char *folder, const char *name)
+{
+        char *path CLEANUP(mem_freep) = NULL;
+
+        return PASS(find_program(folder, name, &path));
+}
+
 /* In the child, between fork and exec: only what is safe there. */
 static void become(int fd, pid_t parent)
 {

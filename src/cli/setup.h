@@ -42,6 +42,8 @@ struct program {
         pid_t pid;
         int fd;
 };
+/* Is it there? Known before other work is done for it. */
+int program_check(const char *folder, const char *name) must_check;
 int program_start(const char *folder, const char *name, const char *const *options,
                   struct program *ret_program) must_check;
 /* Ask, and take the answer of kind `wanted`; problems are the program's own. */

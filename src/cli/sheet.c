@@ -26,6 +26,11 @@ int sheet_form(const char *path, const char **ret_form)
         return 0;
 }
 
+int sheets_check(void)
+{
+        return PASS(program_check("sheet", "vouchsafe-sheet"));
+}
+
 void sheet_fill(const struct session *session, struct msg_sheet *sheet)
 {
         const char *organisation = session->file.organisation ? session->file.organisation : session->config.organisation;
