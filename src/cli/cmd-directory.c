@@ -108,6 +108,7 @@ static int import(struct arguments *arguments)
         MSG_OWN(directory_imported) all = {0};
         struct totals totals = {0};
         bool dry = argument_flag(arguments, "dry-run");
+        size_t left_out;
 
         TRY(read_people(arguments, &people));
         for (size_t i = 0; i < people.notes.count; i++)
@@ -125,11 +126,11 @@ static int import(struct arguments *arguments)
         else
                 show_import(&all, &totals, dry);
         /* Lines that are no people at all were said, and are none the less what somebody wanted to import. */
-        if (all.findings.count || people.left_out)
+        left_out = all.findings.count + people.left_out;
+        if (left_out)
                 return refuse(PROBLEM_INCOMPLETE,
-                              "%zu things were left out, as said above; all others were %s. Mend the file, and "
-                              "import it again.",
-                              all.findings.count + people.left_out, dry ? "found good" : "taken");
+                              "%zu %s left out, as said above; all others were %s. Mend the file, and import it again.",
+                              left_out, left_out == 1 ? "thing was" : "things were", dry ? "found good" : "taken");
         return 0;
 }
 

@@ -113,7 +113,7 @@ static int list(struct arguments *arguments)
                    .cursor = cursor ? text_copy(cursor) : NULL};
         CLEANUP(table_freep)
         struct table *table =
-            table_new((const char *const[]){"~Name", "Address", "State", "Token", "Enrolled", "Until", NULL});
+            table_new((const char *const[]){"~Name", "Address", "State", "Token", "From", "Until", NULL});
         struct listing listing = {
             .json = argument_json(arguments), .csv = argument_flag(arguments, "csv"), .table = table};
 
