@@ -112,7 +112,7 @@ static int keys_put(struct store *store, const struct entry_row *row)
                     VALUES(NUMBER(keys.items[i].kind), TEXT(keys.items[i].text), BYTES(id_view(&row->guid))),
                     &added));
                 if (!added && unique)
-                        return refuse(PROBLEM_EXISTS, "The %s “%s” belongs to another entry of the directory",
+                        return refuse(PROBLEM_EXISTS, "The %s “%s” belongs to another entry of the directory.",
                                       keys.items[i].kind == ENTRY_KEY_ADDRESS ? "address" : "name",
                                       keys.items[i].text);
         }
@@ -135,7 +135,7 @@ static int name_other(struct store *store, const struct entry_row *row, int resu
                         r = store_entry_find_name(store, row->name, &other);
                 if (r == 0 && !id_equal(&other.guid, &row->guid))
                         return refuse(PROBLEM_EXISTS,
-                                      "The %s “%s” belongs to another entry of the directory, “%s” (%s)",
+                                      "The %s “%s” belongs to another entry of the directory, “%s” (%s).",
                                       kind == ENTRY_KEY_ADDRESS ? "address" : "name",
                                       kind == ENTRY_KEY_ADDRESS ? keys.items[i].text : row->name, other.cn,
                                       id_text(&other.guid, id));
@@ -278,7 +278,7 @@ static int groups_ambiguous(const char *name, const struct rows *rows)
 
         for (size_t i = 0; i < rows->count; i++)
                 buf_add_format(&names, "%s“%s”", i ? ", " : "", ((struct entry_row *)(void *)rows->items)[i].name);
-        return refuse(PROBLEM_EXISTS, "Several groups are called %s; give the DN of one: %s", name, buf_text(&names));
+        return refuse(PROBLEM_EXISTS, "Several groups are called %s; give the DN of one: %s.", name, buf_text(&names));
 }
 
 /* The group that alone is called so. */
@@ -296,7 +296,7 @@ static int group_of_common_name(struct store *store, const char *name, struct en
         if (rows.count > 1)
                 return groups_ambiguous(name, &rows);
         if (!rows.count)
-                return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", name);
+                return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s.", name);
         found = (struct entry_row *)(void *)rows.items;
         *ret_row = *found;
         *found = (struct entry_row){0};
@@ -336,7 +336,7 @@ static int group_find(struct store *store, const char *group, struct entry_query
         if (r == PROBLEM_NOT_FOUND)
                 r = group_is_imported(store, query->texts[0]);
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s", group);
+                return refuse(PROBLEM_NOT_FOUND, "The directory has no group %s.", group);
         return PASS(r);
 }
 
