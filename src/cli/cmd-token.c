@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vouchsafe token preview | sheet */
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,6 +91,9 @@ static int preview(struct arguments *arguments)
         TRY(config_for(arguments, &config));
         token.selector[3] = 0;
         example_fill(&config, &token, &letter);
+        if (folder && access(folder, R_OK | X_OK) != 0)
+                return refuse(PROBLEM_NOT_FOUND, "The folder of templates %s cannot be read: %s.", folder,
+                              strerror(errno));
         if (folder)
                 letter.folder = folder;
         if (argument_flag(arguments, "message"))

@@ -107,7 +107,9 @@ static int template_find(const struct letter *letter, struct found *found)
                 if (r != PROBLEM_NOT_FOUND)
                         return PASS(r);
         }
-        return refuse(PROBLEM_NOT_FOUND, "There is no template for a letter \"%s\".", letter->kind);
+        return refuse(PROBLEM_NOT_FOUND,
+                      "There is no template for a letter \"%s\"; there are enroll, enroll-part and recover-part.",
+                      letter->kind);
 }
 
 /* ---- filling it in */

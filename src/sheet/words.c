@@ -29,7 +29,7 @@ static const struct language languages[] = {
          "Es gilt bis %s.",
          "Wer das Token hat, kann Schlüssel auf Ihren Namen bekommen: Geben Sie es niemandem, und vernichten Sie dieses Blatt, "
          "sobald es benutzt ist.",
-         "Der andere Teil kommt mit E-Mail an %s; Sie brauchen beide, in beliebiger Reihenfolge."},
+         "Der andere Teil kommt per E-Mail an %s; Sie brauchen beide, in beliebiger Reihenfolge."},
 };
 
 static const struct language *language_of(const char *tag)

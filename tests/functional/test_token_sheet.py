@@ -63,4 +63,5 @@ def test_letters_can_be_looked_at(server, tmp_path):
     (tmp_path / "enroll.en.txt").write_text("Subject: x\n\n%TOKN%\n")
     done = server.result("token", "preview", "--templates", tmp_path, "--config", server.config, password=False, status=29)
     assert "TOKEN" in done.stderr
+    server.result("token", "preview", "--templates", tmp_path / "none", password=False, status=15)
     server.result("token", "preview", "greeting", "--config", server.config, password=False, status=15)
