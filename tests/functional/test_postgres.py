@@ -43,6 +43,29 @@ def test_the_main_job(server):
     assert server.damage() == ""
 
 
+def psql(url, *commands):
+    done = subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", url, *[word for command in commands for word in ("-c", command)]],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_set_up_that_was_cut_off(server, database):
+    """Between its two transactions: what the keeper sealed is there, and nothing else."""
+    psql(database, "CREATE DATABASE half")
+    url = database.replace("/postgres?", "/half?")
+    dump = subprocess.run(["pg_dump", "-t", "bootstrap", "-t", "schema_version", database], capture_output=True, text=True, check=True)
+    structure = subprocess.run(["pg_dump", "-s", "-T", "bootstrap", "-T", "schema_version", database], capture_output=True, text=True, check=True)
+    for part in (structure, dump):
+        subprocess.run(["psql", "-qX", url], input=part.stdout, text=True, check=True, capture_output=True)
+    psql(url, "DELETE FROM bootstrap WHERE number > 1 OR name = 'crl'")
+    psql(url, "UPDATE bootstrap SET version = 0, mac = ''")
+    with harness.Server(options={"store": {"url": url}, "enroll": {"encryption-profile": "p256", "pool-size": 0}}) as again:
+        again.run("directory", "import", again.people(1), home="rita")
+        again.enroll("load0@example.org")
+        assert again.damage() == ""
+
+
 def test_engine_and_outbound_are_confined(server):
     for name, pid in server.children().items():
         if name.startswith(("engine", "outbound")):
