@@ -230,6 +230,8 @@ int directory_sweep(struct engine *engine)
                 return 0;
         TRY(departed_revoke_some(engine, USER_ENROLLED, &more));
         TRY(departed_revoke_some(engine, USER_NEW, &more));
-        directory->revoke_ms = more ? now : now + REVOKE_MS;
+        /* Who is to go after seconds does not wait for a minute. */
+        directory->revoke_ms =
+            more ? now : now + MIN((uint64_t)REVOKE_MS, (uint64_t)engine->config.revoke_left_after * 1000);
         return 0;
 }

@@ -417,6 +417,12 @@ static void test_revoked_after(void **state)
         WORLD->engine.directory.revoke_ms = 0;
         sweep_pump(&WORLD->engine);
         assert_int_equal(audit_count(WORLD, "server.revoke", "done"), 1);
+        /* Where seconds are configured it looks again after seconds. */
+        assert_true(WORLD->engine.directory.revoke_ms > clock_monotonic_ms() + 1000);
+        WORLD->engine.config.revoke_left_after = 1;
+        WORLD->engine.directory.revoke_ms = 0;
+        sweep_pump(&WORLD->engine);
+        assert_true(WORLD->engine.directory.revoke_ms <= clock_monotonic_ms() + 1000);
         must(store_user_find_address(WORLD->engine.store, "carol@example.org", &user));
         assert_int_equal(user.state, USER_REVOKED);
         world_verify(WORLD);
