@@ -17,6 +17,8 @@ from harness import free_ports
 from peers import Authority, end, wait_for
 
 POSTFIX = shutil.which("postfix", path="/usr/sbin:/usr/bin")
+SASL_PASSWORD = shutil.which("saslpasswd2", path="/usr/sbin:/usr/bin")
+TOKEN = r"[2-9A-HJ-NP-Z]{7}(?:-[2-9A-HJ-NP-Z]{7})+"
 
 MASTER = """\
 127.0.0.1:{smtp} inet n - n - - smtpd
@@ -45,14 +47,28 @@ postlog unix-dgram n - n - 1 postlogd
 
 def unavailable() -> str:
     """Why Postfix cannot run here, "" when it can."""
-    if not POSTFIX:
-        return "postfix is not installed"
+    if not POSTFIX or not SASL_PASSWORD:
+        return "postfix or sasl2-bin is not installed"
     return "" if os.geteuid() == 0 else "postfix needs root"
 
 
+def texts(message) -> tuple[str, str]:
+    return message.get_body(("plain",)).get_content(), message.get_body(("html",)).get_content()
+
+
+def token_in(message) -> str:
+    """The token, or the part of one, that a mail brings; it is in both of its texts."""
+    plain, html = texts(message)
+    found = re.search(rf"^ +({TOKEN})$", plain, re.M)[1]
+    assert found in html
+    return found
+
+
 class Postfix:
-    """Takes mail for example.org, demands STARTTLS. What the local part begins with decides: "no" is refused with 550, "late" is taken and then
-    reported to who sent it, everything else arrives."""
+    """Takes mail for example.org, demands STARTTLS and then the login of USER. What the local part begins with decides: "no" is refused with 550, "late"
+    is taken and then reported to who sent it, everything else arrives."""
+
+    USER, PASSWORD = "vouchsafe", "geheim, wirklich: ü"
 
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vouchsafe-postfix-"))
@@ -65,6 +81,7 @@ class Postfix:
             (self.folder / name).mkdir()
             shutil.chown(self.folder / name, owner)
         self._write()
+        self._write_login()
 
     def _write(self):
         certificate, key = self.authority.issue("mail", "DNS:localhost")
@@ -75,7 +92,9 @@ class Postfix:
             "inet_protocols": "ipv4", "mynetworks": "127.0.0.0/8", "disable_dns_lookups": "yes",
             "maillog_file": self.folder / "log", "maillog_file_prefixes": "/", "smtputf8_enable": "yes",
             "smtpd_tls_cert_file": certificate, "smtpd_tls_key_file": key, "smtpd_tls_security_level": "encrypt",
-            "smtpd_recipient_restrictions": "reject_unlisted_recipient, permit_mynetworks, reject",
+            "smtpd_recipient_restrictions": "reject_unlisted_recipient, permit_sasl_authenticated, reject",
+            "smtpd_sasl_auth_enable": "yes", "smtpd_tls_auth_only": "yes", "smtpd_sasl_security_options": "noanonymous",
+            "smtpd_sasl_local_domain": "example.org", "cyrus_sasl_config_path": self.folder / "etc/sasl",
             "virtual_mailbox_domains": "example.org", "virtual_mailbox_base": self.folder / "mail",
             "virtual_mailbox_maps": f"regexp:{self.folder}/mailboxes", "virtual_uid_maps": "static:65534",
             "virtual_gid_maps": "static:65534", "virtual_minimum_uid": "1000",
@@ -85,6 +104,23 @@ class Postfix:
         (self.folder / "etc/master.cf").write_text(MASTER.format(smtp=self.smtp, smtps=self.smtps))
         (self.folder / "mailboxes").write_text("!/^no/ all/\n")
         (self.folder / "transport").write_text(f"/^late.*@/ smtp:[127.0.0.1]:{self.next.port}\n")
+
+    def _write_login(self):
+        """Its users, as Cyrus SASL keeps them. Debian's Postfix looks beside main.cf, whatever main.cf says."""
+        folder = self.folder / "etc/sasl"
+        folder.mkdir()
+        users = folder / "users"
+        (folder / "smtpd.conf").write_text(f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\nsasldb_path: {users}\n")
+        subprocess.run([SASL_PASSWORD, "-p", "-c", "-f", users, "-u", "example.org", self.USER], input=self.PASSWORD.encode(), check=True, capture_output=True)
+        shutil.chown(users, "postfix")
+
+    def options(self, folder: pathlib.Path, **others) -> dict[str, object]:
+        """The section [mail] of a server that mails through it; the password lies in this folder."""
+        path = folder / "mail-password"
+        path.write_text(self.PASSWORD + "\n")
+        path.chmod(0o600)
+        return {"servers": f"smtp://localhost:{self.smtp}", "ca-file": self.authority.certificate, "user": self.USER, "password-file": path,
+                "from": "Schlüsselverwaltung <keys@example.org>", "return-path": "bounces@example.org", "timeout": "5s", **others}
 
     def start(self):
         self.process = subprocess.Popen([POSTFIX, "-c", self.folder / "etc", "start-fg"], stdin=subprocess.DEVNULL,
@@ -100,6 +136,22 @@ class Postfix:
         except OSError:
             return False
 
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def busy(self) -> bool:
+        """It has taken mail that has not arrived yet."""
+        return any(path.is_file() for name in ("incoming", "active", "deferred") for path in (self.folder / "queue" / name).rglob("*"))
+
+    def arrived(self) -> dict[str, list[email.message.EmailMessage]]:
+        """Everything, by address."""
+        found: dict[str, list[email.message.EmailMessage]] = {}
+        for path in (self.folder / "mail/all/new").glob("*"):
+            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            found.setdefault(message["Delivered-To"], []).append(message)
+        return found
+
     def files(self, address: str) -> list[pathlib.Path]:
         """What arrived for an address, in this order."""
         wanted = f"\nDelivered-To: {address}\n".encode()
@@ -109,7 +161,7 @@ class Postfix:
     def wait(self, address: str, count=1) -> list[email.message.EmailMessage]:
         """The mails that came for an address, once there are that many."""
         files = wait_for(lambda: (found := self.files(address)) and len(found) >= count and found,
-                         what=lambda: f"no mail for {address}:\n{(self.folder / 'log').read_text()[-3000:]}")
+                         what=lambda: f"no mail for {address}:\n{self.log[-3000:]}")
         return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in files]
 
     def stop(self):

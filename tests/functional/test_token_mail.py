@@ -9,11 +9,9 @@ import pytest
 import harness
 from conftest import new_person
 from peers import wait_for
-from peers_mail import Postfix, StandIn, unavailable
+from peers_mail import TOKEN, Postfix, StandIn, texts, token_in, unavailable
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
-
-TOKEN = r"[2-9A-HJ-NP-Z]{7}(?:-[2-9A-HJ-NP-Z]{7})+"
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +24,14 @@ def postfix():
 
 
 @pytest.fixture(scope="module")
-def mailing(postfix):
+def mailing(postfix, tmp_path_factory):
     """A server that mails through Postfix, with templates of its own where a test puts them."""
-    one = harness.Server(options={
-        "enroll": {"encryption-profile": "p256", "pool-size": 0},
-        "mail": {"servers": f"smtp://localhost:{postfix.smtp}", "ca-file": postfix.authority.certificate,
-                 "from": "Schlüsselverwaltung <keys@example.org>", "return-path": "bounces@example.org",
-                 "reply-to": "help@example.org", "timeout": "5s"},
-    })
-    one.mail = {}
-    (one.folder / "templates").mkdir()
-    (one.folder / "mail-password").write_text("geheim, wirklich\n")
-    (one.folder / "mail-password").chmod(0o600)
-    one.config.write_text(one.config.read_text().replace(
-        "[mail]\n", f"[mail]\ntemplates = {one.folder}/templates\nuser = vouchsafe\npassword-file = {one.folder}/mail-password\n"))
-    try:
-        yield one.init()
-    finally:
-        one.remove()
+    folder = tmp_path_factory.mktemp("mailing")
+    harness.open_way(folder)
+    (folder / "templates").mkdir()
+    mail = postfix.options(folder, **{"reply-to": "help@example.org", "templates": folder / "templates"})
+    with harness.Server(folder, options={"enroll": {"encryption-profile": "p256", "pool-size": 0}, "mail": mail}) as one:
+        yield one
 
 
 @pytest.fixture
@@ -76,17 +64,6 @@ def wait_job(server, address, state, seconds=60):
     job = lambda: job_of(server, address) or {}  # noqa: E731
     wait_for(lambda: job().get("state") == state, seconds, what=lambda: f"{job()} is not {state}:\n{server.tail()}")
     return job()
-
-
-def texts(message):
-    return message.get_body(("plain",)).get_content(), message.get_body(("html",)).get_content()
-
-
-def token_in(message) -> str:
-    plain, html = texts(message)
-    found = re.search(rf"^ +({TOKEN})$", plain, re.M)[1]
-    assert found in html
-    return found
 
 
 def never_seen(server, *tokens):
@@ -228,11 +205,32 @@ def test_temporary_refusals_are_tried_again(mailing, postfix, through):
     one = new_person(mailing)
     mailing.run("user", "enroll", one.address, "--deliver", "mail", home="rita")
     wait_for(lambda: "greylisted" in job_of(mailing, one.address)["detail"])
-    assert busy.credentials()[0] == b"\0vouchsafe\0geheim, wirklich"
+    assert busy.credentials()[0] == f"\0{postfix.USER}\0{postfix.PASSWORD}".encode()
     busy.answers["RCPT"] = "250 ok"
     wait_job(mailing, one.address, "sent")
     assert len(busy.messages) == 1
     busy.stop()
+
+
+def test_a_wrong_login_sends_nothing(mailing, postfix, through):
+    """The queue shows what Postfix says to it; the mail goes once the password was put right."""
+    password = mailing.folder / "mail-password"
+    password.write_text("not the password\n")
+    through.usual()
+    one = new_person(mailing)
+    mailing.run("user", "enroll", one.address, "--deliver", "mail", home="rita")
+    wait_for(lambda: "refuses the login of [mail] user" in job_of(mailing, one.address)["detail"], what=mailing.tail)
+    job = job_of(mailing, one.address)
+    assert job["state"] in ("waiting", "running") and "535 5.7.8" in job["detail"], job
+    shown = mailing.run("queue", "show", job["job"], home="rita")
+    assert "refuses the login" in shown and not postfix.files(one.address)
+    password.write_text(postfix.PASSWORD + "\n")
+    through.usual()
+    token = token_in(postfix.wait(one.address)[0])
+    wait_job(mailing, one.address, "sent")
+    never_seen(mailing, token)
+    for log in (mailing.log.read_text(), postfix.log):
+        assert not any(secret in log for secret in (token[:15], token[-15:], "not the password", postfix.PASSWORD))
 
 
 def test_a_server_that_repeats_the_message_is_not_quoted(mailing, postfix, through):
