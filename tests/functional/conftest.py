@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import harness  # noqa: E402
+from peers import SambaAd  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,15 @@ def server():
         yield one.init()
     finally:
         one.remove()
+
+
+@pytest.fixture(scope="session")
+def samba():
+    """A domain controller, one for all tests of this process. They take units of their own in it."""
+    if reason := SambaAd.unavailable():
+        pytest.skip(reason)
+    with SambaAd() as one:
+        yield one
 
 
 @pytest.fixture

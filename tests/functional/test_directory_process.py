@@ -2,11 +2,14 @@
 """The process that has the directory, with this test in the engine's place, on real directories: reading everybody, following what changes, questions;
 and directories that are down, slow, or lie."""
 import signal
+import subprocess
+import sys
 
 import pytest
 
+import ldap_relay
 from outbound import Process
-from peers import SambaAd, Slapd, ldif
+from peers import SambaAd, Slapd, end, ldif
 
 
 @pytest.fixture
@@ -222,24 +225,21 @@ def test_a_slow_directory_does_not_stop_questions_for_ever(slapd, start):
 # ---- Active Directory ----
 
 @pytest.fixture(scope="module")
-def samba():
-    if reason := SambaAd.unavailable():
-        pytest.skip(reason)
-    with SambaAd() as one:
-        one.add(ldif(f"OU=Sales,{one.BASE}", {"objectClass": "organizationalUnit", "ou": "Sales"}))
-        for number in range(3):
-            one.add(ad_person(one, f"Ad Person{number}", f"ad{number}"))
-        one.add(ldif(f"CN=Sellers,OU=Sales,{one.BASE}", {"objectClass": "group", "sAMAccountName": "sellers",
-                                                          "member": [f"CN=Ad Person{number},OU=Sales,{one.BASE}" for number in (0, 1)]}))
-        yield one
+def sales(samba):
+    """The domain with a unit of this module's own: three people, two of them in a group."""
+    samba.add(ldif(f"OU=Sales,{samba.BASE}", {"objectClass": "organizationalUnit", "ou": "Sales"}) +
+              "".join(ad_person(f"Ad Person{number}", f"ad{number}") for number in range(3)) +
+              ldif(f"CN=Sellers,OU=Sales,{samba.BASE}", {"objectClass": "group", "sAMAccountName": "sellers",
+                                                         "member": [f"CN=Ad Person{number},OU=Sales,{samba.BASE}" for number in (0, 1)]}))
 
 
-def ad_person(samba, name, account):
-    return ldif(f"CN={name},OU=Sales,{samba.BASE}", {
+def ad_person(name, account, unit=f"OU=Sales,{SambaAd.BASE}"):
+    return ldif(f"CN={name},{unit}", {
         "objectClass": "user", "sAMAccountName": account, "displayName": name, "sn": name.split()[-1], "mail": f"{account}@example.org",
         "userAccountControl": "544"})
 
 
+@pytest.mark.usefixtures("sales")
 @pytest.mark.parametrize("rights", ["administrator", "user"])
 def test_active_directory_is_read_and_followed(samba, start, rights):
     options = {"poll": "1s", "page_size": 2}
@@ -255,7 +255,7 @@ def test_active_directory_is_read_and_followed(samba, start, rights):
     assert people["Ad Person0"]["groups"] == [f"CN=Sellers,OU=Sales,{samba.BASE}"] and people["Ad Person0"]["unit"] == "Sales"
     assert not people["Ad Person2"]["groups"] and not process.findings
     account, name = f"{rights}1", f"Ad {rights}"
-    samba.add(ad_person(samba, name, account))
+    samba.add(ad_person(name, account))
     process.until(lambda: name in process.names())
     guid = process.by_name()[name]["guid"]
     dn = f"CN={name},OU=Sales,{samba.BASE}"
@@ -273,6 +273,7 @@ def test_active_directory_is_read_and_followed(samba, start, rights):
         assert all(guid != person["guid"] for page in process.pages if page["run"] == 2 for person in page["people"])
 
 
+@pytest.mark.usefixtures("sales")
 def test_active_directory_by_kerberos(samba, start):
     process = start(samba, bind="gssapi", keytab=samba.keytab(), principal=f"vouchsafe@{samba.REALM}", starttls="no", bind_dn=None, bind_password_file=None)
     assert process.follow()["complete"]
@@ -282,3 +283,40 @@ def test_active_directory_by_kerberos(samba, start):
     guid = process.by_name()["Ad Person0"]["guid"]
     assert process.question("directory_bind", guid=guid, password="Passw0rd.Ad0")[0] == "done"
     assert process.question("directory_bind", guid=guid, password="wrong")[1]["code"] == "password"
+
+
+@pytest.fixture
+def relay(samba):
+    """The same domain, seen through tests/ldap_relay.py: the options for it."""
+    port, (certificate, key) = 6360, (samba.folder / f"tls/{samba.HOST}.{kind}" for kind in ("pem", "key"))
+    one = subprocess.Popen([*samba.namespace.prefix, sys.executable, ldap_relay.__file__, str(port), "636", certificate, key, "15"],
+                           stdout=subprocess.PIPE, text=True)
+    try:
+        assert one.stdout.readline() == "ready\n"
+        yield {"servers": f"{samba.TLS_URL}:{port}"}
+    finally:
+        end(one)
+
+
+def test_active_directory_without_dirsync_and_with_long_lists(samba, relay, start):
+    """Members come in three parts, and what changes is found by uSNChanged."""
+    unit = f"OU=Many,{samba.BASE}"
+    names = [f"Many {number:02}" for number in range(40)]
+    samba.add(ldif(unit, {"objectClass": "organizationalUnit", "ou": "Many"}) +
+              "".join(ad_person(name, f"many{name[-2:]}", unit) for name in names) +
+              ldif(f"CN=All,{unit}", {"objectClass": "group", "sAMAccountName": "all", "member": [f"CN={name},{unit}" for name in names]}))
+    process = start(samba, base=unit, poll="1s", **relay)
+    over = process.follow()
+    assert over["complete"] and "uSNChanged" in over["detail"], over
+    assert process.names() == set(names) and not process.findings
+    assert {tuple(one["groups"]) for one in process.people.values() if one["kind"] != "group"} == {(f"CN=All,{unit}",)}
+    samba.change("ldapmodify", f"dn: CN=All,{unit}\nchangetype: modify\ndelete: member\nmember: CN={names[-1]},{unit}\n\n"
+                               f"dn: CN={names[0]},{unit}\nchangetype: modify\nreplace: displayName\ndisplayName: Renamed\n")
+    process.until(lambda: "Renamed" in process.names() and not process.by_name()[names[-1]]["groups"])
+    assert len([one for one in process.people.values() if one["groups"]]) == 39
+    samba.add(ad_person("New Comer", "many40", unit))
+    process.until(lambda: "New Comer" in process.names())
+    # Who is deleted is noticed when all is read again.
+    samba.change("ldapdelete", f"CN={names[1]},{unit}\n")
+    assert process.follow(2)["complete"]
+    assert names[1] not in {person["name"] for page in process.pages if page["run"] == 2 for person in page["people"]}

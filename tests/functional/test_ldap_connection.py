@@ -202,14 +202,6 @@ def test_referrals(slapd, client, tmp_path):
 
 # ---- Active Directory ----
 
-@pytest.fixture(scope="module")
-def samba():
-    if reason := SambaAd.unavailable():
-        pytest.skip(reason)
-    with SambaAd() as one:
-        yield one
-
-
 @pytest.fixture
 def ad_client(samba, tmp_path):
     def make(**others):
