@@ -206,32 +206,3 @@ void follower_bound(struct follower *follower)
         must(channel_reply(follower->channel, follower->bind_id, MSG_done, BYTES_NONE));
         world_run(follower->world);
 }
-
-struct entry_row world_entry(struct world *world, const char *guid)
-{
-        struct entry_row row = {0};
-        struct id id;
-
-        must(id_parse(bytes_text(guid), &id));
-        must(store_entry_find(world->engine.store, &id, &row));
-        return row;
-}
-
-bool world_entry_gone(struct world *world, const char *guid)
-{
-        CLEANUP(entry_row_done) struct entry_row row = world_entry(world, guid);
-
-        return row.gone != 0;
-}
-
-void follower_run_of(struct follower *follower, unsigned people)
-{
-        if (people > 0)
-                follower_person(follower, FOLLOWED_A, "Alice", "alice@example.org");
-        if (people > 1)
-                follower_person(follower, FOLLOWED_B, "Bob", "bob@example.org");
-        if (people > 2)
-                follower_person(follower, FOLLOWED_C, "Carol", "carol@example.org");
-        follower_send(follower, true);
-        follower_complete(follower, true);
-}

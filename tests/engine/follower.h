@@ -44,13 +44,3 @@ void follower_bound(struct follower *follower);
 void follower_fail(struct follower *follower);
 /* The engine asks anew. */
 void follower_sync(struct follower *follower, bool accept_departures);
-
-/* People of these runs. */
-#define FOLLOWED_A "a0000000-0000-4000-8000-000000000001"
-#define FOLLOWED_B "b0000000-0000-4000-8000-000000000002"
-#define FOLLOWED_C "c0000000-0000-4000-8000-000000000003"
-/* A complete run with Alice, Bob and Carol, as many of them as are asked. */
-void follower_run_of(struct follower *follower, unsigned people);
-/* One entry, by id; freed by the caller. */
-struct entry_row world_entry(struct world *world, const char *guid);
-bool world_entry_gone(struct world *world, const char *guid);

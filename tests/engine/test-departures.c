@@ -1,46 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who leaves the directory: how many may at once, and what becomes of their files in the web folder. */
+/* Who leaves the directory: how many may at once, and what becomes of them and of their files in the web folder. */
 #include "base/text.h"
-#include "follower.h"
-#include "room.h"
-
-#define A FOLLOWED_A
-#define B FOLLOWED_B
-#define C FOLLOWED_C
-
-static struct follower follower;
-
-static int set_up_ldap(void **state)
-{
-        *state = NEW(struct world);
-        world_init(WORLD);
-        world_open(WORLD);
-        follower_begin(&follower, WORLD);
-        return 0;
-}
-
-static int tear_down_ldap(void **state)
-{
-        follower_end(&follower);
-        return tear_down(state);
-}
-
-static void run_of(unsigned people)
-{
-        follower_run_of(&follower, people);
-}
-
-static bool gone(struct world *world, const char *guid)
-{
-        return world_entry_gone(world, guid);
-}
-
-static void shown(struct world *world, struct msg_directory_status_reply *ret_status)
-{
-        struct msg_directory_status ask = {0};
-
-        must(world_ask(world, ADA, MSG_directory_status, &ask, ret_status));
-}
+#include "mirror.h"
 
 /* ---- how many */
 
@@ -51,8 +12,8 @@ static void test_guard(void **state)
         run_of(3);
         follower_sync(&follower, false);
         run_of(1); /* half of it is missing */
-        assert_false(gone(WORLD, B));
-        assert_false(gone(WORLD, C));
+        assert_false(gone(WORLD, BOB));
+        assert_false(gone(WORLD, CAROL));
         shown(WORLD, &status);
         assert_string_equal(status.last.at[0].outcome, "refused");
         assert_int_equal(status.last.at[0].left, 2);
@@ -61,11 +22,11 @@ static void test_guard(void **state)
         assert_int_equal(audit_count(WORLD, "server.directory.end", "refused"), 1);
         follower_sync(&follower, true);
         run_of(1);
-        assert_true(gone(WORLD, B));
-        assert_true(gone(WORLD, C));
+        assert_true(gone(WORLD, BOB));
+        assert_true(gone(WORLD, CAROL));
         follower_sync(&follower, false);
         run_of(0); /* it was accepted for once */
-        assert_true(gone(WORLD, A)); /* one may always leave */
+        assert_true(gone(WORLD, ALICE)); /* one may always leave */
         world_verify(WORLD);
 }
 
@@ -75,20 +36,20 @@ static void test_guard_of_small_steps(void **state)
         run_of(3);
         follower_sync(&follower, false);
         run_of(2);
-        assert_true(gone(WORLD, C));
+        assert_true(gone(WORLD, CAROL));
         follower_sync(&follower, false);
         run_of(1);
-        assert_false(gone(WORLD, B));
+        assert_false(gone(WORLD, BOB));
         follower_lost(&follower);
         run_of(1);
-        assert_false(gone(WORLD, B));
-        msg_texts_add(&follower.page.gone, B);
+        assert_false(gone(WORLD, BOB));
+        msg_texts_add(&follower.page.gone, BOB);
         follower_send(&follower, false);
-        assert_false(gone(WORLD, B));
+        assert_false(gone(WORLD, BOB));
         WORLD->engine.clock_offset = 2 * 86400;
         follower_sync(&follower, false);
         run_of(1);
-        assert_true(gone(WORLD, B));
+        assert_true(gone(WORLD, BOB));
 }
 
 static void groups_of(unsigned count)
@@ -109,8 +70,8 @@ static void test_guard_of_people(void **state)
         follower_sync(&follower, false);
         groups_of(40);
         run_of(0);
-        assert_false(gone(WORLD, A));
-        assert_false(gone(WORLD, C));
+        assert_false(gone(WORLD, ALICE));
+        assert_false(gone(WORLD, CAROL));
 }
 
 /* What an operator accepted is the run that he was shown, whatever became of it. */
@@ -121,7 +82,7 @@ static void test_acceptance_ends(void **state)
         follower_complete(&follower, false);
         follower_sync(&follower, false);
         run_of(1);
-        assert_false(gone(WORLD, B));
+        assert_false(gone(WORLD, BOB));
 }
 
 static void test_guard_of_followed(void **state)
@@ -129,11 +90,11 @@ static void test_guard_of_followed(void **state)
         MSG_OWN(directory_status_reply) status = {0};
 
         run_of(3);
-        msg_texts_add(&follower.page.gone, B);
-        msg_texts_add(&follower.page.gone, C);
+        msg_texts_add(&follower.page.gone, BOB);
+        msg_texts_add(&follower.page.gone, CAROL);
         follower_send(&follower, false);
-        assert_true(gone(WORLD, B));
-        assert_false(gone(WORLD, C));
+        assert_true(gone(WORLD, BOB));
+        assert_false(gone(WORLD, CAROL));
         shown(WORLD, &status);
         assert_int_equal(status.findings.count, 1);
         assert_non_null(strstr(status.findings.at[0].detail, "said to be deleted"));
@@ -191,7 +152,7 @@ static void test_web_folder_of_reused_address(void **state)
         run_of(3);
         enroll(WORLD, "carol@example.org", &carol);
         file_is(WORLD, "publish-file");
-        follower_person(&follower, C, "Carol", "c.moved@example.org");
+        follower_person(&follower, CAROL, "Carol", "c.moved@example.org");
         follower_send(&follower, false);
         file_is(WORLD, "remove-file");
         follower_person(&follower, "c0000000-0000-4000-8000-0000000000ff", "Caroline", "carol@example.org");
@@ -232,7 +193,82 @@ static void test_web_folder_of_who_left(void **state)
         file_is(WORLD, "publish-file");
 }
 
-#define LDAP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_ldap, tear_down_ldap)
+/* ---- what becomes of them */
+
+static void test_leaves_and_returns(void **state)
+{
+        CLEANUP(client_done) struct client client = {0};
+        struct msg_directory_list ask = {.left = true};
+        MSG_OWN(directory_listed) listed = {0};
+        MSG_OWN(directory_status_reply) status = {0};
+        CLEANUP(user_row_done) struct user_row user = {0};
+
+        run_of(3);
+        enroll(WORLD, "carol@example.org", &client);
+        follower_sync(&follower, false);
+        run_of(2);
+        assert_true(gone(WORLD, CAROL));
+        assert_false(gone(WORLD, BOB));
+        assert_int_equal(audit_count(WORLD, "server.directory.leave", "done"), 1);
+        shown(WORLD, &status);
+        assert_int_equal(status.left, 1);
+        must(world_ask(WORLD, ADA, MSG_directory_list, &ask, &listed));
+        assert_int_equal(listed.departures.count, 1);
+        assert_string_equal(listed.departures.at[0].name, "Carol");
+        assert_string_equal(listed.departures.at[0].state, "enrolled");
+        must(store_user_find_address(WORLD->engine.store, "carol@example.org", &user)); /* for a recovery */
+        follower_sync(&follower, false);
+        run_of(3);
+        assert_false(gone(WORLD, CAROL));
+        world_verify(WORLD);
+}
+
+/* Who left is revoked after a time, and no sooner; who came back is not. */
+static void test_revoked_after(void **state)
+{
+        CLEANUP(client_done) struct client carol = {0}, bob = {0};
+        CLEANUP(user_row_done) struct user_row user = {0};
+
+        run_of(3);
+        enroll(WORLD, "carol@example.org", &carol);
+        enroll(WORLD, "bob@example.org", &bob);
+        follower_sync(&follower, false);
+        run_of(2);
+        WORLD->engine.config.revoke_left_after = 30 * 86400;
+        WORLD->engine.clock_offset = 29 * 86400;
+        sweep_pump(&WORLD->engine);
+        assert_int_equal(audit_count(WORLD, "server.revoke", "done"), 0);
+        WORLD->engine.clock_offset = 31 * 86400;
+        WORLD->engine.directory.revoke_ms = 0;
+        sweep_pump(&WORLD->engine);
+        assert_int_equal(audit_count(WORLD, "server.revoke", "done"), 1);
+        /* Where seconds are configured it looks again after seconds. */
+        assert_true(WORLD->engine.directory.revoke_ms > clock_monotonic_ms() + 1000);
+        WORLD->engine.config.revoke_left_after = 1;
+        WORLD->engine.directory.revoke_ms = 0;
+        sweep_pump(&WORLD->engine);
+        assert_true(WORLD->engine.directory.revoke_ms <= clock_monotonic_ms() + 1000);
+        must(store_user_find_address(WORLD->engine.store, "carol@example.org", &user));
+        assert_int_equal(user.state, USER_REVOKED);
+        world_verify(WORLD);
+}
+
+/* Who left is given nothing new. */
+static void test_left_is_not_enrolled(void **state)
+{
+        MSG_OWN(user_enroll) ask = {0};
+        MSG_OWN(user_enroll_reply) reply = {0};
+
+        run_of(3);
+        follower_sync(&follower, false);
+        run_of(2);
+        msg_texts_add(&ask.selection, "carol@example.org");
+        msg_texts_add(&ask.selection, "all");
+        must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &reply));
+        assert_int_equal(reply.rows.count, 3);
+        assert_string_equal(reply.rows.at[0].outcome, "refused");
+        assert_string_equal(reply.rows.at[1].outcome, "token");
+}
 
 int main(void)
 {
@@ -246,6 +282,9 @@ int main(void)
             LDAP_TEST(test_web_folder_of_reused_address),
             LDAP_TEST(test_web_folder_of_expired),
             LDAP_TEST(test_web_folder_of_who_left),
+            LDAP_TEST(test_leaves_and_returns),
+            LDAP_TEST(test_revoked_after),
+            LDAP_TEST(test_left_is_not_enrolled),
         };
 
         log_setup("test-departures", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operators: who they are, what they may; what they revoke, and what the audit chain has of it. */
+#include "room.h"
+
+static void test_signatures(void **state)
+{
+        struct msg_user_list ask = {0};
+        MSG_OWN(user_listed) reply = {0};
+        struct person rob = WORLD->people[ROB];
+
+        assert_int_equal(world_ask(WORLD, -1, MSG_user_list, &ask, &reply), PROBLEM_UNAUTHENTICATED);
+        WORLD->people[ROB].signing = WORLD->people[ADA].signing;
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_list, &ask, &reply), PROBLEM_UNAUTHENTICATED);
+        WORLD->people[ROB].signing = rob.signing;
+        WORLD->sign_ahead = 400;
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_list, &ask, &reply), PROBLEM_CLOCK);
+        assert_non_null(strstr(report_text(), "400 seconds ahead"));
+        WORLD->sign_ahead = 0;
+        must(world_ask(WORLD, ROB, MSG_user_list, &ask, &reply));
+        assert_int_equal(reply.users.count, 2);
+        assert_string_equal(reply.users.at[0].state, "undefined");
+}
+
+static void test_nonce(void **state)
+{
+        MSG_OWN(user_enroll) ask = {0};
+        MSG_OWN(user_enroll_reply) first = {0}, second = {0}, third = {0};
+
+        msg_texts_add(&ask.selection, "alice@example.org");
+        must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &first));
+        WORLD->people[ROB].nonce--;
+        must(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &second));
+        assert_true(bytes_equal(secret_view(&first.rows.at[0].token), secret_view(&second.rows.at[0].token)));
+        WORLD->people[ROB].nonce--;
+        ask.dry_run = true;
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_enroll, &ask, &third), PROBLEM_EXISTS);
+}
+
+static void test_roles(void **state)
+{
+        MSG_OWN(operator_disable) ask = {.operator = text_copy("ada")};
+        MSG_OWN(operator_disabled) reply = {0};
+        MSG_OWN(operator_listed) list = {0};
+        struct msg_operator_list list_ask = {0};
+
+        assert_int_equal(world_ask(WORLD, ROB, MSG_operator_disable, &ask, &reply), PROBLEM_FORBIDDEN);
+        assert_int_equal(audit_count(WORLD, "operator.disable", "forbidden"), 1);
+        must(world_ask(WORLD, BEN, MSG_operator_disable, &ask, &reply));
+        assert_int_equal(world_ask(WORLD, ADA, MSG_operator_list, &list_ask, &list), PROBLEM_UNAUTHENTICATED);
+        free(ask.operator);
+        ask.operator = text_copy("cyd");
+        msg_done(operator_disabled, &reply);
+        assert_int_equal(world_ask(WORLD, BEN, MSG_operator_disable, &ask, &reply), PROBLEM_QUORUM);
+        must(world_ask(WORLD, BEN, MSG_operator_list, &list_ask, &list));
+        assert_int_equal(list.operators.count, 4);
+}
+
+static void test_invite(void **state)
+{
+        CLEANUP(token_done) struct token code = token_new();
+        MSG_OWN(operator_invite) ask = {.operator = text_copy("aud")};
+        MSG_OWN(operator_invited) reply = {0};
+        CLEANUP(client_done) struct client client = {0};
+
+        ask.selector = text_copy(code.selector);
+        ask.auth = token_auth(&code);
+        msg_texts_add(&ask.roles, "officer");
+        assert_int_equal(world_ask(WORLD, ADA, MSG_operator_invite, &ask, &reply), PROBLEM_UNSUPPORTED);
+        free(ask.roles.at[0]);
+        ask.roles.at[0] = text_copy("auditor");
+        must(world_ask(WORLD, ADA, MSG_operator_invite, &ask, &reply));
+        client_init(&client, &code, "invitation");
+        must(client_use(WORLD, &client));
+        assert_string_equal(client.answer.roles.at[0], "auditor");
+        assert_string_equal(client.answer.user, "aud");
+}
+
+static void test_accept_repeated(void **state)
+{
+        /* Everybody accepted in set_up(); the same request again has the same answer, another key is refused. */
+        must(operator_accept_again(WORLD, ADA));
+        CLEANUP(secret_done) struct secret kept = secret_take(&WORLD->people[ADA].signing);
+        must(scalar_random(&WORLD->people[ADA].signing));
+        assert_int_equal(operator_accept(WORLD, ADA), PROBLEM_TOKEN_REFUSED);
+        secret_done(&WORLD->people[ADA].signing);
+        WORLD->people[ADA].signing = secret_take(&kept);
+}
+
+/* ---- revocation */
+
+static void test_revoke(void **state)
+{
+        CLEANUP(client_done) struct client client = {0};
+        MSG_OWN(user_revoke) ask = {.user = text_copy("alice@example.org"), .reason = text_copy("keyCompromise")};
+        MSG_OWN(user_revoked) reply = {0}, again = {0};
+        uint64_t number;
+
+        enroll(WORLD, "alice@example.org", &client);
+        world_run(WORLD);
+        crl_has(WORLD, &client.answer.signature_certificate, false);
+        number = WORLD->engine.crl.number;
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &ask, &reply));
+        assert_int_equal(reply.serials.count, 2);
+        crl_settle(WORLD);
+        crl_has(WORLD, &client.answer.signature_certificate, true);
+        crl_has(WORLD, &client.answer.keys.at[0].certificate, true);
+        assert_int_equal(WORLD->engine.crl.number, number + 1);
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_revoke, &ask, &again), PROBLEM_STATE);
+        /* After a restart the list is there before the keeper is, and the numbers go on. */
+        world_crash(WORLD);
+        assert_int_equal(WORLD->engine.crl.number, number + 1);
+        crl_has(WORLD, &client.answer.signature_certificate, true);
+        world_verify(WORLD);
+}
+
+/* Within what clocks may differ, the list's time waits for the clock. */
+static void test_clock_a_little_back(void **state)
+{
+        struct crl_state *crl = &WORLD->engine.crl;
+        int64_t before;
+        uint64_t number;
+
+        world_run(WORLD);
+        before = crl->this_update;
+        number = crl->number;
+        WORLD->engine.clock_offset = -200;
+        crl->next_update = 0;
+        crl->retry_ms = 0;
+        must(clock_watch(&WORLD->engine));
+        world_run(WORLD);
+        assert_int_equal(crl->number, number + 1);
+        assert_true(crl->this_update >= before);
+        assert_int_equal(audit_count(WORLD, "server.clock", "done"), 0);
+        world_verify(WORLD);
+}
+
+/* Further back, the clock is believed: once in the audit chain, by a new list, and by jobs that wait for another day. */
+static void test_clock_far_back(void **state)
+{
+        struct crl_state *crl = &WORLD->engine.crl;
+        struct job_row job = {.kind = text_copy("none"), .subject = text_copy("x")};
+        int64_t before, due = 0;
+        uint64_t number;
+
+        world_run(WORLD);
+        before = crl->this_update;
+        number = crl->number;
+        job.created = job.due = clock_now() + 3600;
+        must(round_savepoint(&WORLD->engine));
+        must(round_settle(&WORLD->engine, store_job_push(WORLD->engine.store, &job)));
+        job_row_done(&job);
+        WORLD->engine.clock_offset = -86400;
+        crl->retry_ms = 0;
+        must(clock_watch(&WORLD->engine));
+        must(clock_watch(&WORLD->engine));
+        world_run(WORLD);
+        assert_int_equal(audit_count(WORLD, "server.clock", "done"), 1);
+        assert_int_equal(crl->number, number + 1);
+        assert_true(crl->this_update < before - 80000);
+        must(store_job_due(WORLD->engine.store, &due));
+        assert_true(due <= engine_now(&WORLD->engine));
+        heads_pump(&WORLD->engine, true);
+        world_run(WORLD);
+        world_verify(WORLD);
+        WORLD->engine.clock_offset = 0;
+        crl->retry_ms = 0;
+        world_run(WORLD);
+        assert_int_equal(crl->number, number + 2);
+        assert_true(crl->this_update >= before);
+}
+
+static void test_enroll_after_revocation(void **state)
+{
+        CLEANUP(client_done) struct client client = {0}, again = {0};
+        MSG_OWN(user_revoke) ask = {.user = text_copy("alice@example.org")};
+        MSG_OWN(user_revoked) reply = {0};
+        struct store_counts counts;
+
+        enroll(WORLD, "alice@example.org", &client);
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &ask, &reply));
+        enroll(WORLD, "alice@example.org", &again);
+        store_counts(WORLD->engine.store, &counts);
+        assert_int_equal(counts.certificates[CERTIFICATE_VALID], 2);
+        assert_int_equal(counts.certificates[CERTIFICATE_REVOKED], 2);
+        assert_int_equal(counts.archives[ARCHIVE_CURRENT], 1);
+        assert_int_equal(counts.archives[ARCHIVE_FORMER], 1);
+}
+
+/* ---- audit */
+
+static void test_audit_list(void **state)
+{
+        struct msg_audit_list ask = {.from = 1, .limit = 5};
+        MSG_OWN(audit_listed) list = {0};
+
+        heads_pump(&WORLD->engine, true);
+        world_run(WORLD);
+        must(world_ask(WORLD, ADA, MSG_audit_list, &ask, &list));
+        assert_int_equal(list.records.count, 5);
+        assert_int_equal(list.records.at[0].sequence, 1);
+        assert_string_equal(list.records.at[0].action, "server.init");
+        assert_int_equal(list.next, 6);
+        world_verify(WORLD);
+}
+
+static void test_head(void **state)
+{
+        struct audit_head head = {0}, last = {0};
+        CLEANUP(buf_done) struct buf signature = BUF_NONE;
+
+        heads_pump(&WORLD->engine, true);
+        world_run(WORLD);
+        assert_true(heads_settled(&WORLD->engine));
+        must(store_head_last(WORLD->engine.store, &head, &signature));
+        must(store_audit_head(WORLD->engine.store, &last));
+        assert_int_equal(head.seq, last.seq);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            TEST(test_signatures),
+            TEST(test_nonce),
+            TEST(test_roles),
+            TEST(test_invite),
+            TEST(test_accept_repeated),
+            TEST(test_revoke),
+            TEST(test_clock_a_little_back),
+            TEST(test_clock_far_back),
+            TEST(test_enroll_after_revocation),
+            TEST(test_audit_list),
+            TEST(test_head),
+        };
+
+        log_setup("test-operators", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
