@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole server that follows a real directory: people come, change, move, leave; a directory that loses half of them; Active Directory by Kerberos."""
+"""A whole server that follows a real directory: people come, change, move, leave; a directory that loses half of them."""
 import os
 import signal
 
 import pytest
 
 import harness
-from peers import SambaAd, Slapd, ldif, wait_for
+from peers import Slapd, wait_for
 
 LIMITS = {"enroll": {"encryption-profile": "p256", "pool-size": 0}}
 PEOPLE = [{"name": f"Person {letter}", "mail": f"person-{letter}@example.org"} for letter in "abcdefghij"]
@@ -114,20 +114,3 @@ def test_a_killed_process_starts_a_new_run(slapd, server):
     wait_for(lambda: server.children().get("outbound 2") not in (None, pid))
     slapd.add(slapd.person("After All", mail="after@example.org"))
     wait_for(lambda: "After All" in people(server), what=lambda: server.run("directory", "status", home="rita") + server.tail())
-
-
-def test_active_directory_by_kerberos():
-    if reason := SambaAd.unavailable():
-        pytest.skip(reason)
-    with SambaAd() as samba:
-        samba.add(ldif(f"OU=Sales,{samba.BASE}", {"objectClass": "organizationalUnit", "ou": "Sales"}) +
-                  ldif(f"CN=Ann Archer,OU=Sales,{samba.BASE}", {"objectClass": "user", "sAMAccountName": "ann", "displayName": "Ann Archer", "sn": "Archer",
-                                                               "mail": "ann@example.org", "userAccountControl": "544"}))
-        options = samba.options(bind="gssapi", keytab=samba.keytab(), principal=f"vouchsafe@{samba.REALM}", starttls="no", poll="1s",
-                                **{"bind-dn": None, "bind-password-file": None})
-        with harness.Server(options={**LIMITS, "directory": options}, prefix=samba.namespace.prefix, environment=samba.environment) as server:
-            wait_for(lambda: "Ann Archer" in people(server), what=lambda: server.tail())
-            assert people(server)["Ann Archer"]["unit"] == "Sales"
-            server.enroll("ann@example.org")
-            samba.change("ldapmodify", f"dn: CN=Ann Archer,OU=Sales,{samba.BASE}\nchangetype: modify\nreplace: displayName\ndisplayName: Ann Baker\n")
-            wait_for(lambda: "Ann Baker" in people(server))

@@ -56,15 +56,8 @@ def ca(server) -> pathlib.Path:
     return path
 
 
-def password_file(server, text: str) -> pathlib.Path:
-    path = server.folder / f"directory-password-{abs(hash(text))}"
-    path.write_text(text + "\n")
-    return path
-
-
-def enroll(server, address, *options, password=SECRET, url=None, home=None):
-    return server.result("enroll", "--server", url or server.url, "--user", address, "--directory-password-file",
-                         password_file(server, password), *options, home=home or f"self-{address}", status=None)
+def enroll(server, address, *options, password=SECRET, **others):
+    return server.enroll_by_password(address, password, *options, **others)
 
 
 def test_a_password_enrolls_its_person(server, ca):
