@@ -21,17 +21,17 @@ from test_kill import kill_something  # noqa: E402
 RUNS_MOST = 200
 
 
-def start_command(server, out, report) -> subprocess.Popen:
-    return subprocess.Popen([harness.CLI, "user", "enroll", "unit:Load", "all", "--out", out, "--report", report,
+def start_command(server, out, report, *options) -> subprocess.Popen:
+    return subprocess.Popen([harness.CLI, "user", "enroll", "unit:Load", "all", "--out", out, "--report", report, *options,
                              "--password-file", server.folder / "password"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "VOUCHSAFE_HOME": str(server.homes / "rita")})
 
 
-def run_killing(server, chance: random.Random, kills: int, out, report) -> dict[str, int]:
+def run_killing(server, chance: random.Random, kills: int, out, report, *options) -> dict[str, int]:
     """Until the command ends well. So many kills at the most, so that it comes to an end on any machine."""
     killed = {"command": 0, "server": 0}
     for _ in range(RUNS_MOST):
-        command = start_command(server, out, report)
+        command = start_command(server, out, report, *options)
         while command.poll() is None and sum(killed.values()) < kills:
             time.sleep(chance.uniform(0.02, 0.6))
             victim = chance.choice(("command", "server"))
