@@ -52,14 +52,20 @@ def organisation(slapd: Slapd, people: int, groups: int, members: int) -> str:
     return "".join(parts)
 
 
-def main():
+def asked(people: int) -> int:
+    """How many people the command is to measure with. It needs slapd."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--people", type=int, default=100000)
+    parser.add_argument("--people", type=int, default=people)
     arguments = parser.parse_args()
     if reason := Slapd.unavailable():
         raise SystemExit(reason)
-    people, groups = arguments.people, max(arguments.people // 100, 1)
+    return arguments.people
+
+
+def main():
+    people = asked(100000)
+    groups = max(people // 100, 1)
     slapd = Slapd()
     slapd.load(organisation(slapd, people, groups, min(300, people)))
     with slapd:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mirror of a whole organisation: a server that reads it from OpenLDAP into its database, reads it again when nothing changed, and when half of it
 changed; processor time and memory of the engine."""
-import argparse
 import os
 import pathlib
 import sys
@@ -10,7 +9,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
 import harness  # noqa: E402
-from bench_directory import emit, organisation  # noqa: E402
+from bench_directory import asked, emit, organisation  # noqa: E402
 from peers import Slapd, wait_for  # noqa: E402
 
 
@@ -39,13 +38,7 @@ def measure(server, people: int, what: str):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--people", type=int, default=100000)
-    arguments = parser.parse_args()
-    if reason := Slapd.unavailable():
-        raise SystemExit(reason)
-    people = arguments.people
+    people = asked(100000)
     slapd = Slapd()
     with slapd, harness.Server(options={"enroll": {"pool-size": 0}, "directory": slapd.options(**{"left-most": 1})}) as server:
         wait_for(lambda: server.json("directory", "status", home="rita").get("state") == "following", what="the directory is not followed")

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publications per second against OpenLDAP: entries found by their id, compared and changed, 32 under way at once as the engine gives them
 out; then compared again, when nothing is to be done. The peer is ldapmodify adding the same values, one after the other."""
-import argparse
 import base64
-import json
 import pathlib
 import struct
 import subprocess
@@ -14,15 +12,12 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "functional")]
 import wire  # noqa: E402
+from bench_directory import asked, emit  # noqa: E402
 from directories import authority_and_certificate  # noqa: E402
 from outbound import Process  # noqa: E402
 from peers import Slapd  # noqa: E402
 
 AT_ONCE = 32
-
-
-def emit(name, value, unit, peer=None, ratio=None):
-    print(json.dumps({"name": name, "value": value, "unit": unit, "peer": peer, "ratio": ratio}), flush=True)
 
 
 class Publisher(Process):
@@ -57,13 +52,7 @@ def peer_seconds(slapd: Slapd, dns: list[str], value: bytes) -> float:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--people", type=int, default=4000)
-    arguments = parser.parse_args()
-    if reason := Slapd.unavailable():
-        raise SystemExit(reason)
-    half = arguments.people // 2
+    half = asked(4000) // 2
     issuer, certificate, *_ = authority_and_certificate()
     with Slapd(people=[{"name": f"Person {number:06d}"} for number in range(2 * half)]) as slapd:
         found = slapd.search("(objectClass=inetOrgPerson)", "entryUUID")
