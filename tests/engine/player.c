@@ -57,6 +57,21 @@ void player_lose(struct player *player)
         world_run(&player->world);
 }
 
+void player_begin(struct player *player)
+{
+        world_init(&player->world);
+        world_open(&player->world);
+        world_import(&player->world, "11111111111111111111111111111111", "Alice", "alice@example.org");
+        world_import(&player->world, "22222222222222222222222222222222", "Bob", "bob@example.org");
+        player_connect(player);
+}
+
+void player_end(struct player *player)
+{
+        player_lose(player);
+        world_done(&player->world);
+}
+
 static void answer(struct player *player, size_t index, const struct msg_job_done *done)
 {
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;

@@ -14,6 +14,9 @@ struct player {
         size_t count;
 };
 
+/* Unsealed, with Alice and Bob in the directory. */
+void player_begin(struct player *player);
+void player_end(struct player *player);
 /* Engines look for jobs at once when one was pushed, and else every second: tests do not wait for that. */
 void player_look(struct player *player, const char *kind);
 void player_connect(struct player *player);

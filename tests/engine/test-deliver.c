@@ -28,18 +28,14 @@ static void mail_configured(struct world *world)
 static int set_up(void **state)
 {
         *state = NEW(struct player);
-        world_init(WORLD);
-        world_open(WORLD);
-        world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice@example.org");
+        player_begin(PLAYER);
         mail_configured(WORLD);
-        player_connect(PLAYER);
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        player_lose(PLAYER);
-        world_done(WORLD);
+        player_end(PLAYER);
         free(*state);
         return 0;
 }

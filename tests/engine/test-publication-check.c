@@ -103,12 +103,8 @@ static int set_up(void **state)
         int fds[2];
 
         *state = NEW(struct finder);
-        world_init(WORLD);
-        world_open(WORLD);
-        world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice@example.org");
-        world_import(WORLD, "22222222222222222222222222222222", "Bob", "bob@example.org");
+        player_begin(PLAYER);
         WORLD->engine.config.publish_directory = WORLD->engine.config.directory_ldap = true;
-        player_connect(PLAYER);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         must(directory_peer_add(&WORLD->engine, fds[0]));
         must(channel_new(&WORLD->loop, fds[1], &handler, FINDER, &FINDER->channel));
@@ -120,8 +116,7 @@ static int tear_down(void **state)
         if (FINDER->channel)
                 finder_lose(FINDER);
         msg_done(directory_compare, &FINDER->compared);
-        player_lose(PLAYER);
-        world_done(WORLD);
+        player_end(PLAYER);
         free(*state);
         return 0;
 }

@@ -33,18 +33,15 @@ static const struct msg_job_done well = {.success = true},
 static int set_up(void **state)
 {
         *state = NEW(struct player);
-        world_init(WORLD);
-        world_open(WORLD);
-        world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice@example.org");
-        world_import(WORLD, "22222222222222222222222222222222", "Bob", "bob@example.org");
-        begin(PLAYER);
+        player_begin(PLAYER);
+        WORLD->engine.config.publish_directory = true;
+        look(PLAYER);
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        player_lose(PLAYER);
-        world_done(WORLD);
+        player_end(PLAYER);
         free(*state);
         return 0;
 }
