@@ -19,7 +19,7 @@ MAY = {
     "ldap": {"base", "config", "wire", "crypto", "model"},
     "keeper": {"base", "config", "wire", "crypto", "model"},
     "engine": {"base", "config", "wire", "crypto", "model", "store"},
-    "net": {"base"},
+    "net": {"base", "config", "wire"},
     "front": {"base", "config", "wire", "net", "protocol"},
     "ldapd": {"base", "config", "wire", "net"},
     "outbound": {"base", "config", "wire", "crypto", "model", "ldap", "letter"},

@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vouchsafe-front: TLS, HTTP, JSON. Started by vouchsafed, which it hears on descriptor 3; opens no files. */
 #include <seccomp.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/sandbox.h"
 #include "front/front.h"
+#include "net/service.h"
 #include "protocol/json.h"
+
+#define NAME "front"
 
 static int on_configure(void *context, struct msg_configure *configure)
 {
         struct front *front = context;
-        struct config fresh;
 
-        TRY(config_decode(buf_view(&configure->content), &fresh));
-        config_done(&front->config);
-        front->config = fresh;
-        config_log_setup(&front->config, "front");
-        int r = tls_load(&front->tls, buf_view(&configure->tls_chain), &configure->tls_key);
-
-        if (r)
-                log_report(r, front->tls.loaded ? "the old TLS certificate is kept" : "there is no HTTPS");
+        TRY(service_configure(NAME, &front->config, &front->tls, configure));
         if (front->configured)
                 return 0;
         front->configured = true;
@@ -69,10 +62,12 @@ static const int calls[] = {
         SCMP_SYS(eventfd2), SCMP_SYS(getrusage),  SCMP_SYS(uname),       SCMP_SYS(sendmmsg),
 };
 
-static int front_run(struct front *front)
+static int front_run(void *process)
 {
         static const struct control_handler handler = {on_configure, on_peer, on_listen, on_stop};
+        struct front *front = process;
 
+        json_setup();
         TRY(sandbox_hide());
         TRY(loop_init(&front->loop));
         TRY(connections_init(front));
@@ -84,8 +79,10 @@ static int front_run(struct front *front)
         return PASS(loop_run(&front->loop));
 }
 
-static void front_done(struct front *front)
+static void front_done(void *process)
 {
+        struct front *front = process;
+
         connections_stop_listening(front);
         http_stop(&front->https);
         http_stop(&front->plain);
@@ -102,14 +99,5 @@ int main(void)
 {
         static struct front front;
 
-        log_setup("front", LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
-        signal(SIGPIPE, SIG_IGN);
-        signal(SIGINT, SIG_IGN); /* of a terminal: the supervisor decides */
-        json_setup();
-        int r = front_run(&front);
-
-        if (r)
-                log_report(r, "stops");
-        front_done(&front);
-        return result_exit_code(r);
+        return service_main(NAME, front_run, front_done, &front);
 }

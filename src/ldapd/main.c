@@ -2,15 +2,15 @@
 /* vouchsafe-ldap: the read-only LDAP service. Started by vouchsafed, which it hears on descriptor 3; opens no
  * files. */
 #include <seccomp.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/dn.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/sandbox.h"
 #include "ldapd/ldapd.h"
+#include "net/service.h"
 
+#define NAME "vouchsafe-ldap"
 enum { TELL_MS = 1000 };
 
 /* "o=ORGANISATION" unless told another; the configuration has checked that it is a name. */
@@ -37,19 +37,11 @@ static int base_set(struct ldapd *ldapd)
 static int on_configure(void *context, struct msg_configure *configure)
 {
         struct ldapd *ldapd = context;
-        struct config fresh;
 
-        TRY(config_decode(buf_view(&configure->content), &fresh));
-        config_done(&ldapd->config);
-        ldapd->config = fresh;
-        config_log_setup(&ldapd->config, "vouchsafe-ldap");
+        TRY(service_configure(NAME, &ldapd->config, &ldapd->tls, configure));
         TRY(base_set(ldapd));
         secret_done(&ldapd->password);
         ldapd->password = secret_take(&configure->ldap_password);
-        int r = tls_load(&ldapd->tls, buf_view(&configure->tls_chain), &configure->tls_key);
-
-        if (r)
-                log_report(r, ldapd->tls.loaded ? "the old TLS certificate is kept" : "there is no TLS");
         if (ldapd->configured)
                 return 0;
         ldapd->configured = true;
@@ -99,9 +91,10 @@ static const int calls[] = {
     SCMP_SYS(getrusage), SCMP_SYS(uname),      SCMP_SYS(sendmmsg),
 };
 
-static int ldapd_run(struct ldapd *ldapd)
+static int ldapd_run(void *process)
 {
         static const struct control_handler handler = {on_configure, on_peer, on_listen, on_stop};
+        struct ldapd *ldapd = process;
 
         TRY(sandbox_hide());
         TRY(loop_init(&ldapd->loop));
@@ -117,8 +110,10 @@ static int ldapd_run(struct ldapd *ldapd)
         return PASS(loop_run(&ldapd->loop));
 }
 
-static void ldapd_done(struct ldapd *ldapd)
+static void ldapd_done(void *process)
 {
+        struct ldapd *ldapd = process;
+
         connections_done(ldapd);
         engine_done(ldapd);
         loop_once_done(&ldapd->pump);
@@ -138,13 +133,5 @@ int main(void)
 {
         static struct ldapd ldapd;
 
-        log_setup("vouchsafe-ldap", LOG_FORMAT_AUTO, LOG_LEVEL_INFO);
-        signal(SIGPIPE, SIG_IGN);
-        signal(SIGINT, SIG_IGN); /* of a terminal: the supervisor decides */
-        int r = ldapd_run(&ldapd);
-
-        if (r)
-                log_report(r, "stops");
-        ldapd_done(&ldapd);
-        return result_exit_code(r);
+        return service_main(NAME, ldapd_run, ldapd_done, &ldapd);
 }
