@@ -70,6 +70,7 @@ class Server:
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="vouchsafe-"))
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
+        open_way(self.folder)
         self.data = self.folder / "data"
         self.homes = self.folder / "homes"
         self.config = self.folder / "vouchsafe.conf"

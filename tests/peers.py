@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.parse
 
-from harness import BUILD, free_ports
+from harness import BUILD, free_ports, open_way
 
 SLAPD = shutil.which("slapd", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 SAMBA = shutil.which("samba", path="/usr/sbin:/usr/bin:/usr/local/sbin")
@@ -67,6 +67,7 @@ class Authority:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
+        open_way(folder)
         self.certificate, self.key = folder / "ca.pem", folder / "ca.key"
         self._openssl("req", "-x509", *self._new_key(self.key), "-out", self.certificate, "-days", "30", "-subj", "/CN=Test CA")
 

@@ -35,7 +35,6 @@ def samba():
 def own_server(tmp_path):
     """A server of one test, which may stop, seal or damage it. Not yet set up."""
     one = harness.Server(folder=tmp_path / "server")
-    harness.open_way(tmp_path)
     try:
         yield one
     finally:

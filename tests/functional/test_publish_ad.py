@@ -2,16 +2,13 @@
 """Publication to a real Active Directory (Samba), by an account with the rights of packaging/directory/samba-delegate.sh and no more: people's values, and the
 CA's objects under Public Key Services."""
 import os
-import pathlib
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from directories import PACKAGING, certificates_der, foreign_certificate, let_through, wait_for  # noqa: E402
-from harness import Server  # noqa: E402
-from peers import SambaAd, ldif  # noqa: E402
+from directories import PACKAGING, certificates_der, foreign_certificate, wait_for
+from harness import Server
+from peers import SambaAd, ldif
 
 pytestmark = pytest.mark.skipif(SambaAd.unavailable() is not None, reason=str(SambaAd.unavailable()))
 PEOPLE = f"OU=People,{SambaAd.BASE}"
@@ -19,15 +16,8 @@ SERVICES = f"CN=Public Key Services,CN=Services,CN=Configuration,{SambaAd.BASE}"
 
 
 class Domain:
-    def __init__(self, folder: pathlib.Path):
-        self.folder = folder
-        self.directory = SambaAd(folder / "samba").start()
-        self.directory.add(ldif(PEOPLE, {"objectClass": "organizationalUnit"}))
-        for name in ("alice", "bob"):
-            self.directory.tool("user", "create", name, "Passw0rd.x1", "--userou=OU=People", f"--mail-address={name}@example.org")
-        options = {"directory": self.directory.options(base=PEOPLE), "enroll": {"encryption-profile": "p256"},
-                   "publish": {"directory": "yes", "authority-dn": SERVICES}}
-        self.server = Server(folder / "server", options=options, prefix=self.directory.namespace.prefix, environment=self.directory.environment).init()
+    def __init__(self, directory: SambaAd, server: Server):
+        self.directory, self.server, self.folder = directory, server, server.folder
         self.delegate()
         wait_for(lambda: len(self.server.json("directory", "list", home="rita")["people"]) == 2, what=self.server.tail)
 
@@ -46,14 +36,14 @@ class Domain:
 
 
 @pytest.fixture(scope="module")
-def domain(tmp_path_factory):
-    folder = let_through(tmp_path_factory.mktemp("publish-ad"))
-    one = Domain(folder)
-    try:
-        yield one
-    finally:
-        one.server.remove()
-        one.directory.remove()
+def domain(samba):
+    samba.add(ldif(PEOPLE, {"objectClass": "organizationalUnit"}))
+    for name in ("alice", "bob"):
+        samba.tool("user", "create", name, "Passw0rd.x1", "--userou=OU=People", f"--mail-address={name}@example.org")
+    options = {"directory": samba.options(base=PEOPLE), "enroll": {"encryption-profile": "p256"},
+               "publish": {"directory": "yes", "authority-dn": SERVICES}}
+    with Server(options=options, prefix=samba.namespace.prefix, environment=samba.environment) as server:
+        yield Domain(samba, server)
 
 
 def test_values_of_people(domain, tmp_path):

@@ -4,19 +4,16 @@ of others stay as they are, and outages, renames and drift are mended."""
 import base64
 import json
 import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from directories import PACKAGING, access_of, certificates_der, foreign_certificate, let_through, wait_for  # noqa: E402
-from harness import Server  # noqa: E402
-from peers import Slapd  # noqa: E402
+from directories import PACKAGING, access_of, certificates_der, foreign_certificate, wait_for
+from harness import Server
+from peers import Slapd
 
 pytestmark = pytest.mark.skipif(Slapd.unavailable() is not None, reason=str(Slapd.unavailable()))
 CERTIFICATE, SMIME = "usercertificate;binary", "usersmimecertificate"
@@ -26,10 +23,8 @@ PEOPLE = ["Alice Example", "Bob Example", "Carol Example", "Dora Example", "Emil
 class Place:
     """A directory and a server that publishes to it."""
 
-    def __init__(self, folder):
-        self.directory = Slapd(folder / "slapd", access=access_of(PACKAGING / "openldap-access.ldif"), people=[{"name": name} for name in PEOPLE]).start()
-        options = {"directory": self.directory.options(**{"time-limit": "2s", "connect-limit": "2s"}), "publish": {"directory": "yes"}, "enroll": {"encryption-profile": "p256"}}
-        self.server = Server(folder / "server", options=options).init()
+    def __init__(self, directory: Slapd, server: Server):
+        self.directory, self.server = directory, server
         wait_for(lambda: len(self.server.json("directory", "list", home="rita")["people"]) == len(PEOPLE), what=self.server.tail)
 
     def values(self, name, unit="people") -> dict[str, list[bytes]]:
@@ -66,14 +61,12 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    folder = let_through(tmp_path_factory.mktemp("publish"))
-    one = Place(folder)
-    try:
-        yield one
-    finally:
-        one.server.remove()
-        one.directory.remove()
+def place():
+    with Slapd(access=access_of(PACKAGING / "openldap-access.ldif"), people=[{"name": name} for name in PEOPLE]) as directory:
+        limits = {"time-limit": "2s", "connect-limit": "2s"}
+        options = {"directory": directory.options(**limits), "publish": {"directory": "yes"}, "enroll": {"encryption-profile": "p256"}}
+        with Server(options=options) as server:
+            yield Place(directory, server)
 
 
 def test_values_appear_and_go_and_others_stay(place, tmp_path):
@@ -160,14 +153,13 @@ def test_drift_is_found_and_mended(place, tmp_path):
     place.directory.start()
 
 
-def test_authority_and_revocation_lists(place, tmp_path):
+def test_authority_and_revocation_lists():
     """A server of its own, since where the CA goes is fixed at its start; and rights at that one entry."""
     dn = f"cn=Issuing CA,ou=services,{Slapd.BASE}"
-    let_through(tmp_path)
-    with Slapd(tmp_path / "slapd", access=access_of(PACKAGING / "openldap-access.ldif"), people=[{"name": "Alice Example"}]) as directory:
+    with Slapd(access=access_of(PACKAGING / "openldap-access.ldif"), people=[{"name": "Alice Example"}]) as directory:
         directory.add((PACKAGING / "openldap-authority.ldif").read_text())
         options = {"directory": directory.options(), "publish": {"directory": "yes", "authority-dn": dn}, "enroll": {"encryption-profile": "p256"}}
-        with Server(tmp_path / "server", options=options) as server:
+        with Server(options=options) as server:
             def same() -> bool:
                 entry = directory.search("(objectClass=*)", base=dn)[dn]
                 return all(entry.get(f"{attribute};binary") == [place_of(server, path)] for attribute, path in

@@ -21,26 +21,20 @@ SECRET = "opens more than mail: ü"
 
 
 @pytest.fixture(scope="module")
-def slapd(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("slapd")
-    for one in [folder, *folder.parents][:3]:
-        one.chmod(0o755)
+def slapd():
     people = [{"name": f"{name} Person", "userPassword": SECRET, "title": "Engineer" if name < "E" else "Cook"}
               for name in ("Ada", "Bea", "Cem", "Dan", "Eve", "Fay", "Gus (the) *")]
-    with Slapd(folder / "ldap", people=people) as one:
+    with Slapd(people=people) as one:
         inner = [one.dn(f"{name} Person") for name in ("Ada", "Bea", "Cem", "Dan")]
         one.add(one.group("Inner", *inner) + one.group("Mail users", one.dn("Inner", "groups"), one.dn("Eve Person")))
         yield one
 
 
 @pytest.fixture(scope="module")
-def server(slapd, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("self")
-    for one in [folder, *folder.parents][:3]:
-        one.chmod(0o755)
+def server(slapd):
     options = {"directory": slapd.options(), "enroll": {"encryption-profile": "p256", "pool-size": 0, "self": "yes", "self-group": "Mail users"},
                "limits": {"token-failures-per-address": 1000}}
-    with harness.Server(folder=folder / "server", options=options) as one:
+    with harness.Server(options=options) as one:
         one.run("directory", "sync", "--wait", home="rita")
         yield one
 

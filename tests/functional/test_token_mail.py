@@ -27,7 +27,6 @@ def postfix():
 def mailing(postfix, tmp_path_factory):
     """A server that mails through Postfix, with templates of its own where a test puts them."""
     folder = tmp_path_factory.mktemp("mailing")
-    harness.open_way(folder)
     (folder / "templates").mkdir()
     mail = postfix.options(folder, **{"reply-to": "help@example.org", "templates": folder / "templates"})
     with harness.Server(folder, options={"enroll": {"encryption-profile": "p256", "pool-size": 0}, "mail": mail}) as one:
