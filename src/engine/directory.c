@@ -248,9 +248,12 @@ static bool groups_equal(const char *a, const char *b)
 static int edit_groups(struct engine *engine, const struct msg_directory_edit *ask, struct msg_person *person)
 {
         MSG_OWN(directory_edit) resolved = {0};
+        MSG_OWN(person) now = {0}; /* an import may have named a group that there was no entry of */
 
+        TRY(groups_named(engine, &person->groups, &now.groups));
         TRY(groups_named(engine, &ask->add_groups, &resolved.add_groups));
         TRY(groups_named(engine, &ask->remove_groups, &resolved.remove_groups));
+        texts_replace(&person->groups, &now.groups);
         texts_edit(&person->groups, &resolved.add_groups, &resolved.remove_groups, groups_equal);
         return 0;
 }

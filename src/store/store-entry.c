@@ -229,22 +229,27 @@ int store_entry_find_name(struct store *store, const char *name, struct entry_ro
 #define COUNT_TEXT                                                                                           \
         "SELECT count(*) FROM (SELECT 1 FROM entry_keys WHERE kind = 1 AND key >= $1 AND key < $2 "          \
         "UNION ALL SELECT 1 FROM entry_keys WHERE kind = 3 AND key >= $3 AND key < $4 LIMIT $5) AS begin_so"
+/* A common name that no other group has: as imports name groups, perhaps before there was an entry of that name. */
+#define NAMES_ONE_GROUP                                                                                      \
+        "NOT EXISTS (SELECT 1 FROM entry_keys AS same JOIN entries AS others ON others.guid = same.guid "    \
+        "WHERE same.kind = 5 AND same.key = names.key AND same.guid <> names.guid AND others.gone = 0)"
 /* The names of a group and of all groups in it; the set grows until nothing new comes, so rings of groups
  * end. Of members that are no groups none is walked. */
-#define MEMBER_OF(name, other_name)                                                                          \
+#define MEMBER_OF(given, name, common_name)                                                                  \
         "WITH RECURSIVE member_of (name) AS ("                                                               \
-        "SELECT first.key FROM (SELECT DISTINCT key FROM entry_keys WHERE kind = 2 AND key IN (" name        \
-        ", " other_name ")) AS first "                                                                       \
+        "SELECT first.key FROM (SELECT DISTINCT key FROM entry_keys WHERE kind = 2 AND key IN (" given       \
+        ", " name ", " common_name ")) AS first "                                                            \
         "UNION SELECT names.key FROM member_of JOIN entry_keys AS groups ON groups.kind = 2 AND groups.key " \
         "= member_of.name JOIN entries AS inner_groups ON inner_groups.guid = groups.guid AND "              \
         "inner_groups.kind = 2 "                                                                             \
-        "JOIN entry_keys AS names ON names.kind = 4 AND names.guid = groups.guid) "
+        "JOIN entry_keys AS names ON names.guid = groups.guid AND names.kind IN (4, 5) AND "                 \
+        "(names.kind = 4 OR " NAMES_ONE_GROUP ")) "
 #define ENTRY_IN_GROUP                                                                                       \
-        "WHERE guid IN (" MEMBER_OF("$6", "$7")                                                              \
+        "WHERE guid IN (" MEMBER_OF("$6", "$7", "$8")                                                        \
         "SELECT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND found.key = "       \
         "member_of.name AND found.guid > $1) AND " ENTRY_CONDITIONS
 #define GROUP_MEMBERS                                                                                        \
-        MEMBER_OF("$1", "$2")                                                                                \
+        MEMBER_OF("$1", "$2", "$3")                                                                          \
         "SELECT DISTINCT found.guid FROM member_of JOIN entry_keys AS found ON found.kind = 2 AND "          \
         "found.key = member_of.name ORDER BY found.guid"
 
@@ -324,8 +329,23 @@ static int group_is_imported(struct store *store, const char *key)
                               VALUES(TEXT(key)), &number));
 }
 
-/* Under what names members are found: as it was given, which may be the name of an import; and the DN of the group that
- * is called so. */
+/* NULL: there is none. What several groups are called means none of them. */
+static int common_key_of(struct store *store, const struct entry_row *group, char **ret_key)
+{
+        CLEANUP(entry_row_done) struct entry_row found = {0};
+        int r;
+
+        if (!group->cn || !*group->cn)
+                return 0;
+        r = group_of_common_name(store, group->cn, &found);
+        if (r)
+                return r == PROBLEM_EXISTS || r == PROBLEM_NOT_FOUND ? 0 : PASS(r);
+        *ret_key = store_name_key(group->cn);
+        return 0;
+}
+
+/* Under what names members are found: as it was given, which may be the name of an import; and the DN and the common name
+ * of the group that is called so. */
 static int group_find(struct store *store, const char *group, struct entry_query *query)
 {
         CLEANUP(entry_row_done) struct entry_row entry = {0};
@@ -333,6 +353,10 @@ static int group_find(struct store *store, const char *group, struct entry_query
 
         query->texts[0] = store_name_key(group);
         query->texts[1] = store_name_key(r == 0 && entry.name ? entry.name : group);
+        if (r == 0)
+                TRY(common_key_of(store, &entry, &query->texts[2]));
+        if (!query->texts[2])
+                query->texts[2] = text_copy(query->texts[0]);
         if (r == PROBLEM_NOT_FOUND)
                 r = group_is_imported(store, query->texts[0]);
         if (r == PROBLEM_NOT_FOUND)
@@ -432,7 +456,7 @@ int store_group_members(struct store *store, const char *group, struct buf *ret_
 
         TRY(store_need_keys(store));
         TRY(group_find(store, group, &names));
-        query = query_of(&store->db, GROUP_MEMBERS, VALUES(TEXT(names.texts[0]), TEXT(names.texts[1])));
+        query = query_of(&store->db, GROUP_MEMBERS, VALUES(TEXT(names.texts[0]), TEXT(names.texts[1]), TEXT(names.texts[2])));
         while ((r = query_step(&query, &row)) == 0 && row)
                 buf_add_bytes(&guids, query_bytes(&query, 0));
         query_done(&query);

@@ -102,6 +102,15 @@ static void groups_have_names(void **state)
         assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), "User 2 ");
         group.group = "nobody";
         assert_int_equal(store_entry_list(STORE, &group, NULL, 9, &seen, see_entry), PROBLEM_NOT_FOUND);
+        /* Imported before the group was: by its DN, and within another group, as soon as it is there. */
+        CHANGE(put_group(state, 12, "cn=Imported,ou=Groups", "Imported", "Later"));
+        CHANGE(put_group(state, 13, "cn=later,ou=Groups", "Later", ""));
+        group.group = "cn=imported,ou=groups";
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), "User 2 ");
+        group.group = "cn=later,ou=groups";
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), "User 2 ");
+        CHANGE(put_group(state, 14, "cn=imported,ou=other", "imported", ""));
+        assert_string_equal(SEEN(store_entry_list, &group, NULL, 9, &seen, see_entry), ""); /* of which, nobody knows */
         CHANGE(put_group(state, 11, "cn=staff,ou=other", "staff", ""));
         group.group = "staff";
         assert_int_equal(store_entry_list(STORE, &group, NULL, 9, &seen, see_entry), PROBLEM_EXISTS);

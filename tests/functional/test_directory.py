@@ -61,6 +61,34 @@ def test_groups_within_groups(book):
     assert "cn=Inner,ou=Groups,o=X" in shown and "Language" in shown and "cn=Dora,ou=Berlin,ou=Research,o=X" in shown
 
 
+def test_named_before_it_is_there(book):
+    """A group that an import names, and that has an entry later only: its members are found in either order."""
+    path = book.folder / "late.csv"
+    path.write_text("address,name,groups,kind,dn\ngus@book.example,Gus,Late,,\n,Early,Late,group,\"cn=Early,o=X\"\nhal@book.example,Hal,early,,\n")
+    book.run("directory", "import", path, home="rita")
+    assert selected(book, "group:late") == ["Gus", "Hal"]
+    path.write_text("address,name,kind,dn\n,Late,group,\"cn=Late,o=X\"\n")
+    book.run("directory", "import", path, home="rita")
+    for name in ("late", "cn=late,o=x"):
+        assert selected(book, f"group:{name}") == ["Gus", "Hal"]
+    book.run("directory", "edit", "gus@book.example", "--remove-group", "Late", home="rita")
+    assert selected(book, "group:cn=Late,o=X") == ["Hal"]
+    for name in ("cn=Early,o=X", "cn=Late,o=X"):
+        book.run("directory", "remove", name, home="rita")
+
+
+def test_a_number_of_personnel_is_an_id(book):
+    """The main address changes: the same person."""
+    path = book.folder / "numbers.csv"
+    path.write_text("guid,address,name\n4711,ida@book.example,Ida\n")
+    assert "1 added" in book.run("directory", "import", path, home="rita")
+    before = book.json("directory", "show", "ida@book.example", home="rita")["people"][0]
+    path.write_text("guid,address,name\n4711,ida.new@book.example,Ida\n")
+    assert "1 changed" in book.run("directory", "import", path, home="rita")
+    assert book.json("directory", "show", "ida.new@book.example", home="rita")["people"][0]["guid"] == before["guid"]
+    assert book.result("directory", "show", "ida@book.example", home="rita", status=15)
+
+
 def test_edited(book):
     added = book.run("directory", "add", "finn@book.example", "--name", "Finn", "--unit", "Sales", "--group", "Inner", home="rita")
     assert "Finn was added" in added
