@@ -279,7 +279,8 @@ const struct command command_directory_import = {
         "LDIF (RFC 2849): persons with a mail address, and groups; entryUUID or objectGUID is the stable id, units\n"
         "come from the DN, memberships from the groups in the file and from memberOf. CSV: the first line names the\n"
         "columns: address, name, given_name, surname, unit, groups, server, guid, disabled, dn, language, kind (person\n"
-        "or group).\n"
+        "or group). The guid says who it is when the address changes: a UUID, or any other text of up to 64 bytes that stays\n"
+        "the same, as a number of personnel. Without one a changed address is another person.\n"
         "What cannot be taken is left out and named with its line; all else is taken, and the exit code is 51. Who is\n"
         "not in the file stays as he is: see 'vouchsafe directory remove'.\n",
     .examples = "  vouchsafe directory import people.ldif --dry-run\n"

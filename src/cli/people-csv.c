@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/csv.h"
 
-enum { DN_MOST = 2048 };
+enum { DN_MOST = 2048, GUID_MOST = 64 };
 
 enum column {
         COLUMN_NONE,
@@ -111,6 +111,7 @@ struct filling {
         struct people *people;
         struct msg_person *person;
         unsigned line;
+        bool unknown; /* who it is: the row is left out */
 };
 
 static void each_address(void *context, struct bytes piece)
@@ -133,6 +134,25 @@ static void put(char **place, struct bytes value, size_t most)
 {
         if (!*place)
                 *place = people_text(value, most);
+}
+
+/* A UUID in one spelling, or any other text that stays with the person: a number of personnel. Made from the address
+ * instead it would make another person of him when that changes. */
+static void fill_guid(struct filling *filling, struct bytes value)
+{
+        char *text CLEANUP(mem_freep) = people_text(value, value.len);
+
+        if (!text || filling->person->guid)
+                return;
+        filling->person->guid = guid_of_text(bytes_text(text));
+        if (filling->person->guid)
+                return;
+        filling->unknown = strlen(text) > GUID_MOST || !text_is_printable(bytes_text(text));
+        if (filling->unknown)
+                people_note(filling->people, filling->line,
+                            "The guid is longer than %d bytes or has control characters; the row was left out.", GUID_MOST);
+        else
+                filling->person->guid = TAKE(text);
 }
 
 static bool is_yes(struct bytes value)
@@ -170,11 +190,7 @@ static void fill(struct filling *filling, enum column column, struct bytes value
                 put(&person->home_server, value, 255);
                 break;
         case COLUMN_GUID:
-                if (!person->guid)
-                        person->guid = guid_of_text(value);
-                if (!person->guid && value.len)
-                        people_remark(filling->people, filling->line,
-                                    "The guid is none; one was made from the address.");
+                fill_guid(filling, value);
                 break;
         case COLUMN_DN:
                 if (value.len <= DN_MOST)
@@ -230,6 +246,8 @@ static void take_row(const struct sheet *sheet, struct people *people)
                         people_note(people, sheet->csv.row_line,
                                     "Field %zu is not UTF-8 (is the file Latin-1?) and was left out.", i + 1);
         }
+        if (filling.unknown)
+                return;
         if (strcmp(msg_text(person.kind), "group") == 0) {
                 take_group(people, sheet->csv.row_line, &person);
                 return;

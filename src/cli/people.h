@@ -11,7 +11,8 @@
  *
  * CSV (RFC 4180; "," ";" or tab): a first line names the columns: address (or mail, email; several separated by
  * blanks), name (cn), given_name, surname, unit, groups (separated by "|"), server, guid, disabled, dn, language, kind.
- * Without a guid it is a UUID made from the main address. Rows of kind "group" are groups.
+ * The guid is a UUID or any other text of up to 64 bytes that stays the same (a number of personnel); without one it is a
+ * UUID made from the main address. Rows of kind "group" are groups.
  *
  * What cannot be taken is left out with a note that names line and reason; only a file that is no LDIF or CSV is
  * refused as a whole.

@@ -208,6 +208,26 @@ static void tables_of_offices(void **state)
         assert_int_equal(people_from_csv(bytes_text(""), &people), PROBLEM_MALFORMED);
 }
 
+/* Whatever stays the same says who it is; what cannot be an id is not replaced by one from the address. */
+static void ids_of_tables(void **state)
+{
+        CLEANUP(buf_done) struct buf file = BUF_NONE;
+        CLEANUP(people_done) struct people people = {0};
+
+        buf_add_text(&file, "mail,guid\na@x.org, E-4711 \nb@x.org,{6BA7B814-9DAD-11D1-80B4-00C04FD430C8}\nc@x.org,\nd@x.org,");
+        for (int i = 0; i < 65; i++)
+                buf_add_byte(&file, '1');
+        buf_add_text(&file, "\ne@x.org,E-4711\n");
+        assert_int_equal(people_from_csv(buf_view(&file), &people), 0);
+        assert_int_equal(people.list.count, 3);
+        assert_string_equal(people.list.at[0].guid, "E-4711");
+        assert_string_equal(people.list.at[1].guid, "6ba7b814-9dad-11d1-80b4-00c04fd430c8");
+        assert_int_equal(people.list.at[2].guid[14], '8');
+        assert_int_equal(people.left_out, 2); /* the long one, and who has the id of another */
+        assert_int_equal(people.notes.count, 2);
+        assert_non_null(strstr(people.notes.at[0].text, "guid"));
+}
+
 static void every_beginning_of_a_file_is_survived(void **state)
 {
         static const char file[] = "version: 1\ndn:: Y249YSxvdT1i\nobjectClass: person\ncn: a\n b\nmail: "
@@ -237,6 +257,7 @@ int main(void)
             cmocka_unit_test(names_are_taken_apart),
             cmocka_unit_test(tables_of_offices),
             cmocka_unit_test(every_beginning_of_a_file_is_survived),
+            cmocka_unit_test(ids_of_tables),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
