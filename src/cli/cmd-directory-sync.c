@@ -106,10 +106,14 @@ static bool run_is_over(const struct msg_directory_status_reply *status, uint64_
 
 static int sync_outcome(const struct msg_directory_run *run)
 {
+        enum problem problem;
+
         if (strcmp(msg_text(run->outcome), "complete") == 0)
                 return 0;
-        return refuse(strcmp(msg_text(run->outcome), "refused") == 0 ? PROBLEM_STATE : PROBLEM_UNREACHABLE, "%s",
-                      msg_text(run->detail));
+        if (strcmp(msg_text(run->outcome), "refused") == 0)
+                return refuse(PROBLEM_STATE, "%s", msg_text(run->detail));
+        problem = problem_from_code(msg_text(run->problem));
+        return refuse(problem ? problem : PROBLEM_UNREACHABLE, "%s", msg_text(run->detail));
 }
 
 static int sync_wait(struct session *session, uint64_t run, struct msg_directory_status_reply *status)
@@ -179,7 +183,8 @@ const struct command command_directory_sync = {
     .operands = "",
     .options = sync_options,
     .about = "Who is not in it any more leaves. When more would than [directory] left-most permits, nobody does, and the\n"
-             "command says so; look at the directory first, then accept that with --accept-departures.\n",
+             "command says so; look at the directory first, then accept that with --accept-departures. With --wait the exit\n"
+             "code says why it failed: 52 when the directory does not take the server's account, 23 when it does not answer.\n",
     .examples = "  vouchsafe directory sync --wait\n",
     .run = sync_directory,
 };

@@ -167,7 +167,7 @@ int directory_leave_step(void *context)
         r = directory->looked ? leave_step(engine) : look_step(engine);
         if (r) {
                 log_report(r, "the end of a run of the directory");
-                directory_run_fail(engine, report_text());
+                directory_run_fail(engine, r, report_text());
         }
         return 0;
 }

@@ -72,6 +72,7 @@ void directory_run_copy(struct msg_directory_run *to, const struct msg_directory
         to->server = text_copy(msg_text(from->server));
         to->outcome = text_copy(msg_text(from->outcome));
         to->detail = text_copy(msg_text(from->detail));
+        to->problem = text_copy(msg_text(from->problem));
 }
 
 /* ---- findings */
@@ -173,7 +174,7 @@ static int failure_record(struct engine *engine, void *context)
 }
 
 /* The next one mends what this one left undone. */
-void directory_run_fail(struct engine *engine, const char *sentence)
+void directory_run_fail(struct engine *engine, int problem, const char *sentence)
 {
         struct directory *directory = &engine->directory;
         bool begun = directory->phase == DIRECTORY_READING || directory->phase == DIRECTORY_LEAVING;
@@ -186,6 +187,8 @@ void directory_run_fail(struct engine *engine, const char *sentence)
                 free(directory->run.detail);
                 directory->run.outcome = text_copy("failed");
                 directory->run.detail = text_copy(sentence);
+                free(directory->run.problem);
+                directory->run.problem = text_copy(problem > 0 ? problem_info(problem)->code : "");
                 directory->run.ended = engine_now(engine);
         }
         wrong_set(directory, sentence);
@@ -207,7 +210,7 @@ static void follow_replied(void *context, int result, struct channel_message *re
         /* Lost with the connection: that is heard of by itself. */
         if (!result && reply->kind == MSG_problem &&
             peer_problem("the process that follows the directory", reply->payload))
-                directory_run_fail(engine, report_text());
+                directory_run_fail(engine, PROBLEM_UNREACHABLE, report_text());
 }
 
 static int number_next(struct engine *engine, void *context)
@@ -271,7 +274,7 @@ static void answer_durable(struct round_after *after, bool stored)
         struct directory_answer *answer = CONTAINER_OF(after, struct directory_answer, after);
 
         if (!stored) {
-                directory_run_fail(answer->engine, "The database could not be written; the directory is read again once it can.");
+                directory_run_fail(answer->engine, PROBLEM_STORAGE, "The database could not be written; the directory is read again once it can.");
                 answer->taken.run = 0;
         }
         answer_send(answer);
@@ -318,7 +321,7 @@ static void page_take(struct engine *engine, const struct msg_directory_page *pa
         r = directory_change(engine, page_change, (void *)(uintptr_t)page);
         if (r) {
                 log_report(r, "a page of the directory could not be taken");
-                directory_run_fail(engine, report_text());
+                directory_run_fail(engine, r, report_text());
                 directory->answer.taken.run = 0;
         }
         directory_answer_after(engine);
@@ -363,7 +366,8 @@ static int end_received(struct engine *engine, struct channel_message *message)
                 return 0;
         }
         if (ours && !end.complete)
-                directory_run_fail(engine, *msg_text(end.detail) ? end.detail : "The directory could not be read.");
+                directory_run_fail(engine, (int)problem_from_code(msg_text(end.problem)),
+                                   *msg_text(end.detail) ? end.detail : "The directory could not be read.");
         /* What fails does so at any time: a page may be without its answer yet. */
         return PASS(channel_reply(directory->channel, message->id, MSG_done, BYTES_NONE));
 }
@@ -405,7 +409,7 @@ void directory_run_end(struct engine *engine, const char *outcome, const char *d
         r = directory_change(engine, end_store, NULL);
         if (r) {
                 log_report(r, "the end of a run of the directory could not be stored");
-                directory_run_fail(engine, "The database could not be written; the directory is read again once it can.");
+                directory_run_fail(engine, PROBLEM_STORAGE, "The database could not be written; the directory is read again once it can.");
                 answer_send(&directory->answer);
                 return;
         }
@@ -447,7 +451,7 @@ void directory_lost(struct engine *engine)
         list_remove(&directory->answer.after.link);
         directory->answer.waits = false;
         if (directory->phase == DIRECTORY_READING || directory->phase == DIRECTORY_LEAVING)
-                directory_run_fail(engine, "The process that follows the directory was lost; it is started again.");
+                directory_run_fail(engine, PROBLEM_UNREACHABLE, "The process that follows the directory was lost; it is started again.");
         run_forget(engine);
         directory->next_ms = 0;
 }
@@ -463,14 +467,14 @@ void directory_run_pump(struct engine *engine)
         if (!engine->config.directory_ldap || !directory->channel)
                 return;
         if ((directory->phase == DIRECTORY_READING) && now - directory->heard_ms > SILENCE_MS)
-                directory_run_fail(engine, "The process that follows the directory has said nothing for ten minutes.");
+                directory_run_fail(engine, PROBLEM_TIMEOUT, "The process that follows the directory has said nothing for ten minutes.");
         if (now < directory->next_ms ||
             (directory->phase != DIRECTORY_WAITING && directory->phase != DIRECTORY_FOLLOWING))
                 return;
         r = run_begin(engine);
         if (r) {
                 log_report(r, "the directory cannot be read");
-                directory_run_fail(engine, report_text());
+                directory_run_fail(engine, r, report_text());
         }
 }
 

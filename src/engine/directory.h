@@ -162,7 +162,7 @@ void directory_run_pump(struct engine *engine);
 /* Begin one as soon as possible; its number. */
 uint64_t directory_run_soon(struct engine *engine, bool accept_departures);
 /* It is over, and another one is tried later; what waits for an answer gets it. */
-void directory_run_fail(struct engine *engine, const char *sentence);
+void directory_run_fail(struct engine *engine, int problem, const char *sentence);
 /* `detail` NULL: what the process said at the end. */
 void directory_run_end(struct engine *engine, const char *outcome, const char *detail);
 void directory_finding(struct engine *engine, const char *severity, const char *subject, const char *detail);

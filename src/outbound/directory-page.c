@@ -2,6 +2,7 @@
 /* Pages on their way to the engine. */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "outbound/directory.h"
@@ -156,9 +157,9 @@ static void end_replied(void *context, int result, struct channel_message *reply
                 loop_timer_arm(&directory->step, 0);
 }
 
-int directory_end_send(struct directory *directory, bool complete, const char *detail)
+int directory_end_send(struct directory *directory, int problem, const char *detail)
 {
-        MSG_OWN(directory_end) end = {.run = directory->run, .complete = complete};
+        MSG_OWN(directory_end) end = {.run = directory->run, .complete = !problem};
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
         const char *server = directory->connection ? ldap_connection_server(directory->connection) : "";
 
@@ -167,6 +168,8 @@ int directory_end_send(struct directory *directory, bool complete, const char *d
         channel_call_cancel(&directory->call);
         end.detail = text_copy_n(detail, strnlen(detail, 1000));
         end.server = text_copy_n(server, strnlen(server, 1000));
+        if (problem > 0)
+                end.problem = text_copy(problem_info(problem)->code);
         TRY(msg_encode(directory_end, &end, &encoded));
         directory->call.replied = end_replied;
         directory->call.context = directory;

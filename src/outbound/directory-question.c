@@ -15,7 +15,7 @@ static int asking_open(struct directory *directory)
 {
         if (!directory->prepared)
                 return refuse(PROBLEM_UNREACHABLE, "The directory is not configured yet.");
-        return directory->asking ? 0 : PASS(ldap_connection_open(&directory->options, &directory->asking));
+        return directory->asking ? 0 : PASS(directory_connect(directory, &directory->asking));
 }
 
 /* A connection that was not used for long may have been closed at the other end: once more on a new one. */

@@ -41,7 +41,7 @@ void directory_run_failed(struct directory *directory, int result)
 
         log_report(result, "the directory is not %s",
                    directory->phase == DIRECTORY_FOLLOWING ? "followed" : "read");
-        r = directory_end_send(directory, false, report_text());
+        r = directory_end_send(directory, result, report_text());
         if (r && r != PROBLEM_UNREACHABLE)
                 log_report(r, "the engine could not be told");
         directory_run_drop(directory); /* without waiting for its answer */
@@ -155,7 +155,7 @@ static int step_end(struct directory *directory)
         ldap_reading_done(&directory->reading);
         directory->phase = DIRECTORY_FOLLOWING;
         TRY(follower_start(&directory->follower));
-        return PASS(directory_end_send(directory, true, words));
+        return PASS(directory_end_send(directory, 0, words));
 }
 
 /* What changed; then once more those who could not be taken, since two may have changed places. */
@@ -231,7 +231,7 @@ int directory_news(void *context, int result)
 
 static int begin(struct directory *directory)
 {
-        TRY(ldap_connection_open(&directory->options, &directory->connection));
+        TRY(directory_connect(directory, &directory->connection));
         if (*ldap_connection_notes(directory->connection))
                 log_warning("%s is used: %s", ldap_connection_server(directory->connection),
                             ldap_connection_notes(directory->connection));

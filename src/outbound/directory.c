@@ -37,6 +37,19 @@ int directory_configure(struct directory *directory)
         return 0;
 }
 
+/* That who we are is not taken is for whoever runs this server, not for who asks it. */
+int directory_connect(struct directory *directory, struct ldap_connection **ret_connection)
+{
+        int r = ldap_connection_open(&directory->options, ret_connection);
+
+        if (r != PROBLEM_UNAUTHENTICATED && r != PROBLEM_FORBIDDEN)
+                return PASS(r);
+        return refuse(PROBLEM_DIRECTORY_LOGIN,
+                      "%s Mend [directory] bind, bind-dn and bind-password-file (or keytab, certificate, key), then restart "
+                      "the server; where a file has only new content, a reload will do.",
+                      report_text());
+}
+
 void directory_engine(struct directory *directory, struct channel *engine)
 {
         directory_run_drop(directory);

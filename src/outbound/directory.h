@@ -80,6 +80,9 @@ void directory_engine(struct directory *directory, struct channel *engine);
 int directory_received(struct directory *directory, struct channel *channel,
                        const struct channel_message *message) must_check;
 
+/* PROBLEM_DIRECTORY_LOGIN when the account is not taken, and those of connections. */
+int directory_connect(struct directory *directory, struct ldap_connection **ret_connection) must_check;
+
 /* directory-run.c */
 int directory_step(void *context);
 void directory_run_begin(struct directory *directory, uint64_t run);
@@ -99,7 +102,8 @@ void directory_person_add(struct directory *directory, bool whole, struct msg_pe
 void directory_gone_add(struct directory *directory, const struct id *id);
 /* Where findings go. */
 struct msg_directory_page *directory_page_open(struct directory *directory, bool whole);
-int directory_end_send(struct directory *directory, bool complete, const char *detail) must_check;
+/* `problem` is why, 0: it is complete. */
+int directory_end_send(struct directory *directory, int problem, const char *detail) must_check;
 
 /* directory-entry.c: what is read becomes people and groups. */
 int directory_group_found(void *context, struct ldap_entry *entry);

@@ -101,7 +101,9 @@ def test_the_directory_is_away_and_comes_back(slapd, server):
 def test_a_new_password_is_taken_on_reload(slapd, server):
     """Also of a file that is root's alone, as long as it is not replaced by another."""
     slapd.modify(slapd.ACCOUNT, userPassword="another secret")
-    assert "refused" in sync(server, status=23).stderr
+    said = sync(server, status=52).stderr
+    assert "refused" in said and "bind-password-file" in said
+    assert server.json("directory", "status", home="rita")["last"][0]["problem"] == "directory-login"
     (slapd.folder / "bind-password").write_text("another secret\n")
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: sync(server, status=None).returncode == 0, what=lambda: server.run("directory", "status", home="rita") + server.tail())

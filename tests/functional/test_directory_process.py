@@ -159,7 +159,7 @@ def test_a_directory_that_goes_is_told_and_comes_back(slapd, start):
 
 def test_wrong_options_are_told(slapd, start):
     said = start(slapd, bind_dn="cn=nobody,o=x").follow()
-    assert not said["complete"] and "refused" in said["detail"]
+    assert not said["complete"] and "refused" in said["detail"] and said["problem"] == "directory-login"
     said = start(slapd, base="ou=none,dc=example,dc=org").follow()
     assert not said["complete"] and "No such object" in said["detail"]
 
