@@ -117,6 +117,8 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
         round_init(engine);
         limits_init(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
                     engine->config.attempts_window);
+        limits_init(&engine->records, engine->config.address_attempts, engine->config.total_attempts,
+                    engine->config.attempts_window);
         limits_init(&engine->passwords, engine->config.token_attempts, engine->config.total_attempts,
                     engine->config.attempts_window);
         loop_timer_init(&engine->second, loop, second_tick, engine);
@@ -140,6 +142,8 @@ void engine_reconfigure(struct engine *engine, struct engine_config *config)
         free(engine->config.database);
         engine->config.database = database;
         limits_change(&engine->limits, engine->config.address_attempts, engine->config.total_attempts,
+                      engine->config.attempts_window);
+        limits_change(&engine->records, engine->config.address_attempts, engine->config.total_attempts,
                       engine->config.attempts_window);
         pool_reset(engine);
         /* Where jobs could not go is tried at once: that may be what was put right. */
@@ -179,6 +183,7 @@ void engine_done(struct engine *engine)
         engine->store = NULL;
         loop_timer_done(&engine->second);
         limits_done(&engine->passwords);
+        limits_done(&engine->records);
         limits_done(&engine->limits);
         pool_reset(engine);
         free(TAKE(engine->pool.name));

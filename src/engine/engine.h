@@ -159,7 +159,8 @@ struct engine {
         struct list lookup_peers; /* LDAP processes */
         struct directory directory;
         struct outbound_state outbound;
-        struct limits limits;
+        struct limits limits;    /* of what may have been guessed: beyond it nobody is heard */
+        struct limits records;   /* of all else that strangers are refused: beyond it it is counted only */
         struct limits passwords; /* of the directory, for each mail address (self.c) */
         size_t selves;           /* people who enroll by password at this moment */
         uint64_t self_step_ms;   /* refusals of them leave in such steps; for tests */

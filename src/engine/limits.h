@@ -2,7 +2,8 @@
 #pragma once
 /*
  * How often strangers may be refused: a token bucket for each address (IPv6: each /64) and one for all, in memory.
- * Only what was refused is charged, so that who has a right token is never slowed by his own use. The table of
+ * Only what was refused is charged, so that who has a right token is never slowed by his own use; and only what may have
+ * been a guess (request.c), so that he does not lock out others who share his address. The table of
  * addresses is of fixed size; when it is full the one that was longest quiet makes place.
  */
 #include <stdbool.h>

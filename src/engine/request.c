@@ -148,6 +148,15 @@ static int finish_well(struct request *request)
         return PASS(round_release(request->engine));
 }
 
+/* A token, a password or a Message-ID that was not right. Others who share the address are locked out by too many of these,
+ * so it must be nothing that befalls who has what it takes: his ticket has expired, the directory is down. */
+static bool refusal_is_guess(const struct request *request, int result)
+{
+        return request->kind && request->kind->who == WHO_TOKEN && !request->proven &&
+               (result == PROBLEM_TOKEN_REFUSED || result == PROBLEM_PASSWORD || result == PROBLEM_NOT_FOUND ||
+                result == PROBLEM_TOO_MANY);
+}
+
 /* A refusal is recorded too, but strangers cannot fill the disk with them: beyond their limit they are only counted.
  */
 static void record_refusal(struct request *request, int result, const char *detail)
@@ -160,10 +169,11 @@ static void record_refusal(struct request *request, int result, const char *deta
         if (store_sealed(engine->store) || result == PROBLEM_SEALED || result == PROBLEM_STORAGE)
                 return;
         if (!request->is_operator) {
+                struct limits *limits = refusal_is_guess(request, result) ? &engine->limits : &engine->records;
                 uint64_t now = clock_monotonic_ms();
 
-                beyond = !limits_permit(&engine->limits, msg_text(request->api.address), now);
-                limits_charge(&engine->limits, msg_text(request->api.address), now);
+                beyond = !limits_permit(limits, msg_text(request->api.address), now);
+                limits_charge(limits, msg_text(request->api.address), now);
         }
         if (beyond && !request->keep_refusal) {
                 engine->refused_unrecorded++;

@@ -62,6 +62,7 @@ struct request {
 
         char *guard; /* one at a time: others with the same guard are parked until this one has ended */
         bool parked, waiting, recorded;
+        bool proven;       /* who asks knows a secret: that he is refused all the same is no guess */
         bool keep_refusal; /* what was changed stays although it is refused: a wrong attempt that counts */
         bool repeated;     /* the answer was kept from before */
         struct keeper_call call;

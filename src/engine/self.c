@@ -210,6 +210,7 @@ static int self_answered(struct request *request, int result, struct bytes reply
                 return PASS(self_refuse_later(request));
         limits_credit(&request->engine->passwords, self->limit, clock_monotonic_ms());
         TRY(result);
+        request->proven = true;
         request_actor(request, "user:%s", entry.addresses.items[0]);
         return PASS(self_give(request, &entry));
 }

@@ -238,6 +238,7 @@ static int use_check(struct request *request, struct token_use *use, const struc
         right = use_mac_right(engine, use, buf_view(&message->mac));
         if (!right)
                 return PASS(attempt_refuse(request, use));
+        request->proven = true;
         return usable ? 0 : token_refused();
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine with a real keeper: enrollment, tokens, people, and what happens when something is cut off. */
+#include "engine/authorize.h"
 #include "room.h"
 
 /* ---- enrollment */
@@ -123,6 +124,39 @@ static void test_limit_of_address(void **state)
         assert_int_equal(client_use(WORLD, &right), PROBLEM_TOO_MANY);
         WORLD->address = "192.0.2.2";
         must(client_use(WORLD, &right));
+}
+
+/* Behind one address: a ticket that is none any more, requests that nobody signed, a token that was used. None of it is a
+ * guess, and none keeps a colleague from enrolling; nor does it fill the disk. */
+static void test_mistakes_lock_nobody_out(void **state)
+{
+        enum { MANY = 30 };
+        CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org");
+        CLEANUP(client_done) struct client used = {0}, colleague = {0};
+        CLEANUP(buf_done) struct buf ticket = BUF_NONE;
+        struct id nobody = id_new();
+        MSG_OWN(certificate_find) find = {0};
+        MSG_OWN(certificate_found) found = {0};
+        struct msg_user_list list = {0};
+        MSG_OWN(user_listed) listed = {0};
+
+        enroll(WORLD, "bob@example.org", &used);
+        must(ticket_make(&WORLD->engine, &nobody, engine_now(&WORLD->engine) - 1, &ticket));
+        WORLD->ticket = buf_view(&ticket);
+        for (unsigned i = 0; i < MANY; i++) {
+                assert_int_equal(world_ask(WORLD, -1, MSG_certificate_find, &find, &found), PROBLEM_UNAUTHENTICATED);
+                assert_int_equal(world_ask(WORLD, -1, MSG_user_list, &list, &listed), PROBLEM_UNAUTHENTICATED);
+        }
+        WORLD->ticket = BYTES_NONE;
+        client_init(&colleague, &token, "enroll");
+        for (unsigned i = 0; i < MANY; i++) {
+                CLEANUP(client_done) struct client again = {0};
+
+                client_init(&again, &used.token, "enroll");
+                assert_int_equal(client_use(WORLD, &again), PROBLEM_TOKEN_REFUSED);
+        }
+        must(client_use(WORLD, &colleague));
+        assert_true(audit_count(WORLD, "certificate.find", "unauthenticated") < 25);
 }
 
 /* One address asks and asks: it takes nothing from the limit that all others share. */
@@ -389,6 +423,7 @@ int main(void)
             TEST(test_refusals_alike),
             TEST(test_attempts),
             TEST(test_limit_of_address),
+            TEST(test_mistakes_lock_nobody_out),
             TEST(test_one_address_locks_nobody_out),
             TEST(test_newer_token),
             TEST(test_crash_before_commit),
