@@ -411,7 +411,7 @@ const struct command command_request_recover = {
     .about = "The recovery token is made on this machine. The server learns only what lets it recognise the token "
              "and the key\n"
              "that it envelopes to, so it cannot open what the officers release.\n",
-    .examples = "  vouchsafe request recover bob@example.org --reason 'laptop stolen, ticket 4711'\n",
+    .examples = "  vouchsafe request recover bob@example.org --reason 'laptop broken, ticket 4711'\n",
     .run = recover,
 };
 
