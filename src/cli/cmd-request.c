@@ -237,14 +237,16 @@ static int list(struct arguments *arguments)
 
 static void show_terms(const struct msg_terms *terms)
 {
-        char *addresses CLEANUP(mem_freep) = texts_joined(&terms->addresses);
         bool startup = strcmp(msg_text(terms->kind), "startup") == 0;
         char fingerprint[FINGERPRINT_TEXT_SIZE], from[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
 
         say_pair("Request", "%s", msg_text(terms->request));
         say_pair("What", "%s", startup ? "set a new startup secret" : "give a user all archived encryption keys");
         if (!startup)
-                say_pair("User", "%s <%s>", msg_text(terms->name), addresses);
+                say_pair("User", "%s", msg_text(terms->name));
+        /* All of them, each alone: the keeper answers for the addresses, and the name may look like one. */
+        for (size_t i = 0; i < terms->addresses.count; i++)
+                say_pair(i ? "" : "Addresses", "%s", terms->addresses.at[i]);
         say_pair("Reason", "%s", msg_text(terms->reason));
         say_pair("Requester", "%s", msg_text(terms->requester));
         say_pair("Recipient key", "%s", fingerprint_short(buf_view(&terms->recipient), fingerprint));
