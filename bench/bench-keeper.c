@@ -57,6 +57,7 @@ static void enroll_once(void)
 {
         CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
 
+        id_set_done(&f.keeper.pool_used); /* one pair of the pool stands for many, and each is given out once */
         check(fixture_ask(&f, MSG_keeper_enroll, &enrollment, &answer));
 }
 
