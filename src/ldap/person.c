@@ -2,6 +2,7 @@
 /* From an entry to a person or a group. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/dn.h"
 #include "base/fault.h"
 #include "base/mem.h"
@@ -19,6 +20,7 @@ enum {
         FINDINGS_MOST = 500,
         AD_ACCOUNT_DISABLED = 2,
 };
+#define AD_EPOCH INT64_C(11644473600) /* seconds from 1601 to 1970 */
 
 struct reading {
         const struct schema *schema;
@@ -188,7 +190,16 @@ static char *unit_of(const struct reading *reading)
         return NULL;
 }
 
-/* userAccountControl has a bit for it; pwdAccountLockedTime has this value for "until an administrator says
+/* Of a time as Active Directory has it, in 100 ns since 1601; 0 and the last one are never ([MS-ADA1] 2.1). */
+static bool is_over(const char *text)
+{
+        uint64_t time = 0;
+
+        return number_parse(bytes_text(text), INT64_MAX, &time) == 0 && time && time < INT64_MAX &&
+               (int64_t)(time / 10000000) - AD_EPOCH <= clock_now();
+}
+
+/* userAccountControl has a bit for it, accountExpires a time; pwdAccountLockedTime has this value for "until an administrator says
  * otherwise" (draft-behera-ldap-password-policy 5.3.3), and times for what ends by itself; the others are
  * true or false. */
 static bool value_disables(const char *name, struct bytes value)
@@ -197,6 +208,8 @@ static bool value_disables(const char *name, struct bytes value)
 
         if (text_equal_ignoring_case(name, "userAccountControl"))
                 return strtoul(text, NULL, 10) & AD_ACCOUNT_DISABLED;
+        if (text_equal_ignoring_case(name, "accountExpires"))
+                return is_over(text);
         if (text_equal_ignoring_case(name, "pwdAccountLockedTime"))
                 return strcmp(text, "000001010000Z") == 0;
         return text_equal_ignoring_case(text, "true") || text_equal_ignoring_case(text, "yes") ||

@@ -41,7 +41,7 @@ static const struct preset presets[] = {
         .mail = "mail proxyAddresses",
         .unit = "",
         .server = "msExchHomeServerName",
-        .disabled = "userAccountControl",
+        .disabled = "userAccountControl accountExpires",
         .member = "member",
         .language = "preferredLanguage",
     },

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * What people and groups of a directory look like: a preset (inetOrgPerson with groupOfNames, or Active
- * Directory), each part of which the configuration may override. Pure: entries in, people out; and the
- * filters by which they are found.
+ * Directory), each part of which the configuration may override. Pure but for the clock, by which accounts
+ * expire: entries in, people out; and the filters by which they are found.
  *
  * Nothing of an entry is believed. What cannot be right is left out with a finding that says why; without a
  * stable id, a name that can be read, and for people an address, the entry is not taken at all.

@@ -124,6 +124,32 @@ static void people_of_active_directory(void **state)
         assert_int_equal(findings.findings.count, 0);
 }
 
+static void accounts_expire(void **state)
+{
+        static const struct {
+                const char *time;
+                bool over;
+        } cases[] = {{"0", false},   {"9223372036854775807", false}, {"132223104000000000", true}, /* 2020 */
+                     {"1", true},    {"252455616000000000", false},  /* 2401 */
+                     {"-1", false},  {"18446744073709551616", false}, {"never", false}, {"", false}};
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                MSG_OWN(directory_page) findings = {0};
+                MSG_OWN(person) one = {0};
+                const struct given given[] = {
+                    {"objectguid", TEXT("\x14\xb8\xa7\x6b\xad\x9d\xd1\x11\x80\xb4\x00\xc0\x4f\xd4\x30\xc8")},
+                    {"cn", TEXT("aarcher")},
+                    {"mail", TEXT("ann@example.org")},
+                    {"useraccountcontrol", TEXT("512")},
+                    {"accountexpires", bytes_text(cases[i].time)},
+                    {NULL, {0}},
+                };
+
+                assert_int_equal(person("ad", "CN=aarcher,DC=example", given, &findings, &one), 0);
+                assert_int_equal(one.disabled, cases[i].over);
+        }
+}
+
 /* Each is refused, or taken without what is wrong with it and with a finding. */
 static void lies_are_findings(void **state)
 {
@@ -307,6 +333,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(people_of_openldap),
             cmocka_unit_test(people_of_active_directory),
+            cmocka_unit_test(accounts_expire),
             cmocka_unit_test(lies_are_findings),
             cmocka_unit_test(what_is_wrong_is_left_out),
             cmocka_unit_test(long_names),
