@@ -38,7 +38,7 @@ static int list(struct arguments *arguments)
         MSG_OWN(queue_listed) all = {0};
         CLEANUP(table_freep)
         struct table *table = table_new(
-            (const char *const[]){">Job", "Kind", "User", "State", ">Tries", "Created", "Next try", "~Last answer", NULL});
+            (const char *const[]){">Job", "Kind", "Address", "State", ">Tries", "Created", "Next try", "~Last answer", NULL});
 
         TRY(session_operator(arguments, &session));
         TRY(fetch_jobs(&session, arguments, &all));
@@ -73,7 +73,7 @@ static void show_job(const struct msg_job_item *job)
         say_pair("Job", "%llu (%s)", (unsigned long long)job->job, msg_text(job->kind));
         say_pair("Subject", "%s", msg_text(job->subject));
         if (*msg_text(job->address))
-                say_pair("User", "%s", job->address);
+                say_pair("Address", "%s", job->address);
         say_pair("State", "%s", msg_text(job->state));
         say_pair("Created", "%s", time_short(job->created, time));
         say_pair("Tries", "%llu", (unsigned long long)job->attempts);

@@ -66,7 +66,7 @@ int token_deliver(struct engine *engine, const struct token_row *token)
         return 0;
 }
 
-int job_user(struct engine *engine, const struct job_row *job, struct user_row *ret_user)
+static int job_user(struct engine *engine, const struct job_row *job, struct user_row *ret_user)
 {
         const char *blank = strchr(msg_text(job->subject), ' ');
         struct id id;
@@ -158,6 +158,23 @@ int token_mail_clean(struct engine *engine, const struct job_row *job, const cha
         return 0;
 }
 
+int job_address(struct engine *engine, const struct job_row *job, char **ret_address)
+{
+        CLEANUP(user_row_done) struct user_row user = {0};
+        CLEANUP(entry_row_done) struct entry_row entry = {0};
+        bool went = job->state != JOB_WAITING && job->state != JOB_RUNNING && *msg_text(job->recipient);
+        int r = went ? 0 : job_user(engine, job, &user);
+
+        if (r == 0 && !went)
+                r = store_entry_find(engine->store, &user.guid, &entry);
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        *ret_address = text_copy(went                     ? job->recipient
+                                 : entry.addresses.count ? entry.addresses.items[0]
+                                                         : msg_text(user.address));
+        return 0;
+}
+
 /* ---- giving it out */
 
 static void person_fill(const struct entry_row *entry, struct msg_token_mail *mail)
@@ -185,13 +202,15 @@ static int mail_person(struct engine *engine, const struct token_row *token, str
         return 0;
 }
 
-int token_mail_fill(struct engine *engine, const struct job_row *job, struct buf *ret_content)
+int token_mail_fill(struct engine *engine, struct job_row *job, struct buf *ret_content)
 {
         CLEANUP(token_row_done) struct token_row token = {0};
         MSG_OWN(token_mail) mail = {0};
 
         TRY(job_token(engine, job, &token));
         TRY(mail_person(engine, &token, &mail));
+        free(job->recipient);
+        job->recipient = text_copy(mail.address);
         TRY(message_id_make(engine, job, &mail.message_id));
         mail.letter = text_copy(token.kind == TOKEN_RECOVER        ? "recover-part"
                                 : token.delivery == DELIVER_SPLIT ? "enroll-part"

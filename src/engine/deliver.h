@@ -19,8 +19,8 @@ struct token delivery_token(enum token_delivery delivery, struct secret *ret_mai
 
 /* In the transaction that makes the token good for use: queue the mail. Nothing for a token by hand. */
 int token_deliver(struct engine *engine, const struct token_row *token) must_check;
-/* The content of the job (outbound.c). PROBLEM_NOT_FOUND: there is nothing to be mailed any more. */
-int token_mail_fill(struct engine *engine, const struct job_row *job, struct buf *ret_content) must_check;
+/* The content of the job (outbound.c), which gets its recipient. PROBLEM_NOT_FOUND: there is nothing to be mailed any more. */
+int token_mail_fill(struct engine *engine, struct job_row *job, struct buf *ret_content) must_check;
 
 /* The Message-ID of a job's mail, which strangers cannot guess, and the job back from it. PROBLEM_NOT_FOUND for any
  * other text. */
@@ -28,5 +28,6 @@ int message_id_make(struct engine *engine, const struct job_row *job, char **ret
 int message_id_find(struct engine *engine, const char *message_id, struct job_row *ret_job) must_check;
 /* What a mail system says of a message may repeat the message: then it is left out. */
 int token_mail_clean(struct engine *engine, const struct job_row *job, const char *words, char **ret_words) must_check;
-/* The user whom a job is about; PROBLEM_NOT_FOUND: none. */
-int job_user(struct engine *engine, const struct job_row *job, struct user_row *ret_user) must_check;
+/* Where a job's mail went or, while it is still to go, goes as the directory is now; the address of the user whom another job is
+ * about; "": there is none. */
+int job_address(struct engine *engine, const struct job_row *job, char **ret_address) must_check;

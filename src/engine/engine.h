@@ -303,7 +303,7 @@ void outbound_wake(struct engine *engine, const char *kind);
 bool outbound_target_reachable(const struct engine *engine, enum outbound_target target);
 
 /* publication.c: the content of a job "publish-user" as things stand now. */
-int publication_fill(struct engine *engine, const struct job_row *job, struct buf *ret_content) must_check;
+int publication_fill(struct engine *engine, struct job_row *job, struct buf *ret_content) must_check;
 
 /* startup.c, open.c: requests */
 int startup_show(struct request *request) must_check;

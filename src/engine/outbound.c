@@ -23,7 +23,7 @@ static const struct job_kind {
         enum outbound_target target;
         unsigned most; /* given out at once */
         /* What the job is to do as things stand now, in place of what was stored with it. PROBLEM_NOT_FOUND: nothing any more. */
-        int (*fill)(struct engine *engine, const struct job_row *job, struct buf *ret_content);
+        int (*fill)(struct engine *engine, struct job_row *job, struct buf *ret_content);
         bool mail; /* handed over is not delivered: it stays as sent, and what is refused for good has bounced */
 } kinds[] = {
     {"publish-user", TARGET_DIRECTORY, SLOTS, publication_fill, false},

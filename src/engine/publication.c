@@ -194,7 +194,7 @@ int publication_values(struct engine *engine, const struct entry_row *entry, str
         return PASS(values_of_user(engine, entry, ret_values));
 }
 
-int publication_fill(struct engine *engine, const struct job_row *job, struct buf *ret_content)
+int publication_fill(struct engine *engine, struct job_row *job, struct buf *ret_content)
 {
         CLEANUP(entry_row_done) struct entry_row entry = {0};
         MSG_OWN(directory_values) values = {0};

@@ -22,15 +22,10 @@ struct listing {
 
 static int job_item_fill(struct engine *engine, const struct job_row *row, struct msg_job_item *item)
 {
-        CLEANUP(user_row_done) struct user_row user = {0};
-        int r = job_user(engine, row, &user);
-
-        if (r && r != PROBLEM_NOT_FOUND)
-                return PASS(r);
+        TRY(job_address(engine, row, &item->address));
         item->job = (uint64_t)row->number;
         item->kind = text_copy(msg_text(row->kind));
         item->subject = text_copy(msg_text(row->subject));
-        item->address = text_copy(msg_text(user.address));
         item->state = text_copy(state_name(&job_states, (int)row->state));
         item->created = row->created;
         item->next_try = row->state == JOB_WAITING ? row->due : 0;
@@ -110,6 +105,23 @@ int queue_change_handle(struct request *request)
 
 /* ---- queue_bounce */
 
+/* RFC 3463 section 2: class.subject.detail. Whatever else a report has in its place, a part of a token perhaps, is left out. */
+static const char *status_of(const char *text)
+{
+        const char *at = text + 1;
+
+        if (!*text || !strchr("245", *text))
+                return "";
+        for (unsigned part = 0; part < 2; part++) {
+                size_t digits = *at == '.' ? strspn(at + 1, "0123456789") : 0;
+
+                if (digits < 1 || digits > 3)
+                        return "";
+                at += 1 + digits;
+        }
+        return *at ? "" : text;
+}
+
 int queue_bounce_handle(struct request *request)
 {
         const struct msg_queue_bounce *ask = request->message;
@@ -117,6 +129,7 @@ int queue_bounce_handle(struct request *request)
         struct engine *engine = request->engine;
         CLEANUP(job_row_done) struct job_row row = {0};
         CLEANUP(mem_freep) char *words = NULL;
+        const char *status = status_of(msg_text(ask->status));
 
         if (!limits_permit(&engine->limits, msg_text(request->api.address), clock_monotonic_ms()))
                 return refuse(PROBLEM_TOO_MANY, "Too many reports from this address, or from all, were of nothing known; "
@@ -126,9 +139,9 @@ int queue_bounce_handle(struct request *request)
         request_actor(request, "mail system at %s", msg_text(request->api.address));
         request_subject(request, "job %lld", (long long)row.number);
         TRY(token_mail_clean(engine, &row, msg_text(ask->detail), &words));
-        request_details(request, "%s %s", msg_text(ask->status), words);
+        request_details(request, "%s%s%s", status, *status ? " " : "", words);
         reply->job = (uint64_t)row.number;
         free(row.error);
-        row.error = text_format("%s %s", msg_text(ask->status), words);
+        row.error = text_format("%s%s%s", status, *status ? " " : "", words);
         return PASS(store_job_bounce(engine->store, &row, engine_now(engine) + engine->config.mail_keep));
 }

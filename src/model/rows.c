@@ -126,6 +126,7 @@ void job_row_done(struct job_row *row)
         free(row->subject);
         free(row->kind);
         free(row->error);
+        free(row->recipient);
         secret_done(&row->payload);
         *row = (struct job_row){0};
 }

@@ -225,6 +225,7 @@ struct job_row {
         int64_t due;                 /* next try; sent or bounced: when it is forgotten */
         int64_t attempts;
         char *error;                 /* of the last attempt */
+        char *recipient;             /* of a mail: to whom it was given out last */
         struct secret payload;
 };
 

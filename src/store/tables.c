@@ -143,7 +143,8 @@ static const struct column setting_columns[] = {TEXT_(setting_row, name), BYTES_
 static const struct column job_columns[] = {
     NUMBER_(job_row, number),   TEXT_(job_row, subject),   TEXT_(job_row, kind),
     NUMBER_(job_row, state),    NUMBER_(job_row, created), NUMBER_(job_row, due),
-    NUMBER_(job_row, attempts), TEXT_(job_row, error),     SEALED_(job_row, payload),
+    NUMBER_(job_row, attempts), TEXT_(job_row, error),     TEXT_(job_row, recipient),
+    SEALED_(job_row, payload),
 };
 
 static const struct column smime_columns[] = {

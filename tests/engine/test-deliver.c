@@ -189,14 +189,73 @@ static void a_refused_mail_has_bounced_and_is_tried_again_when_asked(void **stat
         assert_int_equal(audit_count(WORLD, "queue.change", "done"), 2);
 }
 
-static int bounce(struct world *world, const char *message_id, const char *detail)
+static void goes_to(struct player *player, const char *state, const char *address)
+{
+        MSG_OWN(queue_list) ask = {0};
+        MSG_OWN(queue_listed) reply = {0};
+
+        must(world_ask(&player->world, ROB, MSG_queue_list, &ask, &reply));
+        assert_int_equal(reply.jobs.count, 1);
+        assert_string_equal(reply.jobs.at[0].state, state);
+        assert_string_equal(reply.jobs.at[0].address, address);
+}
+
+/* Where it went; where it goes, as long as it has not gone. */
+static void another_address_is_shown_from_when_it_is_mailed_to(void **state)
+{
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        MSG_OWN(token_mail) mail = {0};
+
+        must(give(PLAYER, "split", &token));
+        player_answer(PLAYER, &refused);
+        goes_to(PLAYER, "bounced", "alice@example.org");
+        world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice.new@example.org");
+        goes_to(PLAYER, "bounced", "alice@example.org");
+        must(change(PLAYER, ROB, "retry"));
+        mailed(PLAYER, &mail);
+        assert_string_equal(mail.address, "alice.new@example.org");
+        goes_to(PLAYER, "running", "alice.new@example.org");
+        player_answer(PLAYER, &(struct msg_job_done){.unreachable = true});
+        world_import(WORLD, "11111111111111111111111111111111", "Alice", "alice.newest@example.org");
+        goes_to(PLAYER, "waiting", "alice.newest@example.org");
+        world_verify(WORLD);
+}
+
+static int bounce_as(struct world *world, const char *message_id, const char *status, const char *detail)
 {
         MSG_OWN(queue_bounce) ask = {.message_id = text_copy(message_id),
-                                     .status = text_copy("5.1.1"),
+                                     .status = text_copy(status),
                                      .detail = text_copy(detail)};
         MSG_OWN(queue_bounced) reply = {0};
 
         return world_ask(world, -1, MSG_queue_bounce, &ask, &reply);
+}
+
+static int bounce(struct world *world, const char *message_id, const char *detail)
+{
+        return bounce_as(world, message_id, "5.1.1", detail);
+}
+
+/* The part by mail is short enough for it. */
+static void a_status_holds_no_token(void **state)
+{
+        static const char *const others[] = {"5.1.1.", "5.1", "3.1.1", "5.1.1234", "5..1", "", "5.1.1 x"};
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        MSG_OWN(token_mail) mail = {0};
+        CLEANUP(mem_freep) char *part = NULL;
+
+        must(give(PLAYER, "split", &token));
+        mailed(PLAYER, &mail);
+        player_answer(PLAYER, &well);
+        part = text_copy_n((const char *)mail.token.data, MIN(mail.token.len, (size_t)16));
+        for (size_t i = 0; i <= ARRAY_LEN(others); i++) {
+                MSG_OWN(queue_list) list = {0};
+                MSG_OWN(queue_listed) jobs = {0};
+
+                must(bounce_as(WORLD, mail.message_id, i ? others[i - 1] : part, "unknown"));
+                must(world_ask(WORLD, ROB, MSG_queue_list, &list, &jobs));
+                assert_string_equal(jobs.jobs.at[0].detail, "unknown");
+        }
 }
 
 static void who_had_the_message_may_report_it(void **state)
@@ -352,6 +411,8 @@ int main(void)
             TEST(what_is_void_is_not_mailed),
             TEST(a_refused_mail_has_bounced_and_is_tried_again_when_asked),
             TEST(who_had_the_message_may_report_it),
+            TEST(another_address_is_shown_from_when_it_is_mailed_to),
+            TEST(a_status_holds_no_token),
             TEST(a_crash_loses_no_mail),
             TEST(the_part_of_a_recovery_leaves_when_officers_have_approved),
             TEST(what_officers_refuse_is_never_mailed),

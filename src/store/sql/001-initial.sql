@@ -287,6 +287,7 @@ CREATE TABLE jobs (
         due INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
         error TEXT NOT NULL,
+        recipient TEXT NOT NULL,
         payload BLOB NOT NULL,
         version INTEGER NOT NULL,
         mac BLOB NOT NULL
