@@ -93,6 +93,22 @@ void buf_consume(struct buf *buf, size_t len)
         buf->len -= len;
 }
 
+void buf_truncate(struct buf *buf, size_t len)
+{
+        if (len >= buf->len)
+                return;
+        buf->len = len;
+        buf->data[len] = 0;
+}
+
+void buf_extend(struct buf *buf, size_t more)
+{
+        if (more >= buf->cap - buf->len) /* one byte is for the end */
+                abort();
+        buf->len += more;
+        buf->data[buf->len] = 0;
+}
+
 const char *buf_text(const struct buf *buf)
 {
         return buf->data ? (const char *)buf->data : "";

@@ -17,7 +17,7 @@ struct bytes {
 
 struct buf {
         uint8_t *data; /* data[len] is always 0 once anything was added */
-        size_t len;
+        size_t len;    /* changed by the functions below alone, or that would not be so */
         size_t cap;
 };
 
@@ -51,8 +51,11 @@ void buf_add_bytes(struct buf *buf, struct bytes bytes);
 void buf_add_byte(struct buf *buf, uint8_t byte);
 void buf_add_text(struct buf *buf, const char *text);
 void buf_add_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Forget the first `len` bytes. */
+/* Forget the first `len` bytes; all but the first `len` bytes. */
 void buf_consume(struct buf *buf, size_t len);
+void buf_truncate(struct buf *buf, size_t len);
+/* So many bytes were written behind the content, into what buf_reserve() made room for. */
+void buf_extend(struct buf *buf, size_t more);
 /* The content as text (ends in 0); "" when empty. Valid until the next change. */
 const char *buf_text(const struct buf *buf);
 /* Move content out, leaving BUF_NONE. */

@@ -109,8 +109,7 @@ static int scan_plain(struct scanner *s, struct buf *value)
                         keep = value->len;
                 s->at++;
         }
-        if (value->len > keep)
-                value->data[value->len = keep] = 0;
+        buf_truncate(value, keep);
         return 0;
 }
 

@@ -71,8 +71,7 @@ int file_read(const char *path, size_t limit, struct buf *ret_content)
                         return report_prefix(PASS(r), "%s: ", path);
                 if (!len)
                         break;
-                content.len += len;
-                content.data[content.len] = 0;
+                buf_extend(&content, len);
                 if (content.len > limit)
                         return refuse(PROBLEM_TOO_LARGE, "%s is larger than %zu bytes.", path, limit);
         }

@@ -165,7 +165,7 @@ static void add_blanks_once(struct buf *out, struct bytes text, bool at_start, b
                 buf_add_byte(out, c);
         }
         if (at_end && out->len > start && out->data[out->len - 1] == ' ')
-                out->data[--out->len] = 0;
+                buf_truncate(out, out->len - 1);
 }
 
 void fold_search_add(struct buf *out, struct bytes text, bool at_start, bool at_end)

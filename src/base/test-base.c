@@ -51,8 +51,19 @@ static void buffers_grow_and_consume(void **state)
         assert_true(strncmp(buf_text(&buf), "0,1,2,", 6) == 0);
         buf_consume(&buf, 4);
         assert_true(strncmp(buf_text(&buf), "2,3,", 4) == 0);
+        buf_truncate(&buf, 4);
+        assert_string_equal(buf_text(&buf), "2,3,"); /* it ends there */
+        buf_truncate(&buf, 5);
+        assert_int_equal(buf.len, 4);
+        buf_reserve(&buf, 2);
+        memcpy(buf.data + buf.len, "4,x", 3);
+        buf_extend(&buf, 2);
+        assert_string_equal(buf_text(&buf), "2,3,4,");
         buf_consume(&buf, buf.len + 1);
         assert_int_equal(buf.len, 0);
+        buf_done(&buf);
+        buf_truncate(&buf, 0);
+        assert_string_equal(buf_text(&buf), "");
 }
 
 static void secrets_are_wiped_and_reused(void **state)

@@ -124,8 +124,7 @@ static void base64_write(struct buf *out, struct bytes bytes, const char *alphab
                 for (size_t i = rest; pad && i < 3; i++)
                         *to++ = '=';
         }
-        *to = 0;
-        out->len = (size_t)((uint8_t *)to - out->data);
+        buf_extend(out, (size_t)((uint8_t *)to - out->data) - out->len);
 }
 
 void base64_add(struct buf *out, struct bytes bytes)
@@ -173,8 +172,7 @@ static int base64_read(struct bytes text, const char *alphabet, struct buf *ret_
         }
         if (group)
                 return refuse(PROBLEM_MALFORMED, "The base64 text has bits after its end.");
-        *to = 0;
-        out.len = (size_t)(to - out.data);
+        buf_extend(&out, (size_t)(to - out.data));
         *ret_bytes = buf_take(&out);
         return 0;
 }

@@ -30,7 +30,7 @@ void text_add_cut(struct buf *out, const char *text, size_t columns)
                 return;
         }
         /* A character off the end until the rest and the mark fit. */
-        for (len = clean.len; len && text_columns(buf_text(&clean)) >= columns; clean.data[clean.len = len] = 0)
+        for (len = clean.len; len && text_columns(buf_text(&clean)) >= columns; buf_truncate(&clean, len))
                 do
                         len--;
                 while (len && (clean.data[len] & 0xc0) == 0x80);

@@ -77,7 +77,7 @@ int archive_wrap(const struct point *archive_key, const struct secret *server_ke
         buf_add(out, nonce, sizeof(nonce));
         result = aead_encrypt(&key, nonce, buf_view(&info), plain, out);
         if (result)
-                out->len = before;
+                buf_truncate(out, before);
         return PASS(result);
 }
 

@@ -54,8 +54,8 @@ void der_end(struct buf *out, size_t mark)
 
         if (size > 1) {
                 buf_reserve(out, size - 1);
-                memmove(out->data + mark + size - 1, out->data + mark, len + 1);
-                out->len += size - 1;
+                memmove(out->data + mark + size - 1, out->data + mark, len);
+                buf_extend(out, size - 1);
         }
         length_put(out->data + mark - 1, len);
 }

@@ -56,7 +56,7 @@ static void text_attribute_add(struct buf *out, struct bytes oid, const char *te
         if (!text || !*text)
                 return;
         text_add_printable(&clean, bytes_text(text), 16 * most);
-        clean.len = cut_characters(buf_view(&clean), most);
+        buf_truncate(&clean, cut_characters(buf_view(&clean), most));
         if (serial)
                 add_printable_string(&printable, buf_view(&clean));
         attribute_add(out, oid, serial ? DER_PRINTABLE_STRING : DER_UTF8_STRING,

@@ -134,7 +134,7 @@ static int sign_hash(EVP_PKEY *key, const EVP_MD *md, const uint8_t *hash, struc
         buf_reserve(&signature, len);
         if (EVP_PKEY_sign(ctx, signature.data, &len, hash, (size_t)EVP_MD_get_size(md)) != 1)
                 return crypto_fault("A signature could not be made");
-        signature.len = len;
+        buf_extend(&signature, len);
         *ret_signature = buf_take(&signature);
         return 0;
 }

@@ -55,8 +55,7 @@ int aead_encrypt(const struct secret *key, const uint8_t nonce[static AEAD_NONCE
             EVP_CIPHER_CTX_ctrl(kept.context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE,
                                 out->data + out->len + plain.len) != 1)
                 return crypto_fault("encrypt");
-        out->len += plain.len + AEAD_TAG_SIZE;
-        out->data[out->len] = 0;
+        buf_extend(out, plain.len + AEAD_TAG_SIZE);
         return 0;
 }
 
@@ -108,7 +107,7 @@ int seal(const struct secret *key, struct bytes context, struct bytes plain, str
         buf_add(out, nonce, sizeof(nonce));
         r = aead_encrypt(key, nonce, buf_view(&associated), plain, out);
         if (r)
-                out->len = before;
+                buf_truncate(out, before);
         return PASS(r);
 }
 
@@ -161,7 +160,7 @@ int password_seal(struct bytes password, const struct password_cost *cost, struc
         buf_add(out, nonce, sizeof(nonce));
         r = aead_encrypt(&key, nonce, buf_view(&associated), plain, out);
         if (r)
-                out->len = before;
+                buf_truncate(out, before);
         return PASS(r);
 }
 
@@ -228,7 +227,7 @@ int box_seal(const struct point *to, struct bytes context, struct bytes plain, s
         buf_add(out, head, sizeof(head));
         r = aead_encrypt(&key, nonce, buf_view(&associated), plain, out);
         if (r)
-                out->len = before;
+                buf_truncate(out, before);
         return PASS(r);
 }
 

@@ -79,7 +79,7 @@ static void altered_requests_are_refused(void **state)
         buf_add_byte(&der, 0);
         assert_int_equal(csr_parse(buf_view(&der), &csr), PROBLEM_MALFORMED);
         buf_reserve(&large, CSR_MOST + 1);
-        large.len = CSR_MOST + 1;
+        buf_extend(&large, CSR_MOST + 1);
         assert_int_equal(csr_parse(buf_view(&large), &csr), PROBLEM_TOO_LARGE);
 }
 

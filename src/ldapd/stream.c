@@ -99,8 +99,7 @@ int stream_read(struct stream *stream, bool *ret_more)
                 return 0;
         if (got <= 0)
                 return ended(got ? "it was cut" : "the client closed it");
-        stream->in.len += (size_t)got;
-        stream->in.data[stream->in.len] = 0;
+        buf_extend(&stream->in, (size_t)got);
         *ret_more = true;
         return 0;
 }

@@ -91,8 +91,7 @@ static int template_find_language(const struct letter *letter, const char *tag, 
                         found->language = text_copy(text);
                 if (r != PROBLEM_NOT_FOUND)
                         return PASS(r);
-                language.len = dash ? (size_t)(dash - text) : 0;
-                language.data[language.len] = 0;
+                buf_truncate(&language, dash ? (size_t)(dash - text) : 0);
         }
         return PROBLEM_NOT_FOUND;
 }

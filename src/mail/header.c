@@ -22,8 +22,7 @@ static bool cutter_ends(struct header_cutter *cutter, size_t start)
         if (len > 2 || (len == 2 && line[0] != '\r'))
                 return false;
         buf_add(&cutter->separator, line, len);
-        cutter->block.len = start;
-        cutter->block.data[start] = 0;
+        buf_truncate(&cutter->block, start);
         return true;
 }
 

@@ -106,7 +106,7 @@ static int rsa_encrypt(EVP_PKEY *peer, bool oaep, const struct secret *key, stru
         buf_reserve(&encrypted, len);
         if (EVP_PKEY_encrypt(context, encrypted.data, &len, key->data, key->len) != 1)
                 return crypto_fault("Encrypting a key with RSA");
-        encrypted.len = len;
+        buf_extend(&encrypted, len);
         *ret_encrypted = buf_take(&encrypted);
         return 0;
 }
@@ -145,7 +145,7 @@ static int key_wrap(const struct secret *kek, const struct secret *key, struct b
         if (EVP_EncryptInit_ex(context, EVP_aes_256_wrap(), NULL, kek->data, NULL) != 1 ||
             EVP_EncryptUpdate(context, wrapped.data, &len, key->data, (int)key->len) != 1)
                 return crypto_fault("Wrapping a key");
-        wrapped.len = (size_t)len;
+        buf_extend(&wrapped, (size_t)len);
         *ret_wrapped = buf_take(&wrapped);
         return 0;
 }

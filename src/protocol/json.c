@@ -398,7 +398,7 @@ int json_message_add_some(const struct msg_record *record, const void *message, 
         json_open(&writer, NULL, '{');
         int r = write_fields(record, message, choice, &writer);
         if (r)
-                out->len = before;
+                buf_truncate(out, before);
         else
                 json_close(&writer, '}');
         return PASS(r);

@@ -68,7 +68,7 @@ static void buffer_drop(struct buf *buf, size_t len)
                 return;
         memmove(buf->data, buf->data + len, rest);
         memory_wipe(buf->data + rest, len);
-        buf->len = rest;
+        buf_truncate(buf, rest);
         if (!rest && buf->cap > 4 * READ_SIZE)
                 buf_done(buf);
 }

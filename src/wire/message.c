@@ -206,7 +206,7 @@ int message_encode(const struct msg_record *record, const void *message, struct 
         int r = encode_record(record, message, &sink);
 
         if (r)
-                out->len = before;
+                buf_truncate(out, before);
         return PASS(r);
 }
 

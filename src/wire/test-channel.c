@@ -205,7 +205,7 @@ static void large_messages_pass_and_congest(void **state)
         pair_init(&pair, &handler);
         buf_reserve(&large, 8 << 20);
         memset(large.data, 0, 8 << 20);
-        large.len = 8 << 20;
+        buf_extend(&large, 8 << 20);
         assert_false(channel_congested(pair.a.channel));
         assert_int_equal(channel_send(pair.a.channel, KIND_NOTE, buf_view(&large)), 0);
         assert_true(channel_congested(pair.a.channel));
@@ -234,7 +234,7 @@ static void who_does_not_read_is_not_read(void **state)
         frame_header_add(&ask, KIND_ECHO, 1, 50000);
         buf_reserve(&ask, 50000);
         memset(ask.data + ask.len, 'x', 50000);
-        ask.len += 50000;
+        buf_extend(&ask, 50000);
         for (int i = 0; i < 100000 && blocked < 10; i++) {
                 if (send(fds[1], ask.data, ask.len, 0) != (ssize_t)ask.len)
                         blocked++;
