@@ -336,7 +336,8 @@ static int opened_apply(struct engine *engine, const struct id *id, struct bytes
         return 0;
 }
 
-/* The keeper would not: recorded, so that a malicious engine or officer leaves a trace here too. */
+/* The keeper would not, or the request ended while it did: recorded, so that a malicious engine or officer leaves a trace here
+ * too. */
 static void opening_refused(struct engine *engine, const struct id *id, int result)
 {
         CLEANUP(mem_freep) char *detail = text_copy(report_text());
@@ -356,10 +357,11 @@ static void opening_replied(void *context, int result, struct bytes reply)
         struct opening *opening = context;
         struct engine *engine = opening->engine;
         struct id id = opening->request;
+        bool opened = !result;
 
-        if (!result)
+        if (opened)
                 result = opened_apply(engine, &id, reply);
-        else
+        if (result && !(opened && result == PROBLEM_PARTIAL_FALSE)) /* which is recorded with whom it was struck of */
                 opening_refused(engine, &id, result);
         if (result)
                 log_report(result, "a request was not opened");

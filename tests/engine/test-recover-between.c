@@ -225,6 +225,40 @@ static void test_renamed_and_recovered(void **state)
         files_are(WORLD, 0, 0);
 }
 
+/* An officer refuses while the keeper opens: nothing is given out, and that it was opened in vain is on record. */
+static void test_refused_while_opened(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0}, new = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        MSG_OWN(request_approved) first = {0};
+        MSG_OWN(request_approve) ask = {0};
+        MSG_OWN(request_refused) refused = {0};
+        struct msg_request_refuse refusal = {0};
+        CLEANUP(world_answer_done) struct world_answer answer = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        must(recovery_ask(WORLD, "bob@example.org", &recovery));
+        must(approve(WORLD, ADA, &recovery, false, &first));
+        ask.request = text_copy(recovery.request);
+        officer_approval(WORLD, BEN, buf_view(&recovery.terms), false, MSG_LIST_ADD(ask.approval));
+        WORLD->keeper_holds = true;
+        WORLD->people[BEN].nonce++;
+        world_send(WORLD, BEN, MSG_request_approve, &ask, &answer);
+        world_run(WORLD);
+        assert_false(answer.there);
+        refusal.request = recovery.request;
+        must(world_ask(WORLD, CYD, MSG_request_refuse, &refusal, &refused));
+        WORLD->keeper_holds = false;
+        world_run(WORLD);
+        assert_true(answer.there);
+        assert_int_equal(answer.kind, MSG_problem);
+        assert_int_equal(audit_count(WORLD, "request.open", "state"), 1);
+        assert_int_equal(audit_count(WORLD, "request.open", "done"), 0);
+        client_init(&new, &recovery.token, "recover");
+        assert_int_equal(client_use(WORLD, &new), PROBLEM_TOKEN_REFUSED);
+        world_verify(WORLD);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -237,6 +271,7 @@ int main(void)
             TEST(test_exhausted),
             TEST(test_officer_disabled),
             TEST(test_renamed_and_recovered),
+            TEST(test_refused_while_opened),
         };
 
         log_setup("test-recover-between", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
