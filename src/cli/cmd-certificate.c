@@ -209,9 +209,9 @@ const struct command command_certificate_find = {
     .least = 1,
     .most = 1000,
     .options = find_options,
-    .about = "With the ticket that you got when you enrolled; no password. Answers are kept for a day, and serve "
-             "while the server\n"
-             "cannot be reached. Exit code 15 when somebody has none.\n",
+    .about = "With the ticket that you got when you enrolled; no password. An operator gives --as and his password\n"
+             "instead. Answers are kept for a day, and serve while the server cannot be reached. Exit code 15 when\n"
+             "somebody has none.\n",
     .examples = "  vouchsafe certificate find bob@example.org --out bob.pem\n",
     .run = find,
 };

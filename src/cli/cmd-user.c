@@ -231,7 +231,9 @@ const struct command command_user_list = {
     .operands = "[SEARCH]",
     .most = 1,
     .options = list_options,
-    .examples = "  vouchsafe user list --state recovery\n"
+    .about = "With SEARCH, people whose name or address begins so, whatever the case, also who has left.\n",
+    .examples = "  vouchsafe user list müll\n"
+                "  vouchsafe user list --state recovery\n"
                 "  vouchsafe user list --csv >users.csv\n",
     .run = list,
 };
@@ -251,7 +253,7 @@ const struct command command_user_show = {
 const struct command command_user_revoke = {
     .noun = "user",
     .verb = "revoke",
-    .summary = "Revoke a user's certificates; the list shows it within seconds",
+    .summary = "Revoke a user's certificates; the revocation list shows it within seconds",
     .operands = "USER",
     .least = 1,
     .most = 1,

@@ -89,15 +89,18 @@ static int signer_check(struct engine *engine, const struct smime *smime, const 
 
 static int value_check(struct request *request, struct bytes value, struct smime_row *row)
 {
+        CLEANUP(user_row_done) struct user_row user = {0};
         struct smime smime;
-        char text[ID_TEXT_SIZE];
 
         TRY(smime_parse(value, &smime));
         TRY(certificates_check(request->engine, &smime, row));
         TRY(signer_check(request->engine, &smime, row));
-        request_subject(request, "%s", id_text(&row->user, text));
+        TRY(store_user_find(request->engine->store, &row->user, &user));
+        request_subject(request, "%s", user.address);
         if (!request->is_operator && !id_equal(&row->user, &request->ticket_user))
                 return refuse(PROBLEM_FORBIDDEN, "The userSMIMECertificate is another user's than the ticket.");
+        if (!request->is_operator)
+                request_actor(request, "user:%s", user.address);
         return 0;
 }
 
