@@ -104,6 +104,13 @@ static int altered_refuse(const struct msg_audit_listed *listed)
         return 0;
 }
 
+static char *text_given(const struct arguments *arguments, const char *name)
+{
+        const char *text = argument_text(arguments, name);
+
+        return text ? text_copy(text) : NULL;
+}
+
 static int list(struct arguments *arguments)
 {
         CLEANUP(session_done) struct session session = {0};
@@ -112,6 +119,10 @@ static int list(struct arguments *arguments)
 
         TRY(argument_number(arguments, "from", INT64_MAX, 0, &request.from));
         TRY(argument_number(arguments, "limit", 1000, LIST_DEFAULT, &request.limit));
+        request.actor = text_given(arguments, "who");
+        request.action = text_given(arguments, "what");
+        request.subject = text_given(arguments, "subject");
+        request.refused = argument_flag(arguments, "refused");
         TRY(session_operator(arguments, &session));
         TRY(server_call(&session.server, audit_list, &request, audit_listed, &reply));
         if (argument_json(arguments))
@@ -315,6 +326,10 @@ static int verify(struct arguments *arguments)
 static const struct command_option list_options[] = {
     {"from", "N", "from record N on, the oldest first (default: the newest)", 0, false},
     {"limit", "N", "at most N records, 50 if not given", 0, false},
+    {"who", "WHO", "only what WHO did, as operator:rita, user:bob@example.org or server", 0, false},
+    {"what", "WHAT", "only WHAT, as user.enroll; user. is all that begins so", 0, false},
+    {"subject", "TEXT", "only what was done to it", 0, false},
+    {"refused", NULL, "only what was refused or failed", 0, false},
     OPTIONS_OPERATOR,
     OPTIONS_END,
 };
@@ -332,7 +347,8 @@ const struct command command_audit_list = {
     .summary = "Show what was done, and what was refused",
     .operands = "",
     .options = list_options,
-    .examples = "  vouchsafe audit list\n  vouchsafe audit list --from 1 --limit 1000\n",
+    .examples = "  vouchsafe audit list --what request. --from 1\n"
+                "  vouchsafe audit list --who operator:rita --refused\n",
     .run = list,
 };
 

@@ -192,25 +192,40 @@ static int head_listing_add(void *context, const struct audit_head *head, struct
         return 0;
 }
 
+static const char *text_or_any(const char *text)
+{
+        return *msg_text(text) ? text : NULL;
+}
+
+static bool is_filtered(const struct store_audit_filter *filter)
+{
+        return filter->actor || filter->action || filter->subject || filter->refusals;
+}
+
 int audit_list_handle(struct request *request)
 {
         const struct msg_audit_list *ask = request->message;
         struct msg_audit_listed *reply = request->reply;
         struct store *store = request->engine->store;
         struct listing listing = {.reply = reply};
-        struct store_audit_filter filter = {.newest_first = ask->newest};
+        struct store_audit_filter filter = {.actor = text_or_any(ask->actor),
+                                            .action = text_or_any(ask->action),
+                                            .subject = text_or_any(ask->subject),
+                                            .refusals = ask->refused,
+                                            .newest_first = ask->newest};
         struct audit_head head = {0};
         size_t limit = ask->limit ? (size_t)ask->limit : 100;
         int64_t from = ask->from ? (int64_t)ask->from - 1 : 0;
 
         TRY(store_audit_head(store, &head));
         TRY(store_audit_list(store, &filter, ask->newest ? 0 : from, limit, &listing, listing_add));
-        if (!ask->newest && reply->records.count) {
+        if (!ask->newest && reply->records.count && !is_filtered(&filter)) {
                 struct head_listing heads = {reply, listing.last};
 
                 TRY(store_head_list(store, from, 1000, &heads, head_listing_add));
         }
-        if (!ask->newest && listing.last && listing.last < head.seq)
+        if (!ask->newest && listing.last && listing.last < head.seq &&
+            (!is_filtered(&filter) || listing.full || reply->records.count == limit))
                 reply->next = (uint64_t)listing.last + 1;
         request_subject(request, "from %lld", (long long)from + 1);
         if (listing.altered)

@@ -188,6 +188,16 @@ static void test_enroll_after_revocation(void **state)
 
 /* ---- audit */
 
+static size_t records_of(void **state, const char *action, const char *actor, bool refused)
+{
+        struct msg_audit_list ask = {.from = 1, .action = (char *)action, .actor = (char *)actor, .refused = refused};
+        MSG_OWN(audit_listed) list = {0};
+
+        must(world_ask(WORLD, ADA, MSG_audit_list, &ask, &list));
+        assert_int_equal(list.heads.count, 0); /* of a chain with gaps */
+        return list.records.count;
+}
+
 static void test_audit_list(void **state)
 {
         struct msg_audit_list ask = {.from = 1, .limit = 5};
@@ -200,6 +210,10 @@ static void test_audit_list(void **state)
         assert_int_equal(list.records.at[0].sequence, 1);
         assert_string_equal(list.records.at[0].action, "server.init");
         assert_int_equal(list.next, 6);
+        assert_int_equal(records_of(state, "server.", NULL, false), records_of(state, "server.", "server", false));
+        assert_int_equal(records_of(state, "server.init", NULL, false), 1);
+        assert_int_equal(records_of(state, "server.init", "operator:ada", false), 0);
+        assert_int_equal(records_of(state, "server.init", NULL, true), 0);
         world_verify(WORLD);
 }
 
