@@ -13,6 +13,9 @@
  * an i, as OpenLDAP and Active Directory have it.
  *
  * ASCII takes no more than a loop. What is no UTF-8 is compared byte by byte, but for case of ASCII letters.
+ *
+ * Keys are stored. Unicode promises that neither case nor compatibility of a character changes once it is assigned, so a later
+ * version of the library makes the same ones, but of names with characters that the former did not know.
  */
 #include "base/buf.h"
 
