@@ -89,6 +89,16 @@ def test_values_appear_and_go_and_others_stay(place, tmp_path):
     place.revoke(name)
     wait_for(lambda: place.has(name, foreign), what=place.server.tail)
     assert sorted(place.values(name)[SMIME]) == [b"\0\xff and binary", b"of another program"]
+    # Recovered, she has a new pair, since nothing of hers is valid; her client hands in the rest.
+    token, server = tmp_path / "token", place.server
+    asked = server.json("request", "recover", place.address(name), "--reason", "stolen", "--token-out", token, home="rita")
+    for officer in ("olga", "omar"):
+        server.run("request", "approve", asked["request"][0]["request"], "--yes", home=officer)
+    server.run("recover", "--server", server.url, "--token-file", token, home=place.address(name))
+    new = certificates_der(server, place.address(name))[0]
+    assert new != certificate
+    wait_for(lambda: place.has(name, foreign, new) and len(place.values(name)[SMIME]) == 3, what=server.tail)
+    assert new in next(value for value in place.values(name)[SMIME] if value[:1] == b"\x30")
 
 
 def test_outage_and_crashes_then_the_newest_state(place):
