@@ -20,7 +20,8 @@ int reply_encode_private(struct keeper_reply *reply, const struct msg_record *re
                 reply_encode_private((reply), msg_record_##name(), typed_);                                  \
         })
 
-enum { POOL_USED_MOST = 1 << 20 };
+/* Told to a sibling in one frame (CHANNEL_FRAME_LIMIT). Pairs beyond that are made when they are needed. */
+enum { POOL_USED_MOST = 1 << 19 };
 
 /* keys.c: from a database key to everything that hangs on it, and back to nothing. */
 int keeper_keys_derive(const struct secret *database, struct keeper_keys *ret_keys) must_check;
