@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real server in a folder of its own, driven by the real CLI: what functional tests, fault tests and benchmarks stand on."""
+import atexit
 import json
 import os
 import pathlib
@@ -13,7 +14,31 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = pathlib.Path(os.environ.get("VOUCHSAFE_BUILD", ROOT / "build")).resolve()
+
+
+def within_reach(build: pathlib.Path) -> pathlib.Path:
+    """As root the server runs as nobody, who cannot come through to a clone in root's home: then a copy of the programs."""
+    daemon = build / "src/supervisor/vouchsafed"
+    if os.geteuid() != 0 or not daemon.exists() or as_nobody("test", "-x", daemon) == 0:
+        return build
+    copy = pathlib.Path(tempfile.mkdtemp(prefix="vouchsafe-programs-"))
+    copy.chmod(0o755)
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for pattern in ("src/*/vouchsafe*", "bench/*", "tests/functional/*"):
+        for file in build.glob(pattern):
+            if file.is_file() and os.access(file, os.X_OK):
+                (copy / file.relative_to(build)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, copy / file.relative_to(build))
+    return copy
+
+
+def as_nobody(*command) -> int:
+    """The status of a command that is run without rights."""
+    return subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *map(str, command)],
+                          capture_output=True).returncode
+
+
+BUILD = within_reach(pathlib.Path(os.environ.get("VOUCHSAFE_BUILD", ROOT / "build")).resolve())
 PASSWORD = "a long enough password, Zoë"
 
 CLI = BUILD / "src/cli/vouchsafe"

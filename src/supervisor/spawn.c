@@ -53,6 +53,18 @@ static bool executable_there(char *path, char **ret_path)
         return false;
 }
 
+/* errno is that of the last place that was tried. */
+static int executable_missing(const char *executable, const char *folder)
+{
+        if (errno == EACCES)
+                return refuse(PROBLEM_CONFIGURATION,
+                              "The server's user cannot reach the program %s from %s. Put the programs where everybody "
+                              "may run them.",
+                              executable, folder);
+        return refuse(PROBLEM_CONFIGURATION, "The program %s is missing beside vouchsafed (%s). Install vouchsafe again.",
+                      executable, folder);
+}
+
 /* In $VOUCHSAFE_LIBEXEC; else beside this program, in its sibling folder of the build, or where it is installed. */
 static int executable_find(const struct child *child, char **ret_path)
 {
@@ -77,9 +89,7 @@ static int executable_find(const struct child *child, char **ret_path)
             executable_there(text_format("%s/../%s/%s", self, role->name, role->executable), ret_path) ||
             executable_there(text_format("%s/../libexec/vouchsafe/%s", self, role->executable), ret_path))
                 return 0;
-        return refuse(PROBLEM_CONFIGURATION,
-                      "The program %s is missing beside vouchsafed (%s). Install vouchsafe again.", role->executable,
-                      self);
+        return PASS(executable_missing(role->executable, self));
 }
 
 /* In the child, between fork and exec: only what is safe there. */

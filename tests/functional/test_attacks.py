@@ -330,7 +330,7 @@ def test_files_are_private(server):
     # The server's user, and whoever takes one of its processes over, does not read the startup secret.
     assert server.startup_secret.stat().st_uid == os.geteuid()
     if os.geteuid() == 0:
-        assert subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "cat", server.startup_secret], capture_output=True).returncode
+        assert harness.as_nobody("cat", server.startup_secret)
         server.stop()
         server.start()  # which read it before it became another user
         assert server.startup_secret.stat().st_uid == 0
