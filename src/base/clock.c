@@ -123,3 +123,17 @@ int duration_parse(struct bytes text, int64_t *ret_seconds)
         }
         return refuse(PROBLEM_MALFORMED, "A duration is a number and one of s, m, h, d, w, mo, y, as in 30d.");
 }
+
+const char *duration_text(int64_t seconds, char text[static TIME_TEXT_SIZE])
+{
+        static const struct {
+                char unit;
+                int64_t seconds;
+        } units[] = {{'d', DAY}, {'h', 3600}, {'m', 60}, {'s', 1}};
+        size_t i = 0;
+
+        while (seconds % units[i].seconds)
+                i++;
+        snprintf(text, TIME_TEXT_SIZE, "%lld%c", (long long)(seconds / units[i].seconds), units[i].unit);
+        return text;
+}

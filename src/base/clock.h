@@ -23,3 +23,5 @@ const char *time_text(int64_t instant, char text[static TIME_TEXT_SIZE]);
 int time_parse(struct bytes text, int64_t *ret_instant) must_check;
 /* "90s" "15m" "24h" "30d" "18mo" (of 30 days) "2y" (of 365 days): a duration of the configuration. */
 int duration_parse(struct bytes text, int64_t *ret_seconds) must_check;
+/* The same the other way, in days at the most: "30d", "90s". */
+const char *duration_text(int64_t seconds, char text[static TIME_TEXT_SIZE]);

@@ -133,6 +133,7 @@ static void encodings_round_trip(void **state)
 static void numbers_and_durations(void **state)
 {
         uint64_t n = 1;
+        char text[TIME_TEXT_SIZE];
         int64_t d;
 
         assert_int_equal(number_parse(TEXT("18446744073709551615"), UINT64_MAX, &n), 0);
@@ -146,6 +147,10 @@ static void numbers_and_durations(void **state)
         assert_int_equal(d, 18 * 30 * 86400);
         assert_int_equal(duration_parse(TEXT("15m"), &d), 0);
         assert_int_equal(d, 900);
+        assert_string_equal(duration_text(d, text), "15m");
+        assert_string_equal(duration_text(90, text), "90s");
+        assert_string_equal(duration_text(36 * 3600, text), "36h");
+        assert_string_equal(duration_text(365 * 86400, text), "365d");
         assert_int_equal(duration_parse(TEXT("15"), &d), PROBLEM_MALFORMED);
         assert_int_equal(duration_parse(TEXT("d"), &d), PROBLEM_MALFORMED);
         assert_int_equal(duration_parse(TEXT("99999999999y"), &d), PROBLEM_MALFORMED);

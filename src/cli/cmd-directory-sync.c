@@ -42,9 +42,11 @@ static const char *state_words(const struct msg_directory_status_reply *status)
 
 static void show_departing(const struct msg_directory_status_reply *status)
 {
+        char after[TIME_TEXT_SIZE];
+
         if (status->revoke_left_after)
-                say_pair("Left", "%" PRIu64 ", revoked after %" PRIu64 " days", status->left,
-                         status->revoke_left_after / 86400);
+                say_pair("Left", "%" PRIu64 ", revoked after %s", status->left,
+                         duration_text((int64_t)status->revoke_left_after, after));
         else
                 say_pair("Left", "%" PRIu64 ", not revoked by themselves", status->left);
 }

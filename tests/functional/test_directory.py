@@ -140,7 +140,7 @@ def test_who_left_keeps_his_keys_and_is_revoked(book):
 
 def test_status(book):
     status = book.run("directory", "status", home="rita")
-    assert "own address book" in status
+    assert "own address book" in status and "revoked after 1s" in status
     assert "directory import" in book.result("directory", "sync", home="rita", status=12).stderr
     url = f"http://127.0.0.1:{book.metrics}/metrics"
     peers.wait_for(lambda: b'vouchsafe_directory_people{kind="group",state="present"} 2' in urllib.request.urlopen(url, timeout=30).read(), 120)
