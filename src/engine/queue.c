@@ -105,7 +105,8 @@ int queue_change_handle(struct request *request)
 
 /* ---- queue_bounce */
 
-/* RFC 3463 section 2: class.subject.detail. Whatever else a report has in its place, a part of a token perhaps, is left out. */
+/* RFC 3463 section 2: class.subject.detail. Whatever else a report has in its place, a part of a token perhaps, is left
+ * out. */
 static const char *status_of(const char *text)
 {
         const char *at = text + 1;

@@ -148,8 +148,8 @@ static int finish_well(struct request *request)
         return PASS(round_release(request->engine));
 }
 
-/* A token, a password or a Message-ID that was not right. Others who share the address are locked out by too many of these,
- * so it must be nothing that befalls who has what it takes: his ticket has expired, the directory is down. */
+/* A token, a password or a Message-ID that was not right. Others who share the address are locked out by too many of
+ * these, so it must be nothing that befalls who has what it takes: his ticket has expired, the directory is down. */
 static bool refusal_is_guess(const struct request *request, int result)
 {
         return request->kind && request->kind->who == WHO_TOKEN && !request->proven &&

@@ -145,8 +145,8 @@ static int entry_give(struct ldap_reading *reading, LDAPMessage *message, ldap_f
 
         if (reading->taken == most)
                 return refuse(PROBLEM_TOO_LARGE,
-                              "%s sends more than %" PRIu64 " entries for one search: the search is too wide, or something is "
-                              "wrong with that server.",
+                              "%s sends more than %" PRIu64 " entries for one search: the search is too wide, or "
+                              "something is wrong with that server.",
                               current(reading)->server, most);
         reading->taken++;
         reading->empty = 0;

@@ -234,8 +234,8 @@ static size_t plan_cost(struct plan *plan, size_t start, size_t count)
         return cost;
 }
 
-/* Each of these adds to the plan what finds whoever matches the node, so that however filters are nested, an ask is moved
- * at most once a level. */
+/* Each of these adds to the plan what finds whoever matches the node, so that however filters are nested, an ask is
+ * moved at most once a level. */
 static void plan_node(const struct filter *filter, size_t index, struct plan *plan);
 
 /* Whoever matches all of them matches the one that is asked for: the one that finds fewest. */

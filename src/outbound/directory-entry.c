@@ -25,9 +25,9 @@ int directory_room(const struct directory *directory)
         if (directory->roster.size + directory->groups.size <= MEMORY_MOST)
                 return 0;
         return refuse(PROBLEM_TOO_LARGE,
-                      "%s shows %zu entries and more, which with the members of groups take over %d MB of memory. Narrow "
-                      "[directory] base, people-filter and group-filter, or see what is wrong with that server.",
-                      ldap_connection_server(directory->connection), directory->roster.count, MEMORY_MOST >> 20);
+                      "The people, groups and members of groups that %s shows take more than %d MB of memory, after %zu "
+                      "entries. Narrow [directory] base, people-filter and group-filter, or see what is wrong with it.",
+                      ldap_connection_server(directory->connection), MEMORY_MOST >> 20, directory->roster.count);
 }
 
 /* ---- known again ------------------------------------------------------------------------------------------

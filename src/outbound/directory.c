@@ -45,8 +45,8 @@ int directory_connect(struct directory *directory, struct ldap_connection **ret_
         if (r != PROBLEM_UNAUTHENTICATED && r != PROBLEM_FORBIDDEN)
                 return PASS(r);
         return refuse(PROBLEM_DIRECTORY_LOGIN,
-                      "%s Mend [directory] bind, bind-dn and bind-password-file (or keytab, certificate, key), then restart "
-                      "the server; where a file has only new content, a reload will do.",
+                      "%s Mend [directory] bind, bind-dn and bind-password-file (or keytab, certificate, key), then "
+                      "restart the server; where a file has only new content, a reload will do.",
                       report_text());
 }
 

@@ -74,6 +74,7 @@ static int info_take(struct follower *follower, LDAPMessage *message)
 {
         CLEANUP(sync_info_done) struct sync_info info = {0};
         struct berval *value = NULL;
+        struct id_list *list;
         char *oid = NULL;
         int r = 0;
 
@@ -84,8 +85,9 @@ static int info_take(struct follower *follower, LDAPMessage *message)
         ldap_memfree(oid);
         ber_bvfree(value);
         TRY(r);
+        list = info.ids_are_gone ? &follower->changed : &follower->present;
         for (size_t i = 0; i < info.ids.count; i++)
-                TRY(follower_note(follower, info.ids_are_gone ? &follower->changed : &follower->present, &info.ids.at[i]));
+                TRY(follower_note(follower, list, &info.ids.at[i]));
         if (info.refreshed)
                 refresh_end(follower, info.present);
         return 0;

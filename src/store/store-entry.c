@@ -344,8 +344,8 @@ static int common_key_of(struct store *store, const struct entry_row *group, cha
         return 0;
 }
 
-/* Under what names members are found: as it was given, which may be the name of an import; and the DN and the common name
- * of the group that is called so. */
+/* Under what names members are found: as it was given, which may be the name of an import; and the DN and the common
+ * name of the group that is called so. */
 static int group_find(struct store *store, const char *group, struct entry_query *query)
 {
         CLEANUP(entry_row_done) struct entry_row entry = {0};
