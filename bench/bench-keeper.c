@@ -131,7 +131,7 @@ static void bench_open(void)
                 fixture_approve(&f, i, &terms, MSG_LIST_ADD(open.approvals));
         start = cpu_now();
         check(fixture_ask(&f, MSG_keeper_open, &open, &answer));
-        print("archived keys opened for their recipient, quorum two", KEYS / (cpu_now() - start), "1/s");
+        print("archived keys opened for their recipient, quorum two", (double)KEYS / (cpu_now() - start), "1/s");
 }
 
 int main(int argc, char **argv)

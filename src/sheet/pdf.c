@@ -11,7 +11,7 @@
 #include <qrencode.h>
 
 /* In points; A4. */
-enum { WIDTH = 595, HEIGHT = 842, MARGIN = 64, PARAGRAPH_GAP = 13, QR_SIZE = 120, BOX_PADDING = 16 };
+static const double WIDTH = 595, HEIGHT = 842, MARGIN = 64, PARAGRAPH_GAP = 13, QR_SIZE = 120, BOX_PADDING = 16;
 
 struct page {
         cairo_t *cairo;
@@ -95,7 +95,7 @@ static int qr_draw(struct page *page, const struct secret *token)
         code = QRcode_encodeString((const char *)text.data, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
         if (!code)
                 return fault(0, "the QR code of a token cannot be made");
-        scale = (double)QR_SIZE / code->width;
+        scale = QR_SIZE / code->width;
         for (int i = 0; i < code->width * code->width; i++)
                 if (code->data[i] & 1)
                         cairo_rectangle(page->cairo, WIDTH - MARGIN - QR_SIZE + i % code->width * scale,
