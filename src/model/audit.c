@@ -91,13 +91,13 @@ int audit_record_parse(struct bytes bytes, struct audit_record *ret_record)
 
         record_fields(&record, fields);
         if (!take_instant(&bytes, &record.seq) || !take_instant(&bytes, &record.time))
-                return refuse(PROBLEM_MALFORMED, "An audit record is cut off before its first field");
+                return refuse(PROBLEM_MALFORMED, "An audit record is cut off before its first field.");
         for (int i = 0; i < RECORD_FIELDS; i++)
                 if (!take_field(&bytes, AUDIT_FIELD_MOST, fields[i]))
-                        return refuse(PROBLEM_MALFORMED, "Audit record %lld is cut off in field %d",
+                        return refuse(PROBLEM_MALFORMED, "Audit record %lld is cut off in field %d.",
                                       (long long)record.seq, i + 1);
         if (bytes.len)
-                return refuse(PROBLEM_MALFORMED, "Audit record %lld has %zu bytes too many",
+                return refuse(PROBLEM_MALFORMED, "Audit record %lld has %zu bytes too many.",
                               (long long)record.seq, bytes.len);
         changes = record.changes;
         while (changes.len)
@@ -160,7 +160,7 @@ int audit_change_next(struct bytes *list, struct audit_change *ret_change)
         if (!take_number(list, 1, &table) || !take_number(list, 2, &len) ||
             !take_bytes(list, (size_t)len, &change.key) || !take_instant(list, &change.version) ||
             !take_bytes(list, AUDIT_DIGEST_SIZE, &digest))
-                return refuse(PROBLEM_MALFORMED, "The list of changes of an audit record is cut off");
+                return refuse(PROBLEM_MALFORMED, "The list of changes of an audit record is cut off.");
         change.table = (unsigned)table;
         memcpy(change.digest, digest.data, AUDIT_DIGEST_SIZE);
         *ret_change = change;
@@ -244,7 +244,7 @@ static int read_record(struct reader *reader, struct bytes content)
         int r;
 
         if (content.len < HASH_SIZE)
-                return refuse(PROBLEM_MALFORMED, "The record after number %lld is cut off",
+                return refuse(PROBLEM_MALFORMED, "The record after number %lld is cut off.",
                               (long long)summary->last.seq);
         encoded = bytes_of(content.data, content.len - HASH_SIZE);
         hash = bytes_of(content.data + encoded.len, HASH_SIZE);
@@ -255,22 +255,22 @@ static int read_record(struct reader *reader, struct bytes content)
                     "After record %lld comes record %lld: records were removed, added or put elsewhere",
                     (long long)summary->last.seq, (long long)record.seq);
         if (record.seq < 1)
-                return refuse(PROBLEM_TAMPERED, "A record has the number 0");
+                return refuse(PROBLEM_TAMPERED, "A record has the number 0.");
         if (!summary->records && record.seq == 1) {
                 audit_chain_start(reader->crypto, summary->server_id, summary->last.hash);
                 reader->whole = reader->chained = true;
         }
         if (!reader->chained)
                 return refuse(PROBLEM_TAMPERED,
-                              "The file starts with record %lld and does not say what came before it",
+                              "The file starts with record %lld and does not say what came before it.",
                               (long long)record.seq);
         audit_record_hash(reader->crypto, summary->last.hash, encoded, expected);
         if (!bytes_equal(hash, bytes_of(expected, HASH_SIZE)))
                 return refuse(PROBLEM_TAMPERED,
-                              "Record %lld was altered, or does not follow the one before it",
+                              "Record %lld was altered, or does not follow the one before it.",
                               (long long)record.seq);
         if (record.time < summary->last.time && !audit_sets_clock(&record))
-                return refuse(PROBLEM_TAMPERED, "Record %lld is older than the one before it",
+                return refuse(PROBLEM_TAMPERED, "Record %lld is older than the one before it.",
                               (long long)record.seq);
         summary->last.seq = record.seq;
         summary->last.time = record.time;
@@ -293,15 +293,15 @@ static int read_head(struct reader *reader, struct bytes content)
 
         if (!take_instant(&content, &head.seq) || !take_instant(&content, &head.time) ||
             !take_bytes(&content, HASH_SIZE, &hash))
-                return refuse(PROBLEM_MALFORMED, "A signed head after record %lld is cut off",
+                return refuse(PROBLEM_MALFORMED, "A signed head after record %lld is cut off.",
                               (long long)summary->last.seq);
         memcpy(head.hash, hash.data, HASH_SIZE);
         if (head.seq != summary->last.seq || !bytes_equal(hash, bytes_of(summary->last.hash, HASH_SIZE)))
                 return refuse(PROBLEM_TAMPERED,
-                              "The signed head %lld does not fit the record that it follows, number %lld",
+                              "The signed head %lld does not fit the record that it follows, number %lld.",
                               (long long)head.seq, (long long)summary->last.seq);
         if (head.time != summary->last.time)
-                return refuse(PROBLEM_TAMPERED, "The signed head %lld is of another time than the record that it follows",
+                return refuse(PROBLEM_TAMPERED, "The signed head %lld is of another time than the record that it follows.",
                               (long long)head.seq);
         audit_head_message(summary->server_id, &head, &message);
         r = reader->crypto->check(reader->crypto->context, buf_view(&reader->certificates),
@@ -320,10 +320,10 @@ static int read_end(struct reader *reader, struct bytes content)
         int64_t seq;
 
         if (!take_instant(&content, &seq) || !take_bytes(&content, HASH_SIZE, &hash) || content.len)
-                return refuse(PROBLEM_MALFORMED, "The last section is not of its form");
+                return refuse(PROBLEM_MALFORMED, "The last section is not of its form.");
         if (seq != summary->last.seq || !bytes_equal(hash, bytes_of(summary->last.hash, HASH_SIZE)))
                 return refuse(PROBLEM_TAMPERED,
-                              "The file ends with record %lld, but says that it ends with %lld",
+                              "The file ends with record %lld, but says that it ends with %lld.",
                               (long long)summary->last.seq, (long long)seq);
         reader->ended = true;
         return 0;
@@ -353,7 +353,7 @@ static int read_section(struct reader *reader, uint8_t tag, struct bytes content
                 return PASS(read_end(reader, content));
         }
         return refuse(PROBLEM_MALFORMED,
-                      "There is a section of an unknown kind, or where none may be, after record %lld",
+                      "There is a section of an unknown kind, or where none may be, after record %lld.",
                       (long long)reader->summary.last.seq);
 }
 
@@ -370,24 +370,24 @@ int audit_verify(struct bytes file, const struct audit_crypto *crypto, const str
         uint64_t tag;
 
         if (!take_bytes(&file, sizeof(file_magic) - 1, &magic) || !bytes_equal(magic, bytes_text(file_magic)))
-                return refuse(PROBLEM_MALFORMED, "This is not an exported audit file");
+                return refuse(PROBLEM_MALFORMED, "This is not an exported audit file.");
         if (!take_number(&file, 1, &tag) || tag != 'S' || !take_field(&file, 255, &reader.summary.server_id))
-                return refuse(PROBLEM_MALFORMED, "The file does not begin with the server's id");
+                return refuse(PROBLEM_MALFORMED, "The file does not begin with the server's id.");
         while (file.len) {
                 if (reader.ended)
-                        return refuse(PROBLEM_MALFORMED, "There are %zu bytes after the end of the file",
+                        return refuse(PROBLEM_MALFORMED, "There are %zu bytes after the end of the file.",
                                       file.len);
                 if (!take_number(&file, 1, &tag) || !take_field(&file, SECTION_MOST, &content))
-                        return refuse(PROBLEM_MALFORMED, "The file is cut off after record %lld",
+                        return refuse(PROBLEM_MALFORMED, "The file is cut off after record %lld.",
                                       (long long)reader.summary.last.seq);
                 TRY(read_section(&reader, (uint8_t)tag, content));
         }
         if (!reader.ended)
-                return refuse(PROBLEM_MALFORMED, "The file is cut off after record %lld",
+                return refuse(PROBLEM_MALFORMED, "The file is cut off after record %lld.",
                               (long long)reader.summary.last.seq);
         if (reader.summary.records && !reader.whole && !reader.summary.heads)
                 return refuse(PROBLEM_TAMPERED,
-                              "The file starts with record %lld, and no signed head vouches for it",
+                              "The file starts with record %lld, and no signed head vouches for it.",
                               (long long)reader.summary.first.seq);
         *ret_summary = reader.summary;
         return 0;

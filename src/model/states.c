@@ -188,7 +188,7 @@ int state_next(const struct state_table *table, int state, int event, int *ret_n
         if (!in_range(table, state, event))
                 return fault(0, "There is no state %d or event %d of a %s", state, event, table->noun);
         if (!state_permits(table, state, event))
-                return refuse(PROBLEM_STATE, "A %s that is %s cannot %s", table->noun,
+                return refuse(PROBLEM_STATE, "A %s that is %s cannot %s.", table->noun,
                               table->state_names[state], table->event_names[event]);
         *ret_next = table->next[state * table->event_count + event];
         return 0;
@@ -206,6 +206,6 @@ int state_parse(const struct state_table *table, struct bytes name, int *ret_sta
                         *ret_state = state;
                         return 0;
                 }
-        return refuse(PROBLEM_MALFORMED, "“%.*s” is no state of a %s", (int)MIN(name.len, 40),
+        return refuse(PROBLEM_MALFORMED, "“%.*s” is no state of a %s.", (int)MIN(name.len, 40),
                       name.data ? (const char *)name.data : "", table->noun);
 }

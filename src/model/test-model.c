@@ -94,7 +94,7 @@ static void states_follow_their_tables(void **state)
         assert_int_equal(state_next(&user_states, USER_NEW, USER_ENROLLS, &next), 0);
         assert_int_equal(next, USER_ENROLLED);
         assert_int_equal(state_next(&user_states, USER_REVOKED, USER_ENROLLS, &next), PROBLEM_STATE);
-        assert_string_equal(report_text(), "A user that is revoked cannot enroll");
+        assert_string_equal(report_text(), "A user that is revoked cannot enroll.");
         assert_int_equal(next, USER_ENROLLED);
         assert_int_equal(state_next(&token_states, TOKEN_USED, TOKEN_USE, &next), PROBLEM_STATE);
         assert_int_equal(state_next(&request_states, REQUEST_OPEN, REQUEST_COMPLETE, &next), PROBLEM_STATE);

@@ -30,7 +30,7 @@ int texts_add(struct texts *texts, const char *text)
 {
         for (const char *c = text; *c; c++)
                 if ((unsigned char)*c < 0x20 || *c == 0x7f)
-                        return refuse(PROBLEM_MALFORMED, "“%s” contains a control character", text);
+                        return refuse(PROBLEM_MALFORMED, "“%s” contains a control character.", text);
         if (*text && !texts_have(texts, text))
                 texts_append(texts, text, strlen(text));
         return 0;
@@ -63,16 +63,16 @@ int texts_split(struct bytes joined, struct texts *ret_texts)
                 if (i < joined.len && joined.data[i] != '\n') {
                         if (joined.data[i] < 0x20 || joined.data[i] == 0x7f)
                                 return refuse(PROBLEM_MALFORMED,
-                                              "A list contains a control character at byte %zu", i);
+                                              "A list contains a control character at byte %zu.", i);
                         continue;
                 }
                 if (i == start)
-                        return refuse(PROBLEM_MALFORMED, "A list contains an empty text at byte %zu", i);
+                        return refuse(PROBLEM_MALFORMED, "A list contains an empty text at byte %zu.", i);
                 texts_append(&texts, (const char *)joined.data + start, i - start);
                 if (texts.count > 1) {
                         struct texts before = {texts.items, texts.count - 1};
                         if (texts_have(&before, texts.items[texts.count - 1]))
-                                return refuse(PROBLEM_MALFORMED, "A list contains the same text twice");
+                                return refuse(PROBLEM_MALFORMED, "A list contains the same text twice.");
                 }
                 start = i + 1;
         }
