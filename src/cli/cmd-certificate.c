@@ -10,6 +10,7 @@
 #include "cli/ldap-find.h"
 #include "cli/show.h"
 #include "cli/table.h"
+#include "crypto/der.h"
 #include "crypto/name.h"
 
 /* ---- find ------------------------------------------------------------------------------------------------- */
@@ -176,12 +177,17 @@ static int show(struct arguments *arguments)
         CLEANUP(buf_done) struct buf file = BUF_NONE;
         CLEANUP(cert_list_done) struct cert_list list = {0};
         const char *path = operand(arguments, 0);
+        int r;
 
         TRY(file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, 1 << 20, &file));
         if (file.len && memmem(file.data, file.len, "-----BEGIN", 10))
-                TRY(cert_list_add_pem(&list, buf_view(&file)));
+                r = cert_list_add_pem(&list, buf_view(&file));
+        else if (file.len && file.data[0] == DER_SEQUENCE)
+                r = cert_list_add(&list, buf_view(&file));
         else
-                TRY(cert_list_add(&list, buf_view(&file)));
+                r = refuse(PROBLEM_MALFORMED, "This is no certificate, neither PEM nor DER.");
+        if (r)
+                return report_prefix(r, "%s: ", path);
         for (size_t i = 0; i < list.count; i++) {
                 if (i)
                         say("%s", "");

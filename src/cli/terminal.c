@@ -115,7 +115,8 @@ void terminal_reported(void)
 /* What the system does not permit, or has no room for, is no fault of the program, and where it passed helps nobody. */
 static bool is_of_the_system(int result)
 {
-        return result == -EACCES || result == -EPERM || result == -EROFS || result == -ENOSPC || result == -EDQUOT;
+        return result == -EACCES || result == -EPERM || result == -ENOTDIR || result == -EROFS || result == -ENOSPC ||
+               result == -EDQUOT;
 }
 
 void terminal_report(int result, bool json)
