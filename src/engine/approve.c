@@ -336,8 +336,8 @@ static int opened_apply(struct engine *engine, const struct id *id, struct bytes
         return 0;
 }
 
-/* The keeper would not, or the request ended while it did: recorded, so that a malicious engine or officer leaves a trace here
- * too. */
+/* The keeper would not, or the request ended while it did: recorded, so that a malicious engine or officer leaves a
+ * trace here too. */
 static void opening_refused(struct engine *engine, const struct id *id, int result)
 {
         CLEANUP(mem_freep) char *detail = text_copy(report_text());

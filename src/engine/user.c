@@ -195,8 +195,8 @@ static int revoke_all(struct engine *engine, const struct user_row *user, int64_
 
 int user_revoke(struct engine *engine, struct user_row *user, int64_t reason, struct certificate_rows *ret_revoked)
 {
-        /* What was granted to who is in a recovery ends. A request that officers have still to decide goes on, as one that
-         * is made after this would. */
+        /* What was granted to who is in a recovery ends. A request that officers have still to decide goes on, as one
+         * that is made after this would. */
         if (user->state == USER_RECOVERY)
                 TRY(token_cancel(engine, &user->id, TOKEN_RECOVER));
         TRY(row_advance(&user_states, &user->state, USER_REVOKE));

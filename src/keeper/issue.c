@@ -173,7 +173,7 @@ static int pool_take(struct keeper *keeper, const char *profile, struct bytes se
         return 0;
 }
 
-/* From the pool; or new, when there is none, or only one that was taken already, or that keepers sealed who are gone. */
+/* From the pool; or new, when there is none, or only one that was taken already or that keepers sealed who are gone. */
 static int encryption_pair(struct keeper *keeper, const struct msg_keeper_enroll *request, enum pkey_type type,
                            EVP_PKEY **ret_key)
 {

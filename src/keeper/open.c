@@ -77,8 +77,8 @@ static int shown_falsely(const struct msg_recovery_item *item)
                       (unsigned long long)item->record_id);
 }
 
-/* Officers decide by names and addresses, and the engine writes those. So they must be what a certificate of our own says
- * of this key; one for encryption, since only for those no engine chooses the key. */
+/* Officers decide by names and addresses, and the engine writes those. So they must be what a certificate of our own
+ * says of this key; one for encryption, since only for those no engine chooses the key. */
 static int owner_check(const struct opening *opening, const struct msg_archive_item *archive,
                        const struct msg_recovery_item *item)
 {

@@ -111,21 +111,28 @@ static bool enrolled_key_is(const struct enrollment *e, struct bytes hash)
         return bytes_equal(digest_view(&found), hash);
 }
 
+/* Somebody is enrolled with a pair of the pool. */
+static void enrollment_from_pool(struct enrollment *e, struct msg_keeper_pooled *ret_pooled)
+{
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        MSG_OWN(keeper_pool) request = {.profile = text_copy("p256")};
+
+        enrollment_init(e);
+        assert_int_equal(fixture_ask(&e->f, MSG_keeper_pool, &request, &answer), 0);
+        assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), ret_pooled), 0);
+        buf_add_bytes(&e->request.pool_key, buf_view(&ret_pooled->pool_key));
+        assert_int_equal(enrollment_try(e), 0);
+        assert_true(enrolled_key_is(e, buf_view(&ret_pooled->spki_hash)));
+}
+
 /* Whoever has an old copy of the database, with keys of the pool that are users' since, and the startup secret: his
  * keeper opens the database key, but not the pool. */
 static void a_stolen_pool_opens_nothing(void **state)
 {
         CLEANUP(enrollment_done) struct enrollment e;
-        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
         MSG_OWN(keeper_pooled) pooled = {0};
-        MSG_OWN(keeper_pool) request = {.profile = text_copy("p256")};
 
-        enrollment_init(&e);
-        assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), 0);
-        assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), &pooled), 0);
-        buf_add_bytes(&e.request.pool_key, buf_view(&pooled.pool_key));
-        assert_int_equal(enrollment_try(&e), 0);
-        assert_true(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+        enrollment_from_pool(&e, &pooled);
         fixture_restart(&e.f);
         fixture_unseal(&e.f);
         assert_int_equal(enrollment_try(&e), 0);
@@ -138,14 +145,8 @@ static void pool_keys_serve_once(void **state)
         CLEANUP(enrollment_done) struct enrollment e;
         CLEANUP(keeper_reply_done) struct keeper_reply answer = {0}, used = {0}, all = {0};
         MSG_OWN(keeper_pooled) pooled = {0};
-        MSG_OWN(keeper_pool) request = {.profile = text_copy("p256")};
 
-        enrollment_init(&e);
-        assert_int_equal(fixture_ask(&e.f, MSG_keeper_pool, &request, &answer), 0);
-        assert_int_equal(msg_decode(keeper_pooled, keeper_reply_view(&answer), &pooled), 0);
-        buf_add_bytes(&e.request.pool_key, buf_view(&pooled.pool_key));
-        assert_int_equal(enrollment_try(&e), 0);
-        assert_true(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
+        enrollment_from_pool(&e, &pooled);
         assert_true(e.f.keeper.changed & CHANGE_POOL);
         assert_int_equal(enrollment_try(&e), 0);
         assert_enrolled(&e);
@@ -158,7 +159,8 @@ static void pool_keys_serve_once(void **state)
 
                 id_set_done(&e.f.keeper.pool_used);
                 keeper_reply_done(&answer);
-                assert_int_equal(keeper_handle(&e.f.keeper, PEER_SIBLING, told->kind, keeper_reply_view(told), &answer), 0);
+                assert_int_equal(
+                        keeper_handle(&e.f.keeper, PEER_SIBLING, told->kind, keeper_reply_view(told), &answer), 0);
                 assert_int_equal(enrollment_try(&e), 0);
                 assert_false(enrolled_key_is(&e, buf_view(&pooled.spki_hash)));
         }
