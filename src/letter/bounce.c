@@ -111,10 +111,12 @@ static void status_read(GMimeObject *part, struct bounce *bounce)
 {
         CLEANUP(buf_done) struct buf text = BUF_NONE;
 
-        content_add(part, &text);
         if (bounce->action)
                 return;
+        content_add(part, &text);
         bounce->action = field_find(buf_view(&text), "Action");
+        if (!bounce->action)
+                return;
         bounce->status = field_find(buf_view(&text), "Status");
         bounce->detail = field_find(buf_view(&text), "Diagnostic-Code");
         type_strip(bounce->detail);
