@@ -177,23 +177,40 @@ static void connection_close(struct connection *connection)
         close(fd);
 }
 
+/* -1: nobody listens at any address of the name. */
+static int server_connect(void)
+{
+        struct timeval patience = {.tv_sec = 30};
+        int on = 1;
+
+        for (const struct addrinfo *at = load.address; at; at = at->ai_next) {
+                int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+                if (fd < 0)
+                        continue;
+                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+                setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+                if (connect(fd, at->ai_addr, at->ai_addrlen) == 0)
+                        return fd;
+                close(fd);
+        }
+        return -1;
+}
+
 /* Trust does not come from TLS here, since the token authenticates request and answer: no certificate is looked at. */
 static bool connection_open(struct connection *connection)
 {
-        struct timeval patience = {.tv_sec = 30};
-        int on = 1, fd = socket(load.address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = server_connect();
 
         if (fd < 0)
                 return false;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
         if (gnutls_init(&connection->tls, GNUTLS_CLIENT | GNUTLS_NO_TICKETS) ||
             gnutls_priority_set(connection->tls, load.priority) ||
             gnutls_credentials_set(connection->tls, GNUTLS_CRD_CERTIFICATE, load.credentials) ||
             gnutls_server_name_set(connection->tls, GNUTLS_NAME_DNS, load.host, strlen(load.host)))
                 die("TLS");
         gnutls_transport_set_int(connection->tls, fd);
-        if (connect(fd, load.address->ai_addr, load.address->ai_addrlen) == 0 && gnutls_handshake(connection->tls) == 0)
+        if (gnutls_handshake(connection->tls) == 0)
                 return true;
         connection_close(connection);
         return false;

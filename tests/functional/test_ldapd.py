@@ -19,6 +19,15 @@ from harness import BUILD, DAEMON, Server, free_ports  # noqa: E402
 BASE = 'o=Beispiel & Söhne\\, \\"Test\\"'
 PASSWORD = "a reader's password"
 HOST = socket.gethostname()  # libldap takes "localhost" for this
+
+
+def resolves(name: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except OSError:
+        return False
+
+
 PEOPLE = '''name,given_name,surname,mail,unit
 "Alice (Ops), Liddell* \\ +",Alice,Liddell,alice@example.org,Europe/Sales
 Bob Baker,Bob,Baker,bob@example.org,Europe
@@ -258,6 +267,7 @@ def test_only_searching_is_possible(service):
         assert client.extended("1.3.6.1.4.1.4203.1.11.3")
 
 
+@pytest.mark.skipif(not resolves(HOST), reason="this machine does not find itself by its name")
 def test_tls(service):
     secure = dict(url=f"ldaps://{HOST}:{service.tls_port}")
     assert service.found("(cn=b*)", **secure) == ["bob@example.org"]

@@ -53,7 +53,8 @@ class Pki:
         (folder / "crlnumber").write_text("01\n")
         (folder / "db.cnf").write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={folder}/index.txt\ncrlnumber={folder}/crlnumber\n"
                                        f"certificate={self.cert('ca')}\nprivate_key={self.key('ca')}\ndefault_md=sha256\n"
-                                       "default_crl_days=30\n[x]\nauthorityKeyIdentifier=keyid\n")
+                                       f"default_crl_days=30\nnew_certs_dir={folder}\nrand_serial=yes\npolicy=p\n"
+                                       "[p]\norganizationName=optional\ncommonName=supplied\n[x]\nauthorityKeyIdentifier=keyid\n")
         self.crl()
 
     def cert(self, name):
@@ -62,14 +63,17 @@ class Pki:
     def key(self, name):
         return self.folder / f"{name}.key"
 
-    def user(self, name, address, kind="rsa", days=365, section="user"):
+    def user(self, name, address, kind="rsa", days=365, section="user", expired=False):
         config = self.folder / f"{name}.cnf"
         config.write_text("[req]\ndistinguished_name=dn\n[dn]\n" + EXTENSIONS.format(address=address))
         run("openssl", "req", "-new", *KINDS[kind], "-nodes", "-keyout", self.key(name), "-out", self.folder / f"{name}.csr",
             "-subj", f"/O=Example/CN={name}", "-config", config)
-        dates = ["-days", str(days)]
-        run("openssl", "x509", "-req", "-in", self.folder / f"{name}.csr", "-CA", self.cert("ca"), "-CAkey", self.key("ca"),
-            "-out", self.cert(name), *dates, "-extfile", config, "-extensions", section)
+        files = ["-in", self.folder / f"{name}.csr", "-out", self.cert(name), "-extfile", config, "-extensions", section]
+        if expired:  # openssl x509 of 3.5 makes none
+            run("openssl", "ca", "-batch", "-notext", "-config", self.folder / "db.cnf", "-startdate", "20200101000000Z",
+                "-enddate", "20210101000000Z", *files)
+        else:
+            run("openssl", "x509", "-req", "-CA", self.cert("ca"), "-CAkey", self.key("ca"), "-days", days, *files)
         return self
 
     def pkcs12(self, name):

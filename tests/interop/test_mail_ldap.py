@@ -92,7 +92,7 @@ def test_only_what_leads_to_a_trusted_root_is_taken(world):
 
 
 def test_nobody_is_left_out_silently(world):
-    world.add("Dora Expired", "dora@partner.example", world.certificate("dora", "dora@partner.example", days=-1))
+    world.add("Dora Expired", "dora@partner.example", world.certificate("dora", "dora@partner.example", expired=True))
     world.add("Egon Other", "egon@partner.example", world.certificate("egon", "somebody@partner.example"))
     world.add("Fritz Signer", "fritz@partner.example", world.certificate("fritz", "fritz@partner.example", section="signer"))
     world.add("Gerda Nothing", "gerda@partner.example")
