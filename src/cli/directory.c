@@ -142,6 +142,19 @@ static int crl_path(const char *url, char **ret_path)
         return PASS(home_path(ret_path, "cache/crl/%s", buf_text(&name)));
 }
 
+/* The list at hand. */
+struct kept {
+        struct buf der;
+        struct crl crl; /* points into it */
+        int64_t checked;
+        bool have;
+};
+
+static void kept_done(struct kept *kept)
+{
+        buf_done(&kept->der);
+}
+
 /* The file's time is when it was last known to be the newest. */
 static int note_checked(const char *path)
 {
@@ -150,31 +163,56 @@ static int note_checked(const char *path)
         return 0;
 }
 
+/* Lists come over plain HTTP: what is not the issuer's own, or was replaced by one that is at hand, does not take its place. */
+static int crl_check(const struct crl_query *query, const struct buf *der, struct crl *ret_crl)
+{
+        TRY(crl_parse(buf_view(der), ret_crl));
+        return PASS(crl_verify(ret_crl, query->issuer));
+}
+
+/* Numbers run back when a server is restored from a backup, times when its clock had been ahead; both, when somebody sends an old list. */
+static bool is_older(const struct crl *crl, const struct crl *kept)
+{
+        return crl->this_update < kept->this_update && crl->number <= kept->number;
+}
+
+/* PROBLEM_NOT_FOUND, also for what is of another issuer or damaged. */
+static int kept_read(const struct crl_query *query, const char *path, struct kept *kept)
+{
+        struct stat st;
+        int r = file_read(path, CRL_MOST, &kept->der);
+
+        if (!r && stat(path, &st) < 0)
+                r = fault(errno, "cannot tell the age of %s", path);
+        if (!r)
+                r = crl_check(query, &kept->der, &kept->crl);
+        if (r > 0)
+                return refuse(PROBLEM_NOT_FOUND, "No revocation list of %s is kept here.", query->url);
+        kept->have = r == 0;
+        kept->checked = r == 0 ? st.st_mtime : 0;
+        return PASS(r);
+}
+
 /* Servers count modification in seconds, so "not modified since" is asked only of a list that was seen to stand for
  * longer than that. */
-static int64_t unless_since(const struct buf *kept, int64_t checked)
+static int64_t unless_since(const struct kept *kept)
 {
-        struct crl crl;
-
-        if (!kept->len || crl_parse(buf_view(kept), &crl) != 0 || checked < crl.this_update + SETTLED_SECONDS)
-                return 0;
-        return crl.this_update;
+        return kept->have && kept->checked >= kept->crl.this_update + SETTLED_SECONDS ? kept->crl.this_update : 0;
 }
 
 /* *ret_der stays empty when what is kept is the newest. */
-static int crl_fetch(const struct crl_query *query, const char *path, const struct buf *kept, int64_t checked,
-                     struct buf *ret_der)
+static int crl_fetch(const struct crl_query *query, const char *path, const struct kept *kept, struct buf *ret_der)
 {
         CLEANUP(http_answer_done) struct http_answer answer = {0};
-        int64_t since = unless_since(kept, checked);
+        int64_t since = unless_since(kept);
         struct crl crl;
 
         TRY(http_call(query->http,
                       &(struct http_request){.url = query->url,
                                              .method = "GET",
-                                             .repeatable = !kept->len,
+                                             .repeatable = !kept->have,
                                              .limit = CRL_MOST,
-                                             .connect_s = kept->len ? CONNECT_SECONDS : 0,
+                                             .connect_s = kept->have ? CONNECT_SECONDS : 0,
                                              .unless_since = since},
                       &answer));
         if (answer.status == 304 && since)
@@ -182,7 +220,9 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
         if (answer.status != 200)
                 return refuse(PROBLEM_UNREACHABLE, "The revocation list at %s cannot be had (HTTP status %ld).",
                               query->url, answer.status);
-        TRY(crl_parse(buf_view(&answer.body), &crl));
+        TRY(crl_check(query, &answer.body, &crl));
+        if (kept->have && is_older(&crl, &kept->crl))
+                return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is older than the one that is kept here.", query->url);
         TRY(home_make_parent(path));
         TRY(file_write(path, buf_view(&answer.body), 0600));
         *ret_der = buf_take(&answer.body);
@@ -191,20 +231,19 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
 
 int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *ret_checked)
 {
-        CLEANUP(buf_done) struct buf kept = BUF_NONE, new = BUF_NONE;
+        CLEANUP(kept_done) struct kept kept = {0};
+        CLEANUP(buf_done) struct buf new = BUF_NONE;
         char *path CLEANUP(mem_freep) = NULL;
-        struct stat st = {0};
-        bool have;
         int r;
 
         TRY(crl_path(query->url, &path));
-        have = stat(path, &st) == 0 && file_read(path, CRL_MOST, &kept) == 0;
-        if (query->offline && !have)
-                return refuse(PROBLEM_UNREACHABLE, "No revocation list of %s is kept here.", query->url);
-        r = query->offline ? PROBLEM_UNREACHABLE : crl_fetch(query, path, &kept, st.st_mtime, &new);
-        if (r && !have)
+        r = kept_read(query, path, &kept);
+        if (r && query->offline)
+                return r == PROBLEM_NOT_FOUND ? refuse(PROBLEM_UNREACHABLE, "%s", report_text()) : PASS(r);
+        r = query->offline ? PROBLEM_UNREACHABLE : crl_fetch(query, path, &kept, &new);
+        if (r && !kept.have)
                 return PASS(r);
-        *ret_checked = r ? st.st_mtime : clock_now();
-        *ret_der = new.len ? buf_take(&new) : buf_take(&kept);
+        *ret_checked = r ? kept.checked : clock_now();
+        *ret_der = new.len ? buf_take(&new) : buf_take(&kept.der);
         return 0;
 }

@@ -2,12 +2,17 @@
 """Mail through the filters: with certificates of the server, while it is down, after a revocation."""
 import email
 import email.message
+import http.server
 import json
 import os
+import pathlib
 import subprocess
+import threading
 import time
 
 import pytest
+
+from peers import wait_for
 
 
 def letter(sender, to, body="Grüße\r\n.\r\nFrom here\r\n", attachment=os.urandom(70000)):
@@ -107,6 +112,57 @@ def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
     signed = one.result("mail", "sign", stdin=text)
     assert signed.returncode == 47 and b"Your signature certificate is revoked" in signed.stderr and signed.stdout
     assert ben.result("mail", "encrypt", "--to", one.address, stdin=text, password=False).returncode == 43
+
+
+class Between(http.server.BaseHTTPRequestHandler):
+    """Somebody on the way to whoever serves the list, as a proxy, who answers in his place."""
+
+    def do_GET(self):
+        self.server.asked += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def between(server, monkeypatch):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Between) as one:
+        one.asked = 0
+        monkeypatch.setitem(server.environment, "http_proxy", f"http://127.0.0.1:{one.server_address[1]}")
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield one
+        one.shutdown()
+
+
+def kept_lists(person) -> dict[pathlib.Path, bytes]:
+    return {path: path.read_bytes() for path in (person.place / "cache/crl").iterdir()}
+
+
+def test_neither_old_nor_forged_lists_hide_a_revocation(server, person, couple, between, monkeypatch):
+    _, ben = couple
+    one, proxy = person("Eve").enroll(), server.environment["http_proxy"]
+    text = letter(one.address, ben.address)
+    signed = one.result("mail", "sign", "--offline", stdin=text, status=0).stdout
+
+    def verify(*options):
+        return ben.result("mail", "verify", "--check", *options, stdin=signed, password=False).returncode
+
+    del server.environment["http_proxy"]
+    assert verify() == 0
+    [before] = kept_lists(ben).values()
+    server.run("user", "revoke", one.address, "--reason", "keyCompromise", home="rita")
+    wait_for(lambda: verify() == 47)
+    newest = kept_lists(ben)
+    monkeypatch.setitem(server.environment, "http_proxy", proxy)
+    for sent in (before, before[:-1] + bytes([before[-1] ^ 1]), b"no list"):
+        between.content, between.asked = sent, 0
+        assert verify() == 47 and between.asked
+        assert ben.result("mail", "encrypt", "--to", one.address, "--refresh", stdin=text, password=False).returncode == 43
+        assert kept_lists(ben) == newest and verify("--offline") == 47
 
 
 def test_mail_works_while_the_server_is_down(own_server):
