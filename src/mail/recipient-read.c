@@ -317,54 +317,77 @@ static int unwrap(const struct agreement *agreement, const struct mail_own_key *
         return 0;
 }
 
-static int agreement_read(struct bytes *info, struct agreement *agreement)
+/* A KeyAgreeRecipientInfo as it stands there: what of it is not supported matters only to whom it is for. */
+struct agreement_info {
+        struct bytes originator, ukm, algorithm, entries;
+};
+
+static int agreement_split(struct bytes info, struct agreement_info *parts)
 {
-        struct bytes wrapped, oid, params, cursor;
+        struct bytes wrapped;
         uint64_t version;
 
-        TRY(der_read_small(info, 3, &version));
-        TRY(der_read(info, DER_CONTEXT_CONSTRUCTED(0), &wrapped));
-        if (!der_is(wrapped, DER_CONTEXT_CONSTRUCTED(1)))
+        TRY(der_read_small(&info, 3, &version));
+        TRY(der_read(&info, DER_CONTEXT_CONSTRUCTED(0), &parts->originator));
+        if (der_is(info, DER_CONTEXT_CONSTRUCTED(1))) {
+                TRY(der_read(&info, DER_CONTEXT_CONSTRUCTED(1), &wrapped));
+                TRY(der_read(&wrapped, DER_OCTET_STRING, &parts->ukm));
+        }
+        TRY(der_read_whole(&info, DER_SEQUENCE, &parts->algorithm));
+        return PASS(der_read(&info, DER_SEQUENCE, &parts->entries));
+}
+
+static int agreement_read(const struct agreement_info *parts, struct agreement *agreement)
+{
+        struct bytes originator = parts->originator, algorithm = parts->algorithm, oid, params, cursor;
+
+        if (!der_is(originator, DER_CONTEXT_CONSTRUCTED(1)))
                 return refuse(PROBLEM_UNSUPPORTED, "The message's key is agreed with a sender's certificate, which is not supported.");
-        TRY(der_read(&wrapped, DER_CONTEXT_CONSTRUCTED(1), &cursor));
+        TRY(der_read(&originator, DER_CONTEXT_CONSTRUCTED(1), &cursor));
         TRY(algorithm_read(&cursor, &oid, &params));
         if (!bytes_equal(oid, oid_ec_public_key))
                 return refuse(PROBLEM_UNSUPPORTED, "The message's key is agreed with another algorithm than ECDH.");
         TRY(der_read_bits(&cursor, &agreement->point));
-        if (der_is(*info, DER_CONTEXT_CONSTRUCTED(1))) {
-                TRY(der_read(info, DER_CONTEXT_CONSTRUCTED(1), &wrapped));
-                TRY(der_read(&wrapped, DER_OCTET_STRING, &agreement->ukm));
-        }
-        TRY(algorithm_read(info, &oid, &params));
+        agreement->ukm = parts->ukm;
+        TRY(algorithm_read(&algorithm, &oid, &params));
         TRY(agreement_md_find(oid, &agreement->md));
         agreement->wrap_algorithm = params;
         TRY(algorithm_read(&params, &oid, &cursor));
         return PASS(wrap_find(oid, &agreement->wrap, &agreement->kek_len));
 }
 
+/* RecipientEncryptedKey */
+static int agreement_entry_read(struct bytes *list, struct cms_id *id, struct bytes *ret_wrapped)
+{
+        struct bytes entry, content;
+
+        TRY(der_read(list, DER_SEQUENCE, &entry));
+        if (der_is(entry, DER_SEQUENCE)) {
+                TRY(cms_id_read_issuer(&entry, id));
+        } else {
+                TRY(der_read(&entry, DER_CONTEXT_CONSTRUCTED(0), &content));
+                TRY(der_read(&content, DER_OCTET_STRING, &id->key_id));
+        }
+        return PASS(der_read(&entry, DER_OCTET_STRING, ret_wrapped));
+}
+
 /* A KeyAgreeRecipientInfo (content). */
 static int agreement_open(struct bytes info, const struct mail_keys *keys, struct secret *key, const struct mail_own_key **ret_own)
 {
+        struct agreement_info parts = {0};
         struct agreement agreement = {0};
-        struct bytes list, entry, id_content, wrapped;
+        struct bytes wrapped;
 
-        TRY(agreement_read(&info, &agreement));
-        TRY(der_read(&info, DER_SEQUENCE, &list));
-        while (list.len > 0) {
+        TRY(agreement_split(info, &parts));
+        while (parts.entries.len > 0) {
                 struct cms_id id = {0};
                 const struct mail_own_key *own;
 
-                TRY(der_read(&list, DER_SEQUENCE, &entry));
-                if (der_is(entry, DER_SEQUENCE)) {
-                        TRY(cms_id_read_issuer(&entry, &id));
-                } else {
-                        TRY(der_read(&entry, DER_CONTEXT_CONSTRUCTED(0), &id_content));
-                        TRY(der_read(&id_content, DER_OCTET_STRING, &id.key_id));
-                }
-                TRY(der_read(&entry, DER_OCTET_STRING, &wrapped));
+                TRY(agreement_entry_read(&parts.entries, &id, &wrapped));
                 own = own_find(keys, &id);
                 if (!own || !EVP_PKEY_is_a(own->key, "EC"))
                         continue;
+                TRY(agreement_read(&parts, &agreement));
                 TRY(unwrap(&agreement, own, wrapped, key));
                 *ret_own = own;
                 return 0;

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from mail_deceptive import ENVELOPED, cms_close, cms_open, der_split
 from mail_pki import Pki, run
 from mail_tool import ROOT, entity, tool
 
@@ -158,6 +159,21 @@ def test_we_decrypt_ecdh_of_openssl(pki, keyopts):
             encrypted = openssl("cms", "-encrypt", "-binary", cipher, "-recip", pki.cert(name), *keyopts, message=b"\nhi\n")
             result = tool("decrypt", "--entity", *owning(pki, name), message=headed("alice", encrypted))
             assert (result.worst, result.out) == ("ok", b"\nhi\n")
+
+
+def test_what_others_use_that_is_not_supported_hinders_nobody(pki):
+    der = openssl("cms", "-encrypt", "-binary", "-aes256", "-outform", "DER", "-recip", pki.cert("dave"), "-keyopt", "ecdh_kdf_md:sha224",
+                  "-recip", pki.cert("carol"), message=b"\nhi\n")
+    fields = cms_open(der)
+    infos = [whole for _, _, whole in der_split(der_split(fields[1])[0][1])]
+    for order in (infos, infos[::-1]):
+        fields[1] = b"\x31" + fields[1][1:-len(b"".join(infos))] + b"".join(order)
+        message = headed("alice", b"Content-Type: application/pkcs7-mime; smime-type=enveloped-data\nContent-Transfer-Encoding: base64\n\n" +
+                         base64.encodebytes(cms_close(ENVELOPED, fields)))
+        result = tool("decrypt", "--entity", *owning(pki, "carol"), message=message)
+        assert (result.worst, result.out) == ("ok", b"\nhi\n")
+        assert tool("decrypt", *owning(pki, "dave"), message=message).worst == "unsupported"
+        assert tool("decrypt", *owning(pki, "alice"), message=message).worst == "mail-no-key"
 
 
 @pytest.mark.parametrize("header", [
