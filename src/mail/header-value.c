@@ -198,17 +198,30 @@ static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item)
         buf_done(&key);
 }
 
+/* In a name of the list; groups have members with names of their own. */
+static char *other_address_named(const struct mailboxes *mailboxes, InternetAddressList *list)
+{
+        char *found = NULL;
+
+        for (int i = 0; list && i < internet_address_list_length(list) && !found; i++) {
+                InternetAddress *item = internet_address_list_get_address(list, i);
+                const char *name = internet_address_get_name(item);
+
+                found = name ? other_address(name, mailboxes->shown, mailboxes->count) : NULL;
+                if (!found && INTERNET_ADDRESS_IS_GROUP(item))
+                        found = other_address_named(mailboxes, internet_address_group_get_members(INTERNET_ADDRESS_GROUP(item)));
+        }
+        return found;
+}
+
 /* A name that is shown, and looks like another address; also one that GMime and others read differently. */
 static void deceiving_find(struct mailboxes *mailboxes, InternetAddressList *list, const char *value)
 {
         CLEANUP(mem_freep) char *found = other_address(value, mailboxes->shown, mailboxes->count);
         CLEANUP(buf_done) struct buf shown = BUF_NONE;
 
-        for (int i = 0; list && i < internet_address_list_length(list) && !found; i++) {
-                const char *name = internet_address_get_name(internet_address_list_get_address(list, i));
-
-                found = name ? other_address(name, mailboxes->shown, mailboxes->count) : NULL;
-        }
+        if (!found)
+                found = other_address_named(mailboxes, list);
         if (!found)
                 return;
         text_add_printable(&shown, bytes_text(found), 200);

@@ -149,6 +149,19 @@ const struct header_field *header_find(const struct header *header, const char *
         return found;
 }
 
+bool header_has_bare_cr(const struct header *header)
+{
+        const uint8_t *at = header->block.data, *end = at ? at + header->block.len : NULL;
+
+        while (at && (at = memchr(at, '\r', (size_t)(end - at)))) {
+                while (at < end && *at == '\r') /* several before a line end come from broken gateways */
+                        at++;
+                if (at < end && *at != '\n')
+                        return true;
+        }
+        return false;
+}
+
 bool header_field_is_content(const struct header_field *field)
 {
         static const char prefix[] = "content-", version[] = "mime-version";

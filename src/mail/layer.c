@@ -50,6 +50,8 @@ static int layer_begin(struct layer *layer)
                 reading->lf = !layer->header.crlf;
                 reading->outer = &layer->header;
                 identity_read(&layer->header, reading->report, &reading->identity);
+        } else if (reading->verifies) {
+                inner_header_judge(reading, layer->depth, &layer->header);
         }
         if (layer->content.ambiguous)
                 finding_add(reading->report, PROBLEM_MAIL_DECEPTIVE, layer->depth,

@@ -76,27 +76,6 @@ static int leaf_write(struct sink *sink, const uint8_t *data, size_t len)
         return PASS(sink_write(leaf_output(leaf), data, len));
 }
 
-/* RFC 8551 3.1: a message/rfc822 that was signed as a whole protects its header; then that header speaks, and must be the outer one's. */
-static void inner_header_judge(const struct leaf *leaf)
-{
-        const struct reading *reading = leaf->layer->reading;
-        const struct header_field *field = header_find(&leaf->structure.inner, "From", NULL);
-        struct mailboxes from;
-        bool same;
-
-        if (!field)
-                return;
-        mailboxes_parse(field, &from);
-        same = from.count == 1 && reading->identity.from.count == 1 && from.keys[0] && reading->identity.from.keys[0] &&
-               strcmp(from.keys[0], reading->identity.from.keys[0]) == 0;
-        if (!same)
-                finding_add(reading->report, PROBLEM_MAIL_DECEPTIVE, leaf->layer->depth,
-                            "Inside the message is a whole message from %s, while the outer one is from %s: a program that shows the "
-                            "inner header shows a sender who did not sign.",
-                            from.count ? from.shown[0] : "nobody", reading->identity.from.count ? reading->identity.from.shown[0] : "nobody");
-        mailboxes_done(&from);
-}
-
 static void structure_judge(const struct leaf *leaf)
 {
         const struct structure *structure = &leaf->structure;
@@ -115,7 +94,7 @@ static void structure_judge(const struct leaf *leaf)
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth, "The parts of the message are nested deeper than %d, or so broken that programs read them differently.",
                             STRUCTURE_DEPTH);
         if (structure->has_inner && leaf->layer->origin != LAYER_MESSAGE)
-                inner_header_judge(leaf);
+                inner_header_judge(leaf->layer->reading, depth, &structure->inner);
 }
 
 static int leaf_finish(struct sink *sink)

@@ -41,6 +41,12 @@ struct reading {
         struct spool output;
 };
 
+/*
+ * RFC 8551 3.1 and RFC 9788: the header of what was protected, that of a whole message or fields beside Content-Type, may be what a program
+ * shows. So its From must be that of the outer header, against which signers are judged.
+ */
+void inner_header_judge(struct reading *reading, unsigned layer, const struct header *inner);
+
 enum layer_origin { LAYER_MESSAGE, LAYER_SIGNED, LAYER_SEALED, LAYER_SEALED_CBC };
 
 /* What takes the body of a layer. */

@@ -249,6 +249,9 @@ void identity_read(const struct header *header, struct mail_report *report, stru
         struct identity identity = {0};
 
         (void)single_field(header, "Subject", report);
+        if (header_has_bare_cr(header))
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, 0,
+                            "There are carriage returns within lines of the header: programs that take them for line ends show other fields.");
         if (from)
                 mailboxes_parse(from, &identity.from);
         if (sender)
@@ -259,6 +262,27 @@ void identity_read(const struct header *header, struct mail_report *report, stru
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, 0, "The sender %s shows another address beside his own, %s, as if it were his.",
                             identity.from.count > 0 ? identity.from.shown[0] : "without an address", identity.from.deceiving);
         *ret_identity = identity;
+}
+
+void inner_header_judge(struct reading *reading, unsigned layer, const struct header *inner)
+{
+        const struct mailboxes *outer = &reading->identity.from;
+        size_t count;
+        const struct header_field *field = header_find(inner, "From", &count);
+        struct mailboxes from;
+        bool same;
+
+        if (!field)
+                return;
+        mailboxes_parse(field, &from);
+        same = count == 1 && from.count == 1 && outer->count == 1 && from.keys[0] && outer->keys[0] &&
+               strcmp(from.keys[0], outer->keys[0]) == 0;
+        if (!same)
+                finding_add(reading->report, PROBLEM_MAIL_DECEPTIVE, layer,
+                            "Inside the message is a header from %s, while the outer one is from %s: a program that shows the "
+                            "inner header shows a sender who did not sign.",
+                            from.count ? from.shown[0] : "nobody", outer->count ? outer->shown[0] : "nobody");
+        mailboxes_done(&from);
 }
 
 void identity_done(struct identity *identity)

@@ -117,10 +117,16 @@ def headers(make: Maker):
     yield Case("two From lines", "verify", make.signed(head=evil, who="mallory"), "mail-deceptive")
     yield Case("two From lines, the signer's first", "verify", make.signed(head=b"From: mallory@evil.example\n" + make.head), "mail-deceptive")
     yield Case("From with a blank before the colon", "verify", make.signed(head=b"From : mallory@evil.example\n" + make.head), "mail-deceptive")
+    for name in ("X-Mailer: x\rFrom: alice@example.org", "X-Mailer: x\r\r From: alice@example.org"):
+        yield Case("From behind a CR that is no line end", "verify",
+                   make.signed(head=name.encode() + b"\nFrom: mallory@evil.example\n", who="mallory"), "mail-deceptive")
+    doubled = make.signed().replace(b"\n", b"\r\n")
+    yield Case("line ends that a gateway doubled", "verify", doubled.replace(b"\r\n", b"\r\r\n", 2), "ok", make.content.replace(b"\n", b"\r\n"))
     yield Case("two Subject lines", "verify", make.signed(head=b"Subject: x\n" + make.head), "mail-deceptive")
     for name, value in [("name", b'"alice@example.org" <mallory@evil.example>'), ("bare name", b"alice@example.org <mallory@evil.example>"),
                         ("encoded name", b"=?utf-8?q?alice=40example=2Eorg?= <mallory@evil.example>"),
                         ("comment", b"mallory@evil.example (alice@example.org)"),
+                        ("encoded name in a group", b"Team: =?utf-8?q?alice=40example=2Eorg?= <mallory@evil.example>;"),
                         ("route", b"<@alice@example.org:mallory@evil.example>")]:
         head = b"From: " + value + b"\n" + make.head.split(b"\n", 1)[1]
         yield Case(f"another address as {name}", "verify", make.signed(head=head, who="mallory"), "mail-deceptive")
@@ -183,6 +189,13 @@ def structures(make: Maker):
     yield Case("another sender inside", "verify", make.signed(content=wrapped), "mail-deceptive")
     same = b"Content-Type: message/rfc822\n\nFrom: alice@example.org\nSubject: money\n\nPay Bob\n"
     yield Case("the same sender inside", "verify", make.signed(content=same), "ok", same)
+    for who, what, found in [("mallory@evil.example", "From of another protected", "mail-deceptive"), ("Alice <ALICE@example.org>", "own From protected", "ok"),
+                             ("alice@example.org\nFrom: ceo@bank.example", "own From protected, and another", "mail-deceptive")]:
+        fields = f'From: {who}\nSubject: money\nContent-Type: text/plain; hp="clear"\n\nPay Bob\n'.encode()
+        signed = make.detached(make.cms_signed(content=fields.replace(b"\n", b"\r\n")), fields)
+        yield Case(what, "verify", signed, found, fields if found == "ok" else None)
+        signed = make.opaque(make.cms_signed("-nodetach", content=fields.replace(b"\n", b"\r\n")))
+        yield Case(what + ", opaque", "verify", signed, found, fields if found == "ok" else None)
     attached = (b"Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: message/rfc822\n\n" + make.signed() + b"\n--m--\n")
     yield Case("a signed message attached", "verify", make.head + attached, "mail-unsigned")
     beside = b"Content-Type: multipart/mixed; boundary=m\n\n--m\n" + HTML + b"\n--m\n" + make.sealed()[len(make.head):] + b"\n--m--\n"
