@@ -14,7 +14,7 @@
 #include "cli/smime.h"
 #include "crypto/crl.h"
 
-enum { BATCH = 100, CONNECT_SECONDS = 4, SETTLED_SECONDS = 3 };
+enum { BATCH = 100, CONNECT_SECONDS = 4, STALL_SECONDS = 8, SETTLED_SECONDS = 3 };
 
 void found_certificates_done(struct found_certificates *found)
 {
@@ -213,6 +213,7 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
                                              .repeatable = !kept->have,
                                              .limit = CRL_MOST,
                                              .connect_s = kept->have ? CONNECT_SECONDS : 0,
+                                             .stall_s = kept->have ? STALL_SECONDS : 0,
                                              .unless_since = since},
                       &answer));
         if (answer.status == 304 && since)
@@ -229,18 +230,30 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
         return 0;
 }
 
+/* A command asks for each list once: with many recipients it would wait for each of them while nobody answers. */
+static bool is_to_be_asked(const struct crl_query *query)
+{
+        static struct msg_texts asked;
+
+        if (query->offline || msg_texts_have(&asked, query->url))
+                return false;
+        msg_texts_add(&asked, query->url);
+        return true;
+}
+
 int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *ret_checked)
 {
         CLEANUP(kept_done) struct kept kept = {0};
         CLEANUP(buf_done) struct buf new = BUF_NONE;
         char *path CLEANUP(mem_freep) = NULL;
+        bool ask = is_to_be_asked(query);
         int r;
 
         TRY(crl_path(query->url, &path));
         r = kept_read(query, path, &kept);
-        if (r && query->offline)
+        if (r && !ask)
                 return r == PROBLEM_NOT_FOUND ? refuse(PROBLEM_UNREACHABLE, "%s", report_text()) : PASS(r);
-        r = query->offline ? PROBLEM_UNREACHABLE : crl_fetch(query, path, &kept, &new);
+        r = ask ? crl_fetch(query, path, &kept, &new) : PROBLEM_UNREACHABLE;
         if (r && !kept.have)
                 return PASS(r);
         *ret_checked = r ? kept.checked : clock_now();

@@ -37,7 +37,7 @@ int cert_list_add_file(struct cert_list *list, const char *path) must_check;
  * The revocation list at a URL, as DER, and when it was last known to be the newest. Whoever serves it is asked each
  * time whether there is a newer one (not `offline`), since a revocation shows there within seconds; when he does not
  * answer, or with a list that the issuer did not sign or that is older than the one at hand, that one serves.
- * PROBLEM_UNREACHABLE when there is none at all.
+ * PROBLEM_UNREACHABLE when there is none at all. The second time in a process nobody is asked any more.
  */
 struct crl_query {
         struct http *http;

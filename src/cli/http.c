@@ -137,6 +137,10 @@ static void set_options(CURL *curl, const struct http_request *request, struct r
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
                          (long)(request->connect_s ? request->connect_s : CONNECT_SECONDS));
         curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)(request->timeout_s ? request->timeout_s : TOTAL_SECONDS));
+        if (request->stall_s) {
+                curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+                curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)request->stall_s);
+        }
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, receiving);

@@ -28,6 +28,7 @@ struct http_request {
         size_t limit;         /* of the answer; 0: 64 MiB */
         unsigned timeout_s;   /* in all; 0: 60 */
         unsigned connect_s;   /* for the connection; 0: 10 */
+        unsigned stall_s;     /* without a byte; 0: as long as all may take */
         int64_t unless_since; /* 0, or: status 304 and no body when it was not modified since */
 };
 

@@ -165,6 +165,15 @@ def test_neither_old_nor_forged_lists_hide_a_revocation(server, person, couple, 
         assert kept_lists(ben) == newest and verify("--offline") == 47
 
 
+def test_a_list_is_asked_for_once_however_many_recipients_there_are(couple, between):
+    ann, ben = couple
+    between.content = b"not now"
+    for options in ((), ("--refresh",)):
+        between.asked = 0
+        ann.result("mail", "encrypt", "--to", ben.address, "--to", ann.address, *options, stdin=b"\nhi\n", password=False, status=0)
+        assert between.asked == 1
+
+
 def test_mail_works_while_the_server_is_down(own_server):
     from conftest import new_person
     server = own_server.init()
