@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrollment by the directory's password, and selections by filter and nested groups, with a real slapd."""
 import base64
+import hashlib
+import http.server
 import json
 import pathlib
 import re
-import socket
 import ssl
 import subprocess
 import threading
@@ -39,12 +40,16 @@ def server(slapd):
         yield one
 
 
+def authority(server) -> dict:
+    context = ssl._create_unverified_context()
+    with urllib.request.urlopen(f"{server.url}/api/v1/authority", context=context) as answer:
+        return json.load(answer)
+
+
 @pytest.fixture(scope="module")
 def ca(server) -> pathlib.Path:
     """The root of the server, as its administrator hands it out."""
-    context = ssl._create_unverified_context()
-    with urllib.request.urlopen(f"{server.url}/api/v1/authority", context=context) as answer:
-        reply = json.load(answer)
+    reply = authority(server)
     path = server.folder / "ca.pem"
     path.write_text("".join(ssl.DER_cert_to_PEM_cert(base64.b64decode(reply[name])) for name in ("root", "issuer")))
     return path
@@ -78,37 +83,55 @@ def test_all_refusals_read_alike(server, ca, slapd):
     assert empty.returncode == 2 and "empty" in empty.stderr
 
 
-def test_the_password_goes_to_nobody_else(server, ca, tmp_path):
-    heard = []
+class InBetween(http.server.BaseHTTPRequestHandler):
+    """Says that the CA of its own certificate issues for the server's root, which anybody can have, and notes what else it hears."""
 
+    def answer(self):
+        self.server.heard.append((self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0))))
+        content = json.dumps(self.server.authority if self.path.endswith("/authority") else {"state": "unsealed"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def in_between(server, tmp_path):
     key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", chain,
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
-    listener = socket.create_server(("127.0.0.1", 0))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), InBetween) as one:
+        one.socket = context.wrap_socket(one.socket, server_side=True)
+        one.handle_error = lambda *_: None
+        one.heard = []
+        one.authority = dict(authority(server), issuer=base64.b64encode(ssl.PEM_cert_to_DER_cert(chain.read_text())).decode())
+        one.url = f"https://localhost:{one.server_address[1]}"
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield one
+        one.shutdown()
 
-    def serve():
-        while True:
-            try:
-                connection, _ = listener.accept()
-                with context.wrap_socket(connection, server_side=True) as one:
-                    heard.append(one.recv(65536))
-            except OSError:
-                if listener.fileno() < 0:
-                    return
 
-    threading.Thread(target=serve, daemon=True).start()
-    url = f"https://localhost:{listener.getsockname()[1]}"
+def test_the_password_goes_to_nobody_else(server, ca, in_between):
     for options in (["--ca-file", ca], []):
-        done = enroll(server, "cem@example.org", *options, url=url, home="deceived")
+        done = enroll(server, "cem@example.org", *options, url=in_between.url, home="deceived")
         assert done.returncode == 13, done.stderr
     unknown = enroll(server, "cem@example.org", home="knows-no-ca")
     assert unknown.returncode == 13 and "--ca-file" in unknown.stderr
     other = enroll(server, "cem@example.org", "--ca-fingerprint", "00" * 32)
     assert other.returncode == 13 and "nothing was sent" in other.stderr
-    assert not any(heard)
-    listener.close()
+    assert not in_between.heard
+    root = hashlib.sha256(base64.b64decode(in_between.authority["root"])).hexdigest()
+    done = enroll(server, "cem@example.org", "--ca-fingerprint", root, url=in_between.url, home="deceived by an issuer")
+    assert [path for path, _ in in_between.heard] == ["/api/v1/authority"], in_between.heard
+    assert done.returncode == 13, done.stderr
 
 
 @pytest.mark.parametrize("after", [2500, 5500])
