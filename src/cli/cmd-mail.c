@@ -62,6 +62,7 @@ static void work_done(struct work *work)
 static int open_files(struct work *work)
 {
         const char *in = operand(work->arguments, 0);
+        char *name CLEANUP(mem_freep) = NULL;
 
         work->input = STDIN_FILENO;
         work->output = STDOUT_FILENO;
@@ -75,10 +76,12 @@ static int open_files(struct work *work)
         work->out_path = argument_text(work->arguments, "out");
         if (!work->out_path)
                 return 0;
-        work->out_new = text_format("%s.new", work->out_path);
-        work->output = open(work->out_new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        /* A new file, which nobody else has open: a letter that is decrypted goes there. */
+        name = text_format("%s.XXXXXX", work->out_path);
+        work->output = mkostemp(name, O_CLOEXEC);
         if (work->output < 0)
-                return refuse(PROBLEM_STORAGE, "The file %s cannot be written: %s.", work->out_new, strerror(errno));
+                return refuse(PROBLEM_STORAGE, "The file %s cannot be written: %s.", work->out_path, strerror(errno));
+        work->out_new = TAKE(name);
         return 0;
 }
 

@@ -82,12 +82,15 @@ def test_altered_and_foreign_messages(server, person, couple):
 
 def test_out_appears_only_when_it_is_complete(couple, tmp_path):
     ann, ben = couple
-    out = tmp_path / "out.eml"
+    out, other = tmp_path / "out.eml", tmp_path / "out.eml.new"
+    other.write_text("somebody else's, who may read it")
+    other.chmod(0o666)
     ann.run("mail", "sign", "--out", out, stdin=letter(ann.address, ben.address).decode())
     whole = out.read_bytes()
+    assert other.read_text() == "somebody else's, who may read it" and out.stat().st_mode & 0o777 == 0o600
     bad = tmp_path / "bad.eml"
     assert ben.result("mail", "verify", "--out", bad, stdin=whole.replace(b"here", b"HERE"), password=False).returncode == 50
-    assert not bad.exists() and not list(tmp_path.glob("*.new"))
+    assert set(tmp_path.iterdir()) == {out, other}
 
 
 def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
