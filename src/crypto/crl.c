@@ -47,9 +47,15 @@ static void distribution_point_write(const char *url, struct buf *out)
         der_end(out, sequence);
 }
 
+/* X.509 (2019) 9.5.2.8: revoked certificates stay, whenever they expire. */
+static void keeps_expired_write(struct buf *out)
+{
+        der_add(out, DER_GENERALIZED_TIME, bytes_text("19700101000000Z"));
+}
+
 static void extensions_add(struct buf *out, const struct crl_template *tmpl)
 {
-        CLEANUP(buf_done) struct buf key_id = BUF_NONE, number = BUF_NONE, point = BUF_NONE;
+        CLEANUP(buf_done) struct buf key_id = BUF_NONE, number = BUF_NONE, point = BUF_NONE, since = BUF_NONE;
         size_t wrapper = der_begin(out, DER_CONTEXT_CONSTRUCTED(0)), sequence = der_begin(out, DER_SEQUENCE), inner;
 
         inner = der_begin(&key_id, DER_SEQUENCE);
@@ -61,6 +67,10 @@ static void extensions_add(struct buf *out, const struct crl_template *tmpl)
         if (tmpl->distribution_url) {
                 distribution_point_write(tmpl->distribution_url, &point);
                 extension_add(out, oid_issuing_distribution_point, true, &point);
+        }
+        if (tmpl->keeps_expired) {
+                keeps_expired_write(&since);
+                extension_add(out, oid_expired_certs_on_crl, false, &since);
         }
         der_end(out, sequence);
         der_end(out, wrapper);
@@ -234,6 +244,10 @@ static int crl_extension_read(struct crl *crl, struct bytes oid, bool critical, 
                 return PASS(number_read(value, &crl->number));
         if (bytes_equal(oid, oid_issuing_distribution_point))
                 return PASS(distribution_point_check(value));
+        if (bytes_equal(oid, oid_expired_certs_on_crl)) {
+                TRY(der_read_generalized_time(&value, &crl->expired_since));
+                return PASS(der_finish(value));
+        }
         if (bytes_equal(oid, oid_delta_crl_indicator))
                 return refuse(PROBLEM_UNSUPPORTED, "It has only the changes since another list.");
         return critical ? unknown_critical() : 0;
@@ -302,7 +316,7 @@ static int parts_read(struct crl *crl, struct bytes der)
 static int parse(struct bytes input, bool signed_list, struct crl *ret_crl)
 {
         struct bytes algorithm;
-        struct crl crl = {0};
+        struct crl crl = {.expired_since = INT64_MAX};
         int result;
 
         if (input.len > CRL_MOST)
@@ -344,6 +358,11 @@ bool crl_each(struct bytes *cursor, struct crl_entry *ret_entry)
         struct bytes serial;
 
         return cursor->len && entry_read(cursor, &serial, ret_entry) == 0;
+}
+
+bool crl_covers(const struct crl *crl, const struct certificate *certificate)
+{
+        return certificate->not_after >= crl->this_update || certificate->not_after >= crl->expired_since;
 }
 
 int crl_find(const struct crl *crl, struct bytes serial, struct crl_entry *ret_entry)

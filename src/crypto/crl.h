@@ -4,8 +4,8 @@
  * Certificate revocation lists (RFC 5280 5), version 2, written and read as DER directly: with a million entries,
  * objects of OpenSSL's take seconds and hundreds of megabytes.
  *
- * Extensions written: authorityKeyIdentifier, cRLNumber, and issuingDistributionPoint (critical) if a URL is given;
- * entries have reasonCode unless it is unspecified (0). Lists that are read must be complete (no delta), direct (no
+ * Extensions written: authorityKeyIdentifier, cRLNumber, issuingDistributionPoint (critical) if a URL is given, and
+ * expiredCertsOnCRL (X.509 9.5.2.8) if what is revoked stays on the list when it has expired; entries have reasonCode unless it is unspecified (0). Lists that are read must be complete (no delta), direct (no
  * indirect entries) and for all reasons.
  */
 #include "crypto/certificate.h"
@@ -25,6 +25,7 @@ struct crl_template {
         int64_t this_update, next_update;
         uint64_t number;
         const char *distribution_url; /* NULL: no issuingDistributionPoint */
+        bool keeps_expired;
         const struct crl_entry *entries;
         size_t entry_count;
 };
@@ -43,6 +44,7 @@ struct crl {
         size_t entry_count;
         int64_t this_update, next_update;
         uint64_t number; /* 0 if absent or over 64 bits */
+        int64_t expired_since; /* certificates that expired since then are still on the list; INT64_MAX: it does not say */
 };
 
 enum { CRL_MOST = 256 * 1024 * 1024 };
@@ -54,6 +56,8 @@ int crl_parse(struct bytes der, struct crl *ret_crl) must_check;
 int crl_tbs_parse(struct bytes tbs, struct crl *ret_crl) must_check;
 /* Issuer name, cRLSign and signature. PROBLEM_UNAUTHENTICATED. */
 int crl_verify(const struct crl *crl, const struct certificate *issuer) must_check;
+/* Would the certificate be on the list if it was revoked? One that had expired before need not be (RFC 5280 3.3). */
+bool crl_covers(const struct crl *crl, const struct certificate *certificate);
 /* PROBLEM_NOT_FOUND when not listed. `serial` is a magnitude, as certificate.serial. For more than a few use
  * crl_each(). */
 int crl_find(const struct crl *crl, struct bytes serial, struct crl_entry *ret_entry) must_check;

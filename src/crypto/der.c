@@ -382,27 +382,51 @@ static bool digits_take(struct bytes *text, size_t count, int *ret_number)
         return true;
 }
 
+/* `years`: how many digits the year has. */
+static int calendar_read(struct bytes text, unsigned years, struct calendar *ret_calendar)
+{
+        struct calendar c = {0};
+
+        if (!digits_take(&text, years, &c.year) || !digits_take(&text, 2, &c.month) || !digits_take(&text, 2, &c.day) ||
+            !digits_take(&text, 2, &c.hour) || !digits_take(&text, 2, &c.minute) || !digits_take(&text, 2, &c.second) ||
+            text.len != 1 || text.data[0] != 'Z')
+                return malformed("a time is not of the form YYMMDDhhmmssZ or YYYYMMDDhhmmssZ");
+        *ret_calendar = c;
+        return 0;
+}
+
+static int instant_read(const struct calendar *c, int64_t *ret_instant)
+{
+        return calendar_instant(c, ret_instant) != 0 ? malformed("a time does not exist") : 0;
+}
+
 int der_read_time(struct bytes *cursor, int64_t *ret_instant)
 {
         struct bytes rest = *cursor, text;
-        struct calendar c = {0};
-        int64_t instant;
+        struct calendar c;
         uint8_t tag;
 
         TRY(der_read_any(&rest, &tag, &text));
         if (tag != DER_UTC_TIME && tag != DER_GENERALIZED_TIME)
                 return malformed("there is something else where a time is expected");
-        if (!digits_take(&text, tag == DER_UTC_TIME ? 2 : 4, &c.year) || !digits_take(&text, 2, &c.month) ||
-            !digits_take(&text, 2, &c.day) || !digits_take(&text, 2, &c.hour) || !digits_take(&text, 2, &c.minute) ||
-            !digits_take(&text, 2, &c.second) || text.len != 1 || text.data[0] != 'Z')
-                return malformed("a time is not of the form YYMMDDhhmmssZ or YYYYMMDDhhmmssZ");
+        TRY(calendar_read(text, tag == DER_UTC_TIME ? 2 : 4, &c));
         if (tag == DER_UTC_TIME)
                 c.year += c.year < 50 ? 2000 : 1900;
         else if (c.year >= 1950 && c.year <= 2049)
                 return malformed("a time before 2050 is not a UTCTime");
-        if (calendar_instant(&c, &instant) != 0)
-                return malformed("a time does not exist");
-        *ret_instant = instant;
+        TRY(instant_read(&c, ret_instant));
+        *cursor = rest;
+        return 0;
+}
+
+int der_read_generalized_time(struct bytes *cursor, int64_t *ret_instant)
+{
+        struct bytes rest = *cursor, text;
+        struct calendar c;
+
+        TRY(der_read(&rest, DER_GENERALIZED_TIME, &text));
+        TRY(calendar_read(text, 4, &c));
+        TRY(instant_read(&c, ret_instant));
         *cursor = rest;
         return 0;
 }

@@ -80,6 +80,8 @@ int der_read_named_bits(struct bytes *cursor, unsigned *ret_bits) must_check; /*
 int der_read_oid(struct bytes *cursor, struct bytes *ret_content) must_check;
 /* UTCTime or GeneralizedTime in the form of RFC 5280 4.1.2.5: to the second, ending in Z. Each in its own years. */
 int der_read_time(struct bytes *cursor, int64_t *ret_instant) must_check;
+/* One that is never a UTCTime, whatever the year. */
+int der_read_generalized_time(struct bytes *cursor, int64_t *ret_instant) must_check;
 /* PROBLEM_MALFORMED when anything is left. */
 int der_finish(struct bytes cursor) must_check;
 /* The input as exactly one element with this tag. */

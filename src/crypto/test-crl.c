@@ -57,6 +57,7 @@ static void lists_are_read_by_openssl(void **state)
 
                 tmpl = template_of(entries, count);
                 tmpl.distribution_url = count % 2 ? TEST_CRL : NULL;
+                tmpl.keeps_expired = count % 2;
                 buf_done(&der);
                 assert_int_equal(crl_make(&tmpl, ca.key, &der), 0);
                 at = der.data;
@@ -67,6 +68,7 @@ static void lists_are_read_by_openssl(void **state)
                 /* Written again by OpenSSL it is the same (before it sorts the entries, to find one). */
                 struct crl crl;
                 assert_int_equal(crl_parse(buf_view(&der), &crl), 0);
+                assert_true(crl.expired_since == (tmpl.keeps_expired ? 0 : INT64_MAX));
                 assert_int_equal(crl.tbs.len, i2d_re_X509_CRL_tbs(theirs, &again));
                 assert_memory_equal(crl.tbs.data, again, crl.tbs.len);
                 OPENSSL_free(again);

@@ -65,6 +65,7 @@ int handle_crl(struct keeper *keeper, struct bytes payload, struct keeper_reply 
                 .next_update = request.next_update,
                 .number = request.number,
                 .distribution_url = url,
+                .keeps_expired = true,
                 .entries = entries,
                 .entry_count = request.entries.len / ENTRY_SIZE,
         };

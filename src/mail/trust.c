@@ -120,7 +120,11 @@ static int crl_report(const struct judgement *judgement, const struct crl *crl)
                     time_text(entry.time, text), harmless ? ", after he says that he signed, and not because of its key" : "");
                 return 0;
         }
-        if (now > crl->next_update)
+        if (!crl_covers(crl, judgement->certificate))
+                SAY(judgement, PROBLEM_MAIL_EXPIRED,
+                    "The signer's certificate expired at %s, and revocation lists of its issuer need not name it since; whether it was "
+                    "revoked before is not known.", time_text(judgement->certificate->not_after, text));
+        else if (now > crl->next_update)
                 SAY(judgement, PROBLEM_MAIL_STALE_CRL,
                     "The revocation list at hand is %lld hours old; a newer one was due at %s. The signer's certificate is not on it.",
                     (long long)(age / 3600), time_text(crl->next_update, text));

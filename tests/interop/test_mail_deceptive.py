@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every message of the corpus is found out, and nothing of it comes out that must not."""
-import subprocess
+import time
 
 import pytest
 
@@ -54,3 +54,19 @@ def test_corpus(pki):
             wrong.append(f"{case.name}: {result.worst} instead of {case.worst}, {len(result.out)} bytes: {result.findings}")
     assert not wrong, "\n".join(wrong)
     assert count > 60
+
+
+def test_lists_that_say_nothing_of_who_has_expired(pki):
+    """Such a signature is as good as the signer's word for its time, unless the list still names who was revoked before he expired."""
+    now, day = int(time.time()), 86400
+    at = {days: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(now + days * day)) for days in (-1, 5, 10, 30)}
+    pki.user("brief", "brief@example.org", days=2)
+    sign = ["sign", "--signer", pki.cert("brief"), "--signer-key", pki.key("brief"), "--now", now + day]
+    message = tool(*sign, message=b"From: brief@example.org\n\nhi\n").out
+    for since, worst in (("", "mail-expired"), (at[5], "mail-expired"), (at[-1], "ok")):
+        extension = f"2.5.29.60=ASN1:GENERALIZEDTIME:{since}\n" if since else ""
+        (pki.folder / "y.cnf").write_text((pki.folder / "db.cnf").read_text() + "[y]\nauthorityKeyIdentifier=keyid\n" + extension)
+        run("openssl", "ca", "-config", pki.folder / "y.cnf", "-gencrl", "-crl_lastupdate", at[10], "-crl_nextupdate", at[30], "-crlexts", "y",
+            "-out", pki.folder / "y.crl")
+        result = tool("verify", "--roots", pki.cert("ca"), "--crl", pki.folder / "y.crl", "--now", now + 11 * day, message=message)
+        assert result.worst == worst and (worst == "ok" or "need not name it" in str(result.findings)), result.findings
