@@ -29,20 +29,21 @@ static struct world {
 
 static int crl_give(void *context, const struct certificate *certificate, const struct certificate *issuer, struct buf *ret_der)
 {
+        bool of_root = bytes_equal(issuer->subject, world.ca.root.items[0].subject);
         struct crl_template tmpl = {
                 .issuer = issuer->subject,
-                .issuer_key_id = world.ca.key_id,
+                .issuer_key_id = issuer->subject_key_id.data,
                 .issuer_type = PKEY_P256,
                 .this_update = world.crl_time,
                 .next_update = world.crl_time + 86400,
                 .number = 1,
                 .entries = &world.revoked,
-                .entry_count = world.revoked_count,
+                .entry_count = of_root ? 0 : world.revoked_count,
         };
 
         (void)context;
         (void)certificate;
-        return crl_make(&tmpl, world.ca.key, ret_der);
+        return crl_make(&tmpl, of_root ? world.ca.root_key : world.ca.key, ret_der);
 }
 
 static int world_make(void **state)

@@ -7,7 +7,7 @@
 #include "crypto/name.h"
 #include "mail/reading.h"
 
-enum { DATE_TOLERANCE = 3600, CLOCK_TOLERANCE = 600 };
+enum { DATE_TOLERANCE = 3600, CLOCK_TOLERANCE = 600, ISSUERS_MOST = 8 };
 
 struct judgement {
         struct reading *reading;
@@ -15,6 +15,7 @@ struct judgement {
         const struct signer_info *info;
         const struct certificate *certificate;
         const struct cert_list *along;
+        const char *what; /* the certificate is */
 };
 
 #define SAY(judgement, problem, ...) finding_add((judgement)->reading->report, (problem), (judgement)->layer, __VA_ARGS__)
@@ -39,7 +40,7 @@ static void signer_name(const struct certificate *certificate, struct buf *out)
 
 /* ---- chain */
 
-static int chain_ask(const struct judgement *judgement, int64_t at, const struct certificate **ret_issuer)
+static int chain_ask(const struct judgement *judgement, int64_t at, enum chain_purpose purpose, const struct certificate **ret_issuer)
 {
         const struct mail_keys *keys = judgement->reading->keys;
         size_t along = judgement->along->count, more = keys->intermediates ? keys->intermediates->count : 0;
@@ -52,7 +53,7 @@ static int chain_ask(const struct judgement *judgement, int64_t at, const struct
                 .intermediates = &list,
                 .roots = keys->roots ? keys->roots : &no_roots,
                 .at = at,
-                .purpose = CHAIN_MAIL_SIGNER,
+                .purpose = purpose,
         };
         int result;
 
@@ -71,11 +72,18 @@ static int chain_ask(const struct judgement *judgement, int64_t at, const struct
         return PASS(result);
 }
 
+/* When the chain is to have been valid. */
+static int64_t chain_time(const struct judgement *judgement)
+{
+        int64_t now = judgement->reading->now, signing_time = judgement->info->signing_time;
+
+        return signing_time > 0 && signing_time < now ? signing_time : now;
+}
+
 /* At the time of the signature; if that is long ago, the signer's word is all there is for it, and what is so now is said too. */
 static int chain_judge(const struct judgement *judgement, const struct certificate **ret_issuer)
 {
-        int64_t now = judgement->reading->now, signing_time = judgement->info->signing_time;
-        int64_t at = signing_time > 0 && signing_time < now ? signing_time : now;
+        int64_t now = judgement->reading->now, at = chain_time(judgement);
         const struct certificate *unused;
         char text[TIME_TEXT_SIZE];
         int result;
@@ -85,13 +93,13 @@ static int chain_judge(const struct judgement *judgement, const struct certifica
                 SAY(judgement, PROBLEM_MAIL_UNVERIFIED, "The signer's certificate is not for signatures.");
                 return 0;
         }
-        result = chain_ask(judgement, at, ret_issuer);
+        result = chain_ask(judgement, at, CHAIN_MAIL_SIGNER, ret_issuer);
         if (result > 0)
                 return finding_add_result(judgement->reading->report, judgement->layer, result);
         TRY(result);
         if (at == now)
                 return 0;
-        result = chain_ask(judgement, now, &unused);
+        result = chain_ask(judgement, now, CHAIN_MAIL_SIGNER, &unused);
         if (result < 0)
                 return PASS(result);
         if (result == PROBLEM_MAIL_EXPIRED)
@@ -116,20 +124,20 @@ static int crl_report(const struct judgement *judgement, const struct crl *crl)
                 /* affiliationChanged, superseded, cessationOfOperation say nothing about what was signed before. */
                 harmless = (entry.reason == 3 || entry.reason == 4 || entry.reason == 5) && judgement->info->signing_time > 0 &&
                            judgement->info->signing_time < entry.time;
-                SAY(judgement, harmless ? PROBLEM_NONE : PROBLEM_MAIL_REVOKED, "The signer's certificate was revoked at %s%s.",
+                SAY(judgement, harmless ? PROBLEM_NONE : PROBLEM_MAIL_REVOKED, "The %s was revoked at %s%s.", judgement->what,
                     time_text(entry.time, text), harmless ? ", after he says that he signed, and not because of its key" : "");
                 return 0;
         }
         if (!crl_covers(crl, judgement->certificate))
                 SAY(judgement, PROBLEM_MAIL_EXPIRED,
-                    "The signer's certificate expired at %s, and revocation lists of its issuer need not name it since; whether it was "
-                    "revoked before is not known.", time_text(judgement->certificate->not_after, text));
+                    "The %s expired at %s, and revocation lists of its issuer need not name it since; whether it was "
+                    "revoked before is not known.", judgement->what, time_text(judgement->certificate->not_after, text));
         else if (now > crl->next_update)
                 SAY(judgement, PROBLEM_MAIL_STALE_CRL,
-                    "The revocation list at hand is %lld hours old; a newer one was due at %s. The signer's certificate is not on it.",
-                    (long long)(age / 3600), time_text(crl->next_update, text));
+                    "The revocation list at hand is %lld hours old; a newer one was due at %s. The %s is not on it.",
+                    (long long)(age / 3600), time_text(crl->next_update, text), judgement->what);
         else
-                SAY(judgement, PROBLEM_NONE, "The signer's certificate is not on the revocation list of %s (%lld minutes old).",
+                SAY(judgement, PROBLEM_NONE, "The %s is not on the revocation list of %s (%lld minutes old).", judgement->what,
                     time_text(crl->this_update, text), (long long)(MAX(age, 0) / 60));
         return 0;
 }
@@ -155,10 +163,36 @@ static int revocation_judge(const struct judgement *judgement, const struct cert
         if (result > 0) {
                 CLEANUP(buf_done) struct buf why = buf_copy_of(bytes_text(report_text()));
 
-                SAY(judgement, PROBLEM_MAIL_STALE_CRL, "Whether the signer's certificate was revoked could not be checked: %s", buf_text(&why));
+                SAY(judgement, PROBLEM_MAIL_STALE_CRL, "Whether the %s was revoked could not be checked: %s", judgement->what, buf_text(&why));
                 return 0;
         }
         return PASS(crl_report(judgement, &crl));
+}
+
+static bool is_root(const struct mail_keys *keys, const struct certificate *certificate)
+{
+        for (size_t i = 0; keys->roots && i < keys->roots->count; i++)
+                if (digest_equal(&keys->roots->items[i].fingerprint, &certificate->fingerprint))
+                        return true;
+        return false;
+}
+
+/* RFC 5280 6.3: also of the issuers up to the root, where they say who tells. */
+static int revocations_judge(const struct judgement *judgement, const struct certificate *issuer)
+{
+        const struct mail_keys *keys = judgement->reading->keys;
+        struct judgement above = *judgement;
+        int result = 0;
+
+        TRY(revocation_judge(judgement, issuer));
+        above.what = "certificate of the signer's issuer";
+        for (int i = 0; i < ISSUERS_MOST && result == 0 && issuer && keys->crl && issuer->crl_url && !is_root(keys, issuer); i++) {
+                above.certificate = issuer;
+                result = chain_ask(&above, chain_time(judgement), CHAIN_ANY, &issuer);
+                if (result == 0)
+                        TRY(revocation_judge(&above, issuer));
+        }
+        return finding_add_result(judgement->reading->report, judgement->layer, result);
 }
 
 /* ---- address and time */
@@ -213,7 +247,7 @@ static void time_judge(const struct judgement *judgement)
 int signer_trust(struct reading *reading, unsigned layer, const struct signer_info *info, const struct certificate *certificate,
                  const struct cert_list *along)
 {
-        struct judgement judgement = {reading, layer, info, certificate, along};
+        struct judgement judgement = {reading, layer, info, certificate, along, "signer's certificate"};
         CLEANUP(buf_done) struct buf who = BUF_NONE;
         const struct certificate *issuer;
         char text[TIME_TEXT_SIZE];
@@ -227,7 +261,7 @@ int signer_trust(struct reading *reading, unsigned layer, const struct signer_in
                 SAY(&judgement, PROBLEM_MAIL_WEAK, "The signature relies on SHA-1, with which somebody may have signed another message than this.");
         TRY(chain_judge(&judgement, &issuer));
         if (issuer)
-                TRY(revocation_judge(&judgement, issuer));
+                TRY(revocations_judge(&judgement, issuer));
         address_judge(&judgement);
         time_judge(&judgement);
         return 0;

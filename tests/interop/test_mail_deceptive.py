@@ -70,3 +70,31 @@ def test_lists_that_say_nothing_of_who_has_expired(pki):
             "-out", pki.folder / "y.crl")
         result = tool("verify", "--roots", pki.cert("ca"), "--crl", pki.folder / "y.crl", "--now", now + 11 * day, message=message)
         assert result.worst == worst and (worst == "ok" or "need not name it" in str(result.findings)), result.findings
+
+
+def test_an_issuer_that_was_revoked(pki):
+    """A CA below the root says where the root's list is; so it counts, and one that is not to be had is told."""
+    place = ["-CA", pki.cert("ca"), "-CAkey", pki.key("ca")]
+    for name, subject, extensions in [
+            ("sub", "/CN=Sub", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+             "crlDistributionPoints=URI:http://localhost/root.crl\n"),
+            ("below", "/CN=Below", "keyUsage=critical,digitalSignature\nsubjectAltName=email:below@example.org\n")]:
+        (pki.folder / f"{name}.cnf").write_text("[e]\n" + extensions)
+        run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", pki.key(name),
+            "-out", pki.folder / f"{name}.csr", "-subj", subject)
+        run("openssl", "x509", "-req", "-in", pki.folder / f"{name}.csr", *place, "-out", pki.cert(name), "-days", "30",
+            "-extfile", pki.folder / f"{name}.cnf", "-extensions", "e")
+        place = ["-CA", pki.cert("sub"), "-CAkey", pki.key("sub")]
+    message = tool("sign", "--signer", pki.cert("below"), "--signer-key", pki.key("below"), "--chain", pki.cert("sub"),
+                   message=b"From: below@example.org\n\nhi\n").out
+
+    def findings(crl):
+        result = tool("verify", "--roots", pki.cert("ca"), "--crl", crl, message=message)
+        return result.worst, " ".join(sentence for _, _, sentence in result.findings)
+
+    worst, said = findings(pki.revoked)
+    assert worst == "mail-stale-crl" and "certificate of the signer's issuer is not on" in said
+    worst, said = findings(pki.crl("sub"))
+    assert worst == "mail-revoked" and "certificate of the signer's issuer was revoked" in said
+    worst, said = findings(pki.folder / "none")
+    assert worst == "mail-stale-crl" and "Whether the certificate of the signer's issuer was revoked could not be checked" in said
