@@ -180,7 +180,7 @@ static int show(struct arguments *arguments)
         int r;
 
         TRY(file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, 1 << 20, &file));
-        if (file.len && memmem(file.data, file.len, "-----BEGIN", 10))
+        if (strstr(buf_text(&file), "-----BEGIN"))
                 r = cert_list_add_pem(&list, buf_view(&file));
         else if (file.len && file.data[0] == DER_SEQUENCE)
                 r = cert_list_add(&list, buf_view(&file));
