@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <idn2.h>
+#include <strings.h>
 
 #include "base/fault.h"
 #include "base/text.h"
@@ -46,7 +47,20 @@ void address_to_ascii(const char *address, struct buf *ret_address)
         idn2_free(converted);
 }
 
-/* What comes out must be an address again: an A-label can hide characters that no address may have. */
+/*
+ * An A-label can be made of anything: of characters that no address may have, or that the way back maps to others or to nothing, and so to
+ * somebody else's domain. It is one only if it is what its U-label gives (RFC 5890 2.3.2.1), or if that has no way back, as with emoji.
+ */
+static bool is_proper(const char *address, struct bytes unicode, struct buf *ret_checked)
+{
+        CLEANUP(buf_done) struct buf back = BUF_NONE;
+
+        if (address_parse(unicode, ret_checked) != 0)
+                return false;
+        address_to_ascii(buf_text(ret_checked), &back);
+        return strcasecmp(buf_text(&back), address) == 0 || bytes_equal(buf_view(&back), buf_view(ret_checked));
+}
+
 void address_to_unicode(const char *address, struct buf *ret_address)
 {
         CLEANUP(buf_done) struct buf result = BUF_NONE, checked = BUF_NONE;
@@ -57,7 +71,7 @@ void address_to_unicode(const char *address, struct buf *ret_address)
                 domain_replace(address, domain, domain, ret_address);
         } else {
                 domain_replace(address, domain, converted, &result);
-                if (address_parse(buf_view(&result), &checked) == 0)
+                if (is_proper(address, buf_view(&result), &checked))
                         *ret_address = buf_take(&checked);
                 else
                         domain_replace(address, domain, domain, ret_address);

@@ -127,6 +127,12 @@ static void addresses_become_general_names(void **state)
         assert_string_equal(buf_text(&ascii), "zoë@xn--strae-oqa.example");
         address_to_unicode("a@xn--a.example", &hidden); /* no proper A-label */
         assert_string_equal(buf_text(&hidden), "a@xn--a.example");
+        buf_done(&hidden);
+        address_to_unicode("a@xn--example-3z6c.org", &hidden); /* a blank without width, which the way back drops */
+        assert_string_equal(buf_text(&hidden), "a@xn--example-3z6c.org");
+        buf_done(&hidden);
+        address_to_unicode("a@xn--i-7iq.ws", &hidden); /* has no way back, and so is nobody else's */
+        assert_string_equal(buf_text(&hidden), "a@i\xe2\x9d\xa4.ws");
 }
 
 static void other_general_names(void **state)

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/name.h"
 
 #include <gmime/gmime.h> /* last: GLib undefines MIN and MAX before it defines its own */
 
@@ -157,6 +158,28 @@ bool content_is_pkcs7(const struct content *content)
 
 #define ADDRESS_ENDS " <>\"'()[],;:\t"
 
+/* GMime shows U-labels for the A-labels that are in the field. */
+static bool is_same_address(const char *a, const char *b)
+{
+        CLEANUP(buf_done) struct buf ascii_a = BUF_NONE, ascii_b = BUF_NONE, unicode_a = BUF_NONE, unicode_b = BUF_NONE;
+
+        address_to_ascii(a, &ascii_a);
+        address_to_ascii(b, &ascii_b);
+        address_to_unicode(a, &unicode_a);
+        address_to_unicode(b, &unicode_b);
+        return strcasecmp(buf_text(&ascii_a), buf_text(&ascii_b)) == 0 || strcasecmp(buf_text(&unicode_a), buf_text(&unicode_b)) == 0;
+}
+
+/* Of an A-label that is none, what GMime shows would be mapped to another's domain. */
+static bool is_mapped(const char *key)
+{
+        CLEANUP(buf_done) struct buf ascii = BUF_NONE, unicode = BUF_NONE;
+
+        address_to_ascii(key, &ascii);
+        address_to_unicode(buf_text(&ascii), &unicode);
+        return strcasecmp(buf_text(&ascii), key) != 0 && strcasecmp(buf_text(&unicode), key) != 0;
+}
+
 /* Does the text contain an address other than those that it stands for? Returns a copy of the first, or NULL. */
 static char *other_address(const char *text, char *const *addresses, size_t count)
 {
@@ -173,7 +196,7 @@ static char *other_address(const char *text, char *const *addresses, size_t coun
                         end++;
                 found = text_copy_n(begin, (size_t)(end - begin));
                 for (size_t i = 0; i < count; i++)
-                        known = known || strcasecmp(found, addresses[i]) == 0;
+                        known = known || is_same_address(found, addresses[i]);
                 twice = memchr(at + 1, '@', (size_t)(end - at - 1)) != NULL;
                 if (!known && (begin < at || twice) && memchr(at, '.', (size_t)(end - at)))
                         return TAKE(found);
@@ -182,7 +205,7 @@ static char *other_address(const char *text, char *const *addresses, size_t coun
         return NULL;
 }
 
-static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item)
+static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item, bool has_a_labels)
 {
         const char *address = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(item));
         CLEANUP(buf_done) struct buf shown = BUF_NONE;
@@ -192,7 +215,9 @@ static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item)
         text_add_printable(&shown, bytes_text(address), 320);
         mailboxes->keys = mem_resize(mailboxes->keys, mailboxes->count + 1, sizeof(char *));
         mailboxes->shown = mem_resize(mailboxes->shown, mailboxes->count + 1, sizeof(char *));
-        mailboxes->keys[mailboxes->count] = address_parse(bytes_text(address), &key) == 0 ? text_copy(buf_text(&key)) : NULL;
+        mailboxes->keys[mailboxes->count] = NULL;
+        if (address_parse(bytes_text(address), &key) == 0 && !(has_a_labels && is_mapped(buf_text(&key))))
+                mailboxes->keys[mailboxes->count] = text_copy(buf_text(&key));
         mailboxes->shown[mailboxes->count] = text_copy(buf_text(&shown));
         mailboxes->count++;
         buf_done(&key);
@@ -228,13 +253,13 @@ static void deceiving_find(struct mailboxes *mailboxes, InternetAddressList *lis
         mailboxes->deceiving = text_copy(buf_text(&shown));
 }
 
-static void mailboxes_add(struct mailboxes *mailboxes, InternetAddressList *list)
+static void mailboxes_add(struct mailboxes *mailboxes, InternetAddressList *list, bool has_a_labels)
 {
         for (int i = 0; list && i < internet_address_list_length(list) && mailboxes->count < 1000; i++) {
                 InternetAddress *item = internet_address_list_get_address(list, i);
 
                 if (INTERNET_ADDRESS_IS_MAILBOX(item))
-                        mailbox_add(mailboxes, item);
+                        mailbox_add(mailboxes, item, has_a_labels);
         }
 }
 
@@ -243,18 +268,20 @@ void mailboxes_parse(const struct header_field *field, struct mailboxes *ret_mai
         struct mailboxes mailboxes = {0};
         CLEANUP(mem_freep) char *value = header_value(field);
         InternetAddressList *list;
+        bool has_a_labels;
 
         gmime_ready();
         if (strlen(value) > ADDRESSES_MOST)
                 value[0] = 0; /* and so nobody: nothing that is signed is from him */
         list = internet_address_list_parse(NULL, value);
-        mailboxes_add(&mailboxes, list);
+        has_a_labels = strcasestr(value, "xn--") != NULL;
+        mailboxes_add(&mailboxes, list, has_a_labels);
         /* Groups hold mailboxes only. */
         for (int i = 0; list && i < internet_address_list_length(list); i++) {
                 InternetAddress *item = internet_address_list_get_address(list, i);
 
                 if (INTERNET_ADDRESS_IS_GROUP(item))
-                        mailboxes_add(&mailboxes, internet_address_group_get_members(INTERNET_ADDRESS_GROUP(item)));
+                        mailboxes_add(&mailboxes, internet_address_group_get_members(INTERNET_ADDRESS_GROUP(item)), has_a_labels);
         }
         deceiving_find(&mailboxes, list, value);
         if (list)

@@ -132,6 +132,11 @@ def headers(make: Maker):
         yield Case(f"another address as {name}", "verify", make.signed(head=head, who="mallory"), "mail-deceptive")
     head = b"From: <alice@example.org> <mallory@evil.example>\n" + make.head.split(b"\n", 1)[1]
     yield Case("two addresses without a comma", "verify", make.signed(head=head, who="mallory"), "mail-other-sender", make.content)
+    for name in ("zoe@xn--bcher-kva.example", "zoe@XN--BCHER-KVA.example", '"zoe@bücher.example" <zoe@xn--bcher-kva.example>'):
+        yield Case(f"a domain with A-labels: {name}", "verify", make.signed(head=f"From: {name}\n".encode(), who="zoe"), "ok", make.content)
+    # An A-label of "exam", a blank without width, "ple": mapped, it would be Alice's domain.
+    yield Case("signed by an A-label that is none", "verify", make.signed(who="mapped"), "mail-other-sender", make.content)
+    yield Case("from an A-label that is none", "verify", make.signed(head=b"From: alice@xn--example-3z6c.org\n"), "mail-deceptive")
     yield Case("signed by another", "verify", make.signed(who="mallory"), "mail-other-sender", make.content)
     yield Case("signed by the Sender only", "verify", make.signed(head=b"Sender: mallory@evil.example\n" + make.head, who="mallory"),
                "mail-other-sender", make.content)

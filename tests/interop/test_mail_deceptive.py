@@ -15,6 +15,7 @@ def pki(tmp_path_factory):
     stranger = Pki(tmp_path_factory.mktemp("stranger")).user("stranger", "alice@example.org")
     for name, address in [("alice", "alice@example.org"), ("bob", "bob@example.org"), ("mallory", "mallory@evil.example"), ("rita", "rita@example.org")]:
         pki.user(name, address)
+    pki.user("zoe", "zoe@xn--bcher-kva.example", "ec").user("mapped", "alice@xn--example-3z6c.org", "ec")
     pki.user("nobody", "", section="nobody")
     for kind in ("cert", "key"):
         getattr(pki, kind)("stranger").write_bytes(getattr(stranger, kind)("stranger").read_bytes())
