@@ -79,6 +79,18 @@ void address_to_unicode(const char *address, struct buf *ret_address)
         idn2_free(converted);
 }
 
+void address_normalize(struct buf *key)
+{
+        CLEANUP(buf_done) struct buf ascii = BUF_NONE, unicode = BUF_NONE;
+
+        address_to_ascii(buf_text(key), &ascii);
+        if (bytes_equal(buf_view(&ascii), buf_view(key)))
+                return;
+        address_to_unicode(buf_text(&ascii), &unicode);
+        buf_done(key);
+        *key = buf_take(&unicode);
+}
+
 void general_name_add_address(struct buf *out, const char *address)
 {
         CLEANUP(buf_done) struct buf ascii = BUF_NONE;

@@ -43,6 +43,11 @@ void general_name_add_address(struct buf *out, const char *address);
  */
 void address_to_ascii(const char *address, struct buf *ret_address);
 void address_to_unicode(const char *address, struct buf *ret_address);
+/*
+ * A key of address_parse() with its domain as it is looked up: letters of full width, in upper case and others that are mapped (UTS 46) become what
+ * they are mapped to. A-labels stay. Whom a certificate names has an address in this form, so that it names nobody else.
+ */
+void address_normalize(struct buf *key);
 void general_name_add_uri(struct buf *out, const char *uri);
 void general_name_add_dns(struct buf *out, const char *host);
 /* `host` as iPAddress if it is an IPv4 or IPv6 address, else as dNSName. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/kdf.h"
+#include "crypto/name.h"
 #include "engine/people.h"
 #include "engine/publication.h"
 
@@ -78,7 +79,9 @@ static int addresses_take(const struct msg_person *person, struct texts *address
 
                 if (r)
                         return report_prefix(r, "%s: ", person->addresses.at[i]);
-                TRY(texts_add(addresses, buf_text(&address)));
+                address_normalize(&address);
+                if (!texts_have(addresses, buf_text(&address)))
+                        TRY(texts_add(addresses, buf_text(&address)));
         }
         return 0;
 }

@@ -47,6 +47,7 @@ static int addresses_check(const struct msg_texts *addresses)
                 CLEANUP(buf_done) struct buf key = BUF_NONE;
 
                 TRY(address_parse(bytes_text(addresses->at[i]), &key));
+                address_normalize(&key);
                 if (strcmp(buf_text(&key), addresses->at[i]) != 0)
                         return refuse(PROBLEM_MALFORMED,
                                       "A mail address is not in the form in which addresses are compared.");

@@ -171,13 +171,12 @@ static bool is_same_address(const char *a, const char *b)
 }
 
 /* Of an A-label that is none, what GMime shows would be mapped to another's domain. */
-static bool is_mapped(const char *key)
+static bool is_mapped(const struct buf *key)
 {
-        CLEANUP(buf_done) struct buf ascii = BUF_NONE, unicode = BUF_NONE;
+        CLEANUP(buf_done) struct buf normal = buf_copy_of(buf_view(key));
 
-        address_to_ascii(key, &ascii);
-        address_to_unicode(buf_text(&ascii), &unicode);
-        return strcasecmp(buf_text(&ascii), key) != 0 && strcasecmp(buf_text(&unicode), key) != 0;
+        address_normalize(&normal);
+        return !bytes_equal(buf_view(&normal), buf_view(key));
 }
 
 /* Does the text contain an address other than those that it stands for? Returns a copy of the first, or NULL. */
@@ -216,7 +215,7 @@ static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item, bool
         mailboxes->keys = mem_resize(mailboxes->keys, mailboxes->count + 1, sizeof(char *));
         mailboxes->shown = mem_resize(mailboxes->shown, mailboxes->count + 1, sizeof(char *));
         mailboxes->keys[mailboxes->count] = NULL;
-        if (address_parse(bytes_text(address), &key) == 0 && !(has_a_labels && is_mapped(buf_text(&key))))
+        if (address_parse(bytes_text(address), &key) == 0 && !(has_a_labels && is_mapped(&key)))
                 mailboxes->keys[mailboxes->count] = text_copy(buf_text(&key));
         mailboxes->shown[mailboxes->count] = text_copy(buf_text(&shown));
         mailboxes->count++;

@@ -232,6 +232,20 @@ def test_import_reports_and_repeats(server):
     assert server.result("user", "enroll", "unit:Import", "--dry-run", home="rita").stdout.count("new  ") == 2
 
 
+def test_nobody_gets_anothers_address_in_other_letters(server, person):
+    """Letters of full width and the like are mapped before a domain is looked up, and before it is certified."""
+    ann, path = person("Ann"), server.folder / "mapped.csv"
+    path.write_text(f"guid,name,mail\nmapped-1,Fake,{ann.address.replace('example', 'ｅxample')}\nmapped-2,Zoe,Zoe@BÜCHER.example\n"
+                    "mapped-3,Emma,emma@i❤.ws\nmapped-4,Two,two@ｅxample.net;two@example.net\n")
+    done = server.result("directory", "import", path, home="rita", status=51)
+    assert f"{ann.address} belongs to Ann" in done.stdout + done.stderr
+    listed = server.run("directory", "list", home="rita")
+    assert all(f"{address} " in listed for address in (ann.address, "zoe@bücher.example", "emma@i❤.ws", "two@example.net"))
+    assert "ｅ" not in listed
+    one = type(ann)(server, "Zoe", "zoe@bücher.example").enroll()
+    assert certificates(server, one) == ["encryption", "signature"]
+
+
 def test_wrong_passwords_and_roles(server, person):
     one = person().enroll()
     (server.folder / "wrong").write_text("not the password\n")
