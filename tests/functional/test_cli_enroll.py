@@ -244,6 +244,8 @@ def test_nobody_gets_anothers_address_in_other_letters(server, person):
     assert "ｅ" not in listed
     one = type(ann)(server, "Zoe", "zoe@bücher.example").enroll()
     assert certificates(server, one) == ["encryption", "signature"]
+    for address in ("zoe@xn--bcher-kva.example", "zoe@BÜCHER.example"):
+        one.run("mail", "encrypt", "--to", address, stdin="\nhi\n", password=False)
 
 
 def test_wrong_passwords_and_roles(server, person):
