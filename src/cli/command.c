@@ -217,7 +217,7 @@ static const char *noun_of(const char *word)
 
 static int refuse_word(const char *noun, const char *word)
 {
-        const char *names[256];
+        const char *names[256] = {0};
         size_t count = 0;
         const char *near;
 
