@@ -101,9 +101,11 @@ static int show(struct arguments *arguments)
 
 /* ---- retry, cancel ---------------------------------------------------------------------------------------- */
 
-static int change_one(struct session *session, uint64_t job, const char *change, struct msg_queue_changed *all)
+/* `state` "": in whatever it is. */
+static int change_one(struct session *session, uint64_t job, const char *state, const char *change,
+                      struct msg_queue_changed *all)
 {
-        MSG_OWN(queue_change) request = {.job = job, .change = text_copy(change)};
+        MSG_OWN(queue_change) request = {.job = job, .change = text_copy(change), .state = text_copy(state)};
         MSG_OWN(queue_changed) reply = {0};
 
         TRY(server_call(&session->server, queue_change, &request, queue_changed, &reply));
@@ -119,7 +121,7 @@ static int change_state(struct session *session, const struct arguments *argumen
 
         TRY(fetch_jobs(session, arguments, &jobs));
         for (size_t i = 0; i < jobs.jobs.count; i++) {
-                int r = change_one(session, jobs.jobs.at[i].job, change, all);
+                int r = change_one(session, jobs.jobs.at[i].job, msg_text(jobs.jobs.at[i].state), change, all);
 
                 if (r != PROBLEM_NOT_FOUND && r != PROBLEM_STATE)
                         TRY(r);
@@ -143,7 +145,7 @@ static int change_jobs(struct arguments *arguments, const char *change, const ch
                 TRY(change_state(&session, arguments, change, &all));
         for (size_t i = 0; i < operand_count(arguments); i++) {
                 TRY(job_number(arguments, i, &number));
-                TRY(change_one(&session, number, change, &all));
+                TRY(change_one(&session, number, "", change, &all));
         }
         if (argument_json(arguments))
                 return PASS(show_json_of(queue_changed, &all));

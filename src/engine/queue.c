@@ -80,6 +80,16 @@ int queue_list_handle(struct request *request)
 
 /* ---- queue_change */
 
+/* Who chose a job by its state did not choose what became of it meanwhile: mail that waited may be sent. */
+static int state_is_asked(const struct job_row *row, const char *asked)
+{
+        const char *state = state_name(&job_states, (int)row->state);
+
+        if (!*asked || strcmp(asked, state) == 0)
+                return 0;
+        return refuse(PROBLEM_STATE, "Job %lld is not %s any more but %s.", (long long)row->number, asked, state);
+}
+
 int queue_change_handle(struct request *request)
 {
         const struct msg_queue_change *ask = request->message;
@@ -94,6 +104,7 @@ int queue_change_handle(struct request *request)
         TRY(job_named(engine, ask->job, &row));
         request_subject(request, "job %lld", (long long)row.number);
         request_details(request, "%s %s %s", msg_text(ask->change), msg_text(row.kind), msg_text(row.subject));
+        TRY(state_is_asked(&row, msg_text(ask->state)));
         if (retry)
                 TRY(store_job_repeat(engine->store, &row, engine_now(engine)));
         else

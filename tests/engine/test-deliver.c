@@ -153,11 +153,11 @@ static void what_is_void_is_not_mailed(void **state)
         the_state_is(PLAYER, "");
 }
 
-static int change(struct player *player, int who, const char *how)
+static int change_of(struct player *player, int who, const char *how, const char *state)
 {
         MSG_OWN(queue_list) list = {0};
         MSG_OWN(queue_listed) jobs = {0};
-        MSG_OWN(queue_change) ask = {.change = text_copy(how)};
+        MSG_OWN(queue_change) ask = {.change = text_copy(how), .state = text_copy(state)};
         MSG_OWN(queue_changed) reply = {0};
 
         must(world_ask(&player->world, ROB, MSG_queue_list, &list, &jobs));
@@ -165,6 +165,11 @@ static int change(struct player *player, int who, const char *how)
         TRY(world_ask(&player->world, who, MSG_queue_change, &ask, &reply));
         player_look(player, "mail-token");
         return 0;
+}
+
+static int change(struct player *player, int who, const char *how)
+{
+        return change_of(player, who, how, "");
 }
 
 static void a_refused_mail_has_bounced_and_is_tried_again_when_asked(void **state)
@@ -183,7 +188,10 @@ static void a_refused_mail_has_bounced_and_is_tried_again_when_asked(void **stat
         must(token_add(secret_view(&mail.token), &token));
         must(token_check_whole(&token));
         player_answer(PLAYER, &well);
-        must(change(PLAYER, ROB, "cancel"));
+        /* Who meant what was waiting does not mean what was sent since. */
+        assert_int_equal(change_of(PLAYER, ROB, "retry", "waiting"), PROBLEM_STATE);
+        the_state_is(PLAYER, "sent");
+        must(change_of(PLAYER, ROB, "cancel", "sent"));
         the_state_is(PLAYER, "");
         assert_int_equal(change(PLAYER, ROB, "retry"), PROBLEM_NOT_FOUND);
         assert_int_equal(audit_count(WORLD, "queue.change", "done"), 2);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill the command, any process of the server, or all of them while many are given tokens in two parts, one of which goes by mail through a real Postfix; run
-the command again until it ends, and go on killing until the mail is out. Everyone has exactly one token, and every mail that came brings the part that
+the command again until it ends, then let the mail out, and go on killing until it is. Everyone has exactly one token, and every mail that came brings the part that
 belongs to it. A mail may come twice: who handed it over and died before he could write that down hands it over again."""
 import json
 import os
@@ -35,7 +35,7 @@ def kill_while_mail_leaves(server, chance: random.Random) -> int:
     """All processes and some of them by turns; how often."""
     kills = 0
     while kills < KILLS and waiting(server) != 0:
-        time.sleep(chance.uniform(0.05, 0.8))
+        time.sleep(chance.uniform(0.02, 0.4))
         if kills % 2:
             kill_something(server, chance)
         else:
@@ -80,12 +80,15 @@ def mailed(count: int, store: dict):
     folder = postfix.folder / "server"
     folder.mkdir()
     try:
-        postfix.start()
         options = {"enroll": {"encryption-profile": "p256", "pool-size": 0}, "mail": postfix.options(folder), **store}
         with harness.Server(folder, options=options) as server:
             out, report = server.folder / "tokens", server.folder / "report.csv"
             server.run("directory", "import", server.people(count), home="rita")
             killed = run_killing(server, chance, KILLS // 2, out, report, "--deliver", "split")
+            # Only now can mail leave, so that all of it is still there to be killed at.
+            postfix.start()
+            server.wait("unsealed", seconds=120)
+            server.run("queue", "retry", "--state", "waiting", home="rita")
             more = kill_while_mail_leaves(server, chance)
             print(f"killed {killed}, and {more} times while mail was under way")
             assert more, "the mail was out before anything could be killed"
