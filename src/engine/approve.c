@@ -216,6 +216,14 @@ int approvals_forget(struct engine *engine, const struct id *id)
         return 0;
 }
 
+/* It counts no more, and what it brought is gone. */
+static int approval_strike(struct engine *engine, struct approval_row *row)
+{
+        row->verdict = APPROVAL_STRUCK;
+        buf_done(&row->partials);
+        return PASS(store_approval_put(engine->store, row));
+}
+
 struct strike {
         struct engine *engine;
         const char *officer;
@@ -231,9 +239,7 @@ static int strike_one(void *context, struct request_row *row)
         mine = approval_by(&rows, strike->officer);
         if (!mine || mine->verdict != APPROVAL_GIVEN)
                 return 0;
-        mine->verdict = APPROVAL_STRUCK;
-        buf_done(&mine->partials);
-        return PASS(store_approval_put(strike->engine->store, mine));
+        return PASS(approval_strike(strike->engine, mine));
 }
 
 int approvals_withdraw(struct engine *engine, const char *officer)
@@ -306,9 +312,7 @@ static int opened_strike(struct engine *engine, const struct id *id, const struc
 
                 if (!row)
                         continue;
-                row->verdict = APPROVAL_STRUCK;
-                buf_done(&row->partials);
-                TRY(store_approval_put(engine->store, row));
+                TRY(approval_strike(engine, row));
                 buf_add_format(&names, "%s%s", names.len ? ", " : "", officers->at[i]);
         }
         return PASS(engine_audit_server(engine, "request.open", id_text(id, text),
