@@ -8,13 +8,21 @@ void recovery_done(struct recovery *recovery)
         buf_done(&recovery->terms);
 }
 
+void recovery_take(struct world *world, int officer, const struct msg_request_item *created, struct recovery *recovery)
+{
+        MSG_OWN(request_shown) shown = {0};
+        struct msg_request_show show = {.request = created->request};
+
+        recovery->request = text_copy(created->request);
+        must(world_ask(world, officer, MSG_request_show, &show, &shown));
+        recovery->terms = buf_take(&shown.terms);
+}
+
 int recovery_ask(struct world *world, const char *user, struct recovery *recovery)
 {
         MSG_OWN(request_create) ask = {.user = text_copy(user), .reason = text_copy("lost laptop")};
         MSG_OWN(request_created) created = {0};
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE;
-        MSG_OWN(request_shown) shown = {0};
-        struct msg_request_show show = {0};
         struct point recipient;
 
         recovery->token = token_new();
@@ -23,10 +31,7 @@ int recovery_ask(struct world *world, const char *user, struct recovery *recover
         ask.auth = token_auth(&recovery->token);
         buf_add_bytes(&ask.recipient, point_view(&recipient));
         TRY(world_ask(world, ROB, MSG_request_create, &ask, &created));
-        recovery->request = text_copy(created.request.at[0].request);
-        show.request = recovery->request;
-        must(world_ask(world, ADA, MSG_request_show, &show, &shown));
-        recovery->terms = buf_take(&shown.terms);
+        recovery_take(world, ADA, &created.request.at[0], recovery);
         return 0;
 }
 

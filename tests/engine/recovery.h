@@ -9,6 +9,8 @@ struct recovery {
         struct buf terms;
 };
 
+/* What was created, with its terms as the officer is shown them. */
+void recovery_take(struct world *world, int officer, const struct msg_request_item *created, struct recovery *recovery);
 int recovery_ask(struct world *world, const char *user, struct recovery *recovery);
 void recovery_done(struct recovery *recovery);
 int approve(struct world *world, int officer, const struct recovery *recovery, bool false_partial,

@@ -237,15 +237,10 @@ static int startup_ask(struct world *world, struct recovery *recovery)
 {
         MSG_OWN(request_startup) ask = {.reason = text_copy("the secret is lost")};
         MSG_OWN(request_startup_created) created = {0};
-        MSG_OWN(request_shown) shown = {0};
-        struct msg_request_show show = {0};
 
         buf_add_bytes(&ask.recipient, point_view(&world->fixture.recipient_public));
         TRY(world_ask(world, ADA, MSG_request_startup, &ask, &created));
-        recovery->request = text_copy(created.request.at[0].request);
-        show.request = recovery->request;
-        must(world_ask(world, BEN, MSG_request_show, &show, &shown));
-        recovery->terms = buf_take(&shown.terms);
+        recovery_take(world, BEN, &created.request.at[0], recovery);
         return 0;
 }
 
