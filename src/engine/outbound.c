@@ -37,6 +37,8 @@ struct outbound_peer;
 struct slot {
         struct outbound_peer *peer;
         struct channel_call call;
+        struct round_after claimed;
+        struct buf message; /* until the claim is durable; it may hold a token */
         struct job_row job; /* that is done; version 0: none */
         const struct job_kind *kind;
         bool nothing; /* there was nothing to do any more */
@@ -126,6 +128,8 @@ static int job_settle(struct slot *slot, const struct msg_job_done *done)
 
 static void slot_empty(struct slot *slot)
 {
+        list_remove(&slot->claimed.link);
+        buf_wipe(&slot->message);
         slot->peer->engine->outbound.targets[slot->kind->target].running--;
         job_row_done(&slot->job);
 }
@@ -174,11 +178,11 @@ static int job_claim(struct slot *slot)
         return 0;
 }
 
-static int job_send(struct slot *slot)
+static int job_encode(struct slot *slot)
 {
         struct engine *engine = slot->peer->engine;
         MSG_OWN(job) job = {.id = (uint64_t)slot->job.number};
-        CLEANUP(buf_wipe) struct buf encoded = BUF_NONE;
+        int r;
 
         job.kind = text_copy(msg_text(slot->job.kind));
         job.subject = text_copy(msg_text(slot->job.subject));
@@ -186,11 +190,9 @@ static int job_send(struct slot *slot)
                 TRY(slot->kind->fill(engine, &slot->job, &job.content));
         else
                 buf_add_bytes(&job.content, secret_view(&slot->job.payload));
-        TRY(msg_encode(job, &job, &encoded));
+        r = msg_encode(job, &job, &slot->message);
         buf_wipe(&job.content); /* it may be a token */
-        slot->call.replied = job_replied;
-        slot->call.context = slot;
-        return PASS(channel_call(slot->peer->channel, &slot->call, MSG_job, buf_view(&encoded)));
+        return PASS(r);
 }
 
 /* It could not be sent: there is nothing to do any more, or it is tried again. */
@@ -209,6 +211,32 @@ static void job_unsent(struct slot *slot, int result)
                 log_report(r, "job %lld", (long long)slot->job.number);
         msg_done(job_done, &done);
         slot_empty(slot);
+}
+
+/* A job leaves when it is durable that it does: mail would be sent again and again while the disk is full. */
+static void job_claimed(struct round_after *after, bool stored)
+{
+        struct slot *slot = CONTAINER_OF(after, struct slot, claimed);
+        struct engine *engine = slot->peer->engine;
+        int r;
+
+        if (!stored) {
+                engine->outbound.idle_until_ms[slot->kind - kinds] = clock_monotonic_ms() + IDLE_MS;
+                slot_empty(slot);
+                return;
+        }
+        slot->call.replied = job_replied;
+        slot->call.context = slot;
+        r = channel_call(slot->peer->channel, &slot->call, MSG_job, buf_view(&slot->message));
+        buf_wipe(&slot->message);
+        if (r)
+                job_unsent(slot, r);
+}
+
+static void job_send_after(struct slot *slot)
+{
+        slot->claimed.run = job_claimed;
+        list_append(&slot->peer->engine->round.after, &slot->claimed.link);
 }
 
 static struct slot *slot_free(struct outbound_peer *peer)
@@ -241,9 +269,11 @@ static void kind_pump(struct outbound_peer *peer, const struct job_kind *kind)
                                 log_report(r, "a job could not be given out");
                         return;
                 }
-                r = job_send(slot);
+                r = job_encode(slot);
                 if (r)
                         job_unsent(slot, r);
+                else
+                        job_send_after(slot);
         }
 }
 
@@ -330,8 +360,10 @@ int outbound_add(struct engine *engine, uint64_t index, int fd)
 
         peer->engine = engine;
         peer->index = index;
-        for (size_t i = 0; i < SLOTS; i++)
+        for (size_t i = 0; i < SLOTS; i++) {
                 peer->slots[i].peer = peer;
+                list_init(&peer->slots[i].claimed.link);
+        }
         r = channel_new(engine->loop, fd, &outbound_handler, peer, &peer->channel);
         if (r) {
                 free(peer);

@@ -408,6 +408,25 @@ static void what_officers_refuse_is_never_mailed(void **state)
         the_state_is(PLAYER, "");
 }
 
+/* It would go out again and again while the disk is full: nothing says that it did. */
+static void what_cannot_be_noted_is_not_mailed(void **state)
+{
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        MSG_OWN(token_mail) mail = {0};
+
+        player_lose(PLAYER);
+        must(give(PLAYER, "mail", &token));
+        WORLD->engine.fail_commits = true;
+        player_connect(PLAYER);
+        player_look(PLAYER, "mail-token");
+        assert_int_equal(PLAYER->count, 0);
+        WORLD->engine.fail_commits = false;
+        player_look(PLAYER, "mail-token");
+        mailed(PLAYER, &mail);
+        player_answer(PLAYER, &well);
+        the_state_is(PLAYER, "sent");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -424,6 +443,7 @@ int main(void)
             TEST(a_crash_loses_no_mail),
             TEST(the_part_of_a_recovery_leaves_when_officers_have_approved),
             TEST(what_officers_refuse_is_never_mailed),
+            TEST(what_cannot_be_noted_is_not_mailed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
