@@ -121,21 +121,22 @@ static void fill(char **member, char *text)
         free(text);
 }
 
-/* ":8443" of "[::]:8443"; none of the port that https:// means. */
-static const char *port_of(const char *address)
+/* Where clients reach the first address that is listened on; the port that the scheme means is left out. */
+static char *url_of(const struct config *config, const char *scheme, const struct config_texts *listen,
+                    const char *usual)
 {
-        const char *colon = strrchr(address, ':');
+        const char *port = listen->count ? strrchr(listen->at[0], ':') : NULL;
 
-        return !colon || strcmp(colon, ":443") == 0 ? "" : colon;
+        return text_format("%s://%s%s", scheme, config->server.host_names.at[0],
+                           port && strcmp(port, usual) != 0 ? port : "");
 }
 
 void config_complete(struct config *config)
 {
-        if (config->server.host_names.count)
-                fill(&config->server.url, text_format("http://%s", config->server.host_names.at[0]));
-        if (config->server.host_names.count && config->listen.https.count)
-                fill(&config->mail.client_url, text_format("https://%s%s", config->server.host_names.at[0],
-                                                           port_of(config->listen.https.at[0])));
+        if (config->server.host_names.count) {
+                fill(&config->server.url, url_of(config, "http", &config->listen.http, ":80"));
+                fill(&config->mail.client_url, url_of(config, "https", &config->listen.https, ":443"));
+        }
         fill(&config->store.url, text_format("sqlite:%s/vouchsafe.db", config->server.data));
         fill(&config->tls.certificate, config_data_path(config, "tls-chain.pem"));
         fill(&config->tls.key, config_data_path(config, "tls-key.pem"));

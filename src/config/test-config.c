@@ -19,13 +19,30 @@ static void defaults_are_complete(void **state)
 
         assert_int_equal(config_parse("a", LEAST, &config), 0);
         assert_string_equal(config.server.organisation, "Ünïted Example");
-        assert_string_equal(config.server.url, "http://keys.example.org");
         assert_string_equal(config.store.url, "sqlite:/var/lib/vouchsafe/vouchsafe.db");
         assert_string_equal(config.tls.key, "/var/lib/vouchsafe/tls-key.pem");
         assert_int_equal(config.limits.body, 4 << 20);
         assert_int_equal(config.crl.lifetime, 7 * 86400);
         assert_string_equal(config.listen.https.at[0], "[::]:8443");
         assert_false(config.publish.users);
+}
+
+static void addresses_in_certificates_lead_to_where_is_listened(void **state)
+{
+        static const char *const cases[][2] = {
+                {"", "http://keys.example.org:8080"},
+                {"[listen]\nhttp = [::1]:80 127.0.0.1:8080\n", "http://keys.example.org"},
+                {"[listen]\nhttp =\n", "http://keys.example.org"},
+                {"url = http://pki.example.org\n", "http://pki.example.org"},
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                char *text CLEANUP(mem_freep) = text_format(LEAST "%s", cases[i][0]);
+                CLEANUP(config_done) struct config config = {0};
+
+                assert_int_equal(config_parse("a", text, &config), 0);
+                assert_string_equal(config.server.url, cases[i][1]);
+        }
 }
 
 static void values_are_read(void **state)
@@ -218,7 +235,9 @@ static void mailboxes_are_read(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(defaults_are_complete),       cmocka_unit_test(values_are_read),
+                cmocka_unit_test(defaults_are_complete),
+                cmocka_unit_test(addresses_in_certificates_lead_to_where_is_listened),
+                cmocka_unit_test(values_are_read),
                 cmocka_unit_test(mistakes_are_named),          cmocka_unit_test(long_lines_are_refused_not_cut),
                 cmocka_unit_test(children_get_their_sections), cmocka_unit_test(changes_that_need_a_restart_are_named),
                 cmocka_unit_test(mail_servers_are_taken), cmocka_unit_test(mailboxes_are_read),
