@@ -224,6 +224,19 @@ static void show_next(const struct setup *setup)
 
 /* ---- init ------------------------------------------------------------------------------------------------- */
 
+/* What root sets up is given to the user that the server runs as; without one nothing could be started. */
+static int check_user(const struct setup *setup)
+{
+        const char *user = setup->config.process.user;
+
+        if (geteuid() != 0 || getpwnam(user))
+                return 0;
+        return refuse(PROBLEM_CONFIGURATION,
+                      "There is no user \"%s\", as whom the server would run. Make one (adduser --system --group %s), or "
+                      "name another with --user.",
+                      user, user);
+}
+
 static int prepare_folders(const struct setup *setup)
 {
         const char *folders[] = {setup->config.server.data, setup->config.server.run};
@@ -299,6 +312,7 @@ static int init(struct arguments *arguments)
         setup.root_out = root_out;
         setup.startup_out = argument_text(arguments, "startup-secret-file");
         setup.codes_folder = argument_text(arguments, "codes-dir");
+        TRY(check_user(&setup));
         TRY(prepare_folders(&setup));
         TRY(home_lock(setup.config.server.data, &lock));
         TRY(setup_check(&setup, &completed));

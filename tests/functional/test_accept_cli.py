@@ -33,7 +33,7 @@ def test_every_refusal_is_json_when_asked(tmp_path, words):
 def init(folder, *more):
     (folder / "root-password").write_text("another long password\n")
     return run(folder / "home", "init", "--data", folder / "data", "--organisation", 'A "quoted" one', "--hostname", "localhost",
-               "--officer", "olga", "--root-password-file", folder / "root-password", *more)
+               "--officer", "olga", "--user", "nobody", "--root-password-file", folder / "root-password", *more)
 
 
 def test_init_makes_the_folders_it_writes_to(tmp_path):

@@ -14,7 +14,7 @@ import harness
 
 def arguments(folder, *more):
     (folder / "root-password").write_text("a password for the root\n")
-    return ["init", "--data", folder / "data", "--organisation", "Beispiel & Söhne", "--hostname", "localhost",
+    return ["init", "--data", folder / "data", "--organisation", "Beispiel & Söhne", "--hostname", "localhost", "--user", "nobody",
             "--officer", "olga", "--officer", "omar", "--quorum", "2", "--registrar", "rita", "--auditor", "olga",
             "--root-password-file", folder / "root-password", "--startup-secret-file", folder / "startup-secret",
             "--codes-dir", folder / "codes", *more]
@@ -78,6 +78,13 @@ def test_mistakes_change_nothing(tmp_path, change, hint):
     assert done.returncode != 0 and hint in done.stderr
     assert not (tmp_path / "data/vouchsafe.db").exists() and not (tmp_path / "startup-secret").exists()
     assert run(arguments(tmp_path)).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives what it makes to another user")
+def test_a_user_that_is_not_there_is_missed_before_anything_is_made(tmp_path):
+    done = run(["nobody-of-that-name" if word == "nobody" else word for word in arguments(tmp_path)])
+    assert done.returncode == 29 and "adduser --system" in done.stderr
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_file_in_the_way_is_not_written_over(tmp_path):
