@@ -258,6 +258,9 @@ const struct command command_user_revoke = {
     .least = 1,
     .most = 1,
     .options = revoke_options,
+    .about = "Who is revoked already can be revoked again with keyCompromise, should it turn out that somebody else has his\n"
+             "keys: the reason changes, the time of the revocation stays. With keyCompromise this includes certificates that\n"
+             "were revoked for another reason before.\n",
     .examples = "  vouchsafe user revoke bob@example.org --reason affiliationChanged\n",
     .run = revoke_user,
 };

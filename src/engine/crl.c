@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "engine/engine.h"
+#include "engine/people.h"
 #include "wire/paths.h"
 
 enum { CRL_RETRY_MS = 2000, CRL_PACE_MOST_MS = 2500 };
@@ -36,9 +36,31 @@ static int entry_collect(void *context, const struct revocation_row *row)
         return 0;
 }
 
+static bool entry_is_compromise(const void *entry)
+{
+        return ((const uint8_t *)entry)[CRL_ENTRY_SIZE - 1] == REASON_COMPROMISE;
+}
+
+/* Of two for one certificate the one for keyCompromise goes first: that became of the other. */
 static int entry_compare(const void *a, const void *b)
 {
-        return memcmp(a, b, SERIAL_SIZE);
+        int order = memcmp(a, b, SERIAL_SIZE);
+
+        return order ? order : entry_is_compromise(b) - entry_is_compromise(a);
+}
+
+static void entries_sort(struct buf *entries)
+{
+        size_t kept = 0;
+
+        qsort(entries->data, entries->len / CRL_ENTRY_SIZE, CRL_ENTRY_SIZE, entry_compare);
+        for (size_t i = 0; i < entries->len; i += CRL_ENTRY_SIZE) {
+                if (kept && memcmp(entries->data + kept - CRL_ENTRY_SIZE, entries->data + i, SERIAL_SIZE) == 0)
+                        continue;
+                memmove(entries->data + kept, entries->data + i, CRL_ENTRY_SIZE);
+                kept += CRL_ENTRY_SIZE;
+        }
+        entries->len = kept;
 }
 
 /* What the database has that memory has not; sorted again when there was any. */
@@ -52,7 +74,7 @@ static int entries_load(struct engine *engine)
                 TRY(store_revocation_list(engine->store, crl->loaded, 10000, crl, entry_collect));
         } while (crl->entries.len > step);
         if (crl->entries.len > before)
-                qsort(crl->entries.data, crl->entries.len / CRL_ENTRY_SIZE, CRL_ENTRY_SIZE, entry_compare);
+                entries_sort(&crl->entries);
         return 0;
 }
 
@@ -208,14 +230,15 @@ static bool crl_is_due(const struct engine *engine)
 void crl_pump(struct engine *engine)
 {
         struct crl_state *crl = &engine->crl;
-        struct store_counts counts;
+        int64_t last = crl->loaded;
         int r = 0;
 
         if (engine->state != ENGINE_UNSEALED || crl->signing || engine->round.open ||
             clock_monotonic_ms() < crl->retry_ms)
                 return;
-        store_counts(engine->store, &counts);
-        if (!crl->known || counts.revocations * CRL_ENTRY_SIZE != (int64_t)crl->entries.len)
+        if (store_revocation_last(engine->store, &last))
+                report_clear(); /* without a database the last known must do */
+        if (!crl->known || last != crl->loaded)
                 r = entries_load(engine);
         crl->known = crl->known || !r;
         if (!r && crl_is_due(engine))

@@ -84,7 +84,8 @@ static const struct {
         int64_t reason;
         const char *name;
 } reasons[] = {
-    {0, "unspecified"},          {1, "keyCompromise"},      {3, "affiliationChanged"}, {4, "superseded"},
+    {0, "unspecified"},          {REASON_COMPROMISE, "keyCompromise"},
+    {3, "affiliationChanged"},   {4, "superseded"},
     {REASON_CESSATION, "cessationOfOperation"}, {9, "privilegeWithdrawn"},
 };
 

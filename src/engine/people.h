@@ -13,7 +13,7 @@ int user_item_fill(struct engine *engine, const struct user_row *user, const str
 int certificate_item_fill(const struct certificate_row *row, bool with_der,
                           struct msg_certificate_item *ret_item) must_check;
 /* CRLReason names of RFC 5280 5.3.1 and back. */
-enum { REASON_CESSATION = 5 };
+enum { REASON_COMPROMISE = 1, REASON_CESSATION = 5 };
 const char *reason_name(int64_t reason); /* "" when there is no such */
 int reason_parse(const char *name, int64_t *ret_reason) must_check;
 void texts_to_message(const struct texts *texts, struct msg_texts *out);
@@ -45,7 +45,9 @@ struct archive_rows {
 /* Newest first. */
 int archives_of(struct engine *engine, const struct id *user, struct archive_rows *ret_rows) must_check;
 void archive_rows_done(struct archive_rows *rows);
-/* Revoke all that are in time, take tokens away; publish. The user is stored; what was revoked is given back. */
+/* Revoke all that are in time, take tokens away; publish. The user is stored; what was revoked is given back. For
+ * keyCompromise also what was revoked for something else, and who is revoked already: the reason becomes this one, the
+ * time stays. */
 int user_revoke(struct engine *engine, struct user_row *user, int64_t reason,
                 struct certificate_rows *ret_revoked) must_check;
 /* Put it on the revocation list. */

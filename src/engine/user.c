@@ -131,6 +131,15 @@ int certificate_revoke(struct engine *engine, struct certificate_row *row, int64
         return PASS(store_revocation_add(engine->store, &revocation));
 }
 
+/* Of whoever may have the key nothing is believed, whenever that says it was signed. */
+static int certificate_raise(struct engine *engine, struct certificate_row *row)
+{
+        TRY(row_advance(&certificate_states, &row->state, CERTIFICATE_RAISE));
+        row->reason = REASON_COMPROMISE;
+        TRY(store_certificate_put(engine->store, row));
+        return PASS(store_revocation_again(engine->store, row->serial, row->reason));
+}
+
 int token_cancel(struct engine *engine, const struct id *user, int kind)
 {
         CLEANUP(token_row_done) struct token_row token = {0};
@@ -167,7 +176,19 @@ int user_lose(struct engine *engine, const struct token_row *token)
         return PASS(store_user_put(engine->store, &user));
 }
 
-/* All that are not revoked and still in time: a superseded one could be used as well. */
+/* All that are not revoked and still in time: a superseded one could be used as well. Of those that are revoked, the
+ * reason. */
+static int certificate_end(struct engine *engine, struct certificate_row *row, int64_t reason, bool *ret_ended)
+{
+        bool revoked = row->state == CERTIFICATE_REVOKED;
+
+        *ret_ended = revoked ? reason == REASON_COMPROMISE && row->reason != reason
+                             : row->not_after >= engine_now(engine);
+        if (!*ret_ended)
+                return 0;
+        return revoked ? PASS(certificate_raise(engine, row)) : PASS(certificate_revoke(engine, row, reason));
+}
+
 static int revoke_all(struct engine *engine, const struct user_row *user, int64_t reason,
                       struct certificate_rows *ret_revoked)
 {
@@ -176,11 +197,12 @@ static int revoke_all(struct engine *engine, const struct user_row *user, int64_
 
         TRY(certificates_of(engine, &user->id, 0, 0, &rows));
         for (size_t i = 0; i < rows.count; i++) {
-                struct certificate_row row = rows.items[i];
+                struct certificate_row row;
+                bool ended;
 
-                if (row.state == CERTIFICATE_REVOKED || row.not_after < engine_now(engine))
+                TRY(certificate_end(engine, &rows.items[i], reason, &ended));
+                if (!ended)
                         continue;
-                TRY(certificate_revoke(engine, &rows.items[i], reason));
                 row = rows.items[i];
                 rows.items[i] = rows.items[revoked];
                 rows.items[revoked++] = row;
@@ -193,8 +215,24 @@ static int revoke_all(struct engine *engine, const struct user_row *user, int64_
         return 0;
 }
 
+/* Who is revoked already. */
+static int user_raise(struct engine *engine, struct user_row *user, int64_t reason, struct certificate_rows *ret_raised)
+{
+        if (reason != REASON_COMPROMISE)
+                return refuse(PROBLEM_STATE,
+                              "%s is revoked already; afterwards, only keyCompromise can be given as the reason.",
+                              msg_text(user->cn));
+        TRY(row_advance(&user_states, &user->state, USER_RAISE));
+        TRY(revoke_all(engine, user, reason, ret_raised));
+        if (!ret_raised->count)
+                return refuse(PROBLEM_STATE, "%s is revoked for keyCompromise already.", msg_text(user->cn));
+        return PASS(store_user_put(engine->store, user));
+}
+
 int user_revoke(struct engine *engine, struct user_row *user, int64_t reason, struct certificate_rows *ret_revoked)
 {
+        if (user->state == USER_REVOKED)
+                return PASS(user_raise(engine, user, reason, ret_revoked));
         /* What was granted to who is in a recovery ends. A request that officers have still to decide goes on, as one
          * that is made after this would. */
         if (user->state == USER_RECOVERY)

@@ -106,7 +106,7 @@ struct smime_row {
         struct buf value;
 };
 
-/* A revocation as CRL and OCSP need it. Numbers grow by one and are never reused. */
+/* A revocation as CRL and OCSP need it. Numbers grow by one and are never reused; one that changes gets the next. */
 struct revocation_row {
         struct row row;
         int64_t number; /* key */

@@ -21,7 +21,7 @@ static const char *const user_state_names[] = {
 static const char *const user_event_names[] = {
     NULL,         "be given a token to enroll", "lose a token to enroll",  "enroll",
     "renew",      "be granted a recovery",      "lose a granted recovery", "recover",
-    "be revoked",
+    "be revoked", "be revoked again for keyCompromise",
 };
 static const unsigned char user_next[][ARRAY_LEN(user_event_names)] = {
     [USER_UNDEFINED] =
@@ -55,6 +55,7 @@ static const unsigned char user_next[][ARRAY_LEN(user_event_names)] = {
         {
             [USER_TOKEN_ISSUED] = USER_NEW, [USER_RECOVERY_GRANTED] = USER_RECOVERY, /* to read the mail of
                                                                                         someone who left */
+            [USER_RAISE] = USER_REVOKED,
         },
 };
 TABLE(user_states, "user", user_state_names, user_event_names, user_next);
@@ -102,13 +103,16 @@ static const unsigned char request_next[][ARRAY_LEN(request_event_names)] = {
 TABLE(request_states, "request", request_state_names, request_event_names, request_next);
 
 static const char *const certificate_state_names[] = {NULL, "valid", "revoked", "superseded"};
-static const char *const certificate_event_names[] = {NULL, "be revoked", "be superseded"};
+static const char *const certificate_event_names[] = {NULL, "be revoked", "be superseded",
+                                                            "be revoked again for keyCompromise"};
 static const unsigned char certificate_next[][ARRAY_LEN(certificate_event_names)] = {
     [CERTIFICATE_VALID] =
         {
             [CERTIFICATE_REVOKE] = CERTIFICATE_REVOKED,
             [CERTIFICATE_SUPERSEDE] = CERTIFICATE_SUPERSEDED,
         },
+    /* What else it was revoked for does not say that signatures of before are not to be believed. */
+    [CERTIFICATE_REVOKED] = {[CERTIFICATE_RAISE] = CERTIFICATE_REVOKED},
     /* A superseded certificate is still in time: when its key is compromised it must go on the list too. */
     [CERTIFICATE_SUPERSEDED] = {[CERTIFICATE_REVOKE] = CERTIFICATE_REVOKED},
 };

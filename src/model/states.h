@@ -21,6 +21,7 @@ enum user_event {
         USER_RECOVERY_LOST,    /* … but the token was never used; the certificates still stand */
         USER_RECOVERS,
         USER_REVOKE,
+        USER_RAISE, /* the reason becomes keyCompromise */
 };
 
 enum token_state { TOKEN_ISSUED = 1, TOKEN_USED, TOKEN_CANCELLED, TOKEN_EXPIRED, TOKEN_EXHAUSTED };
@@ -50,7 +51,7 @@ enum request_event {
 };
 
 enum certificate_state { CERTIFICATE_VALID = 1, CERTIFICATE_REVOKED, CERTIFICATE_SUPERSEDED };
-enum certificate_event { CERTIFICATE_REVOKE = 1, CERTIFICATE_SUPERSEDE };
+enum certificate_event { CERTIFICATE_REVOKE = 1, CERTIFICATE_SUPERSEDE, CERTIFICATE_RAISE /* as USER_RAISE */ };
 
 enum operator_state { OPERATOR_INVITED = 1, OPERATOR_ACTIVE, OPERATOR_DISABLED };
 enum operator_event { OPERATOR_ACCEPT = 1, OPERATOR_INVITE_AGAIN, OPERATOR_DISABLE, OPERATOR_ENABLE };

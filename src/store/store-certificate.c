@@ -102,6 +102,18 @@ int store_revocation_add(struct store *store, struct revocation_row *row)
         return 0;
 }
 
+int store_revocation_again(struct store *store, const uint8_t *serial, int64_t reason)
+{
+        struct revocation_row row = {0};
+
+        TRY(store_write(store));
+        TRY(row_find(store, &table_revocations, "WHERE serial = $1", VALUES(BYTES(bytes_of(serial, SERIAL_SIZE))),
+                     &row));
+        TRY(row_remove(store, &table_revocations, &row));
+        row.reason = reason;
+        return PASS(store_revocation_add(store, &row));
+}
+
 int store_revocation_list(struct store *store, int64_t after, size_t most, void *context,
                           int (*each)(void *context, const struct revocation_row *row))
 {
@@ -111,9 +123,9 @@ int store_revocation_list(struct store *store, int64_t after, size_t most, void 
 
 int store_revocation_last(struct store *store, int64_t *ret_number)
 {
-        struct audit_head head;
-
-        TRY(store_audit_head(store, &head)); /* also brings the chain up to date */
+        TRY(store_need_keys(store));
+        if (!store->writing)
+                TRY(chain_load(store));
         *ret_number = store->chain.revocations;
         return 0;
 }

@@ -216,6 +216,8 @@ int store_smime_put(struct store *store, struct smime_row *row) must_check;
 int store_smime_find(struct store *store, const struct id *user, struct smime_row *ret_row) must_check;
 /* Number is given; the certificate's own row is the caller's to put. */
 int store_revocation_add(struct store *store, struct revocation_row *row) must_check;
+/* For another reason: the same, at its own time, under a new number, so that it shows as new. */
+int store_revocation_again(struct store *store, const uint8_t *serial, int64_t reason) must_check;
 /* Those with a number above `after`, in order: what a CRL has to add. */
 int store_revocation_list(struct store *store, int64_t after, size_t most, void *context,
                           int (*each)(void *context, const struct revocation_row *row)) must_check;

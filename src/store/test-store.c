@@ -249,6 +249,10 @@ static void certificates_are_found_by_who_they_are_for(void **state)
         assert_int_equal(last, 2);
         assert_string_equal(SEEN(store_revocation_list, 0, 9, &seen, see_revocation), "1 2 ");
         assert_string_equal(SEEN(store_revocation_list, 1, 9, &seen, see_revocation), "2 ");
+        CHANGE(must(store_revocation_again(STORE, b.serial, 4)));
+        must(store_revocation_last(STORE, &last));
+        assert_int_equal(last, 3);
+        assert_string_equal(SEEN(store_revocation_list, 0, 9, &seen, see_revocation), "2 3 ");
         SEEN(store_certificate_list_address, "user1@example.org", b.not_before, &seen, see_certificate);
         assert_int_equal(seen.count, 0);
 }

@@ -70,10 +70,10 @@ void crl_has(struct world *world, const struct buf *certificate_der, bool expect
 
 void crl_settle(struct world *world)
 {
-        for (unsigned i = 0;
-             i < 200 && (world->engine.crl.signing || world->engine.crl.loaded > world->engine.crl.published ||
-                         world->engine.crl.entries.len == 0);
-             i++) {
+        int64_t last = 0;
+
+        must(store_revocation_last(world->engine.store, &last));
+        for (unsigned i = 0; i < 200 && (world->engine.crl.signing || last > world->engine.crl.published); i++) {
                 usleep(10000);
                 world_run(world);
         }

@@ -113,6 +113,66 @@ static void test_revoke(void **state)
         world_verify(WORLD);
 }
 
+static int revoke_user(struct world *world, const char *user, const char *reason, size_t *ret_count)
+{
+        MSG_OWN(user_revoke) ask = {.user = text_copy(user), .reason = text_copy(reason)};
+        MSG_OWN(user_revoked) reply = {0};
+
+        TRY(world_ask(world, ROB, MSG_user_revoke, &ask, &reply));
+        *ret_count = reply.serials.count;
+        crl_settle(world);
+        return 0;
+}
+
+/* Where and when it was revoked stays; only for what changes, and that to keyCompromise alone. */
+static void test_compromised_after_all(void **state)
+{
+        CLEANUP(client_done) struct client client = {0};
+        const struct buf *entries = &WORLD->engine.crl.entries;
+        CLEANUP(buf_done) struct buf before = BUF_NONE;
+        size_t count = 0;
+        uint64_t number;
+
+        enroll(WORLD, "alice@example.org", &client);
+        must(revoke_user(WORLD, "alice@example.org", "superseded", &count));
+        before = buf_copy_of(buf_view(entries));
+        assert_int_equal(revoke_user(WORLD, "alice@example.org", "affiliationChanged", &count), PROBLEM_STATE);
+        assert_non_null(strstr(report_text(), "only keyCompromise"));
+        WORLD->engine.clock_offset += 60;
+        number = WORLD->engine.crl.number;
+        must(revoke_user(WORLD, "alice@example.org", "keyCompromise", &count));
+        assert_int_equal(count, 2);
+        assert_int_equal(WORLD->engine.crl.number, number + 1);
+        assert_int_equal(entries->len, before.len);
+        for (size_t i = CRL_ENTRY_SIZE; i <= before.len; i += CRL_ENTRY_SIZE) {
+                assert_int_equal(before.data[i - 1], 4);
+                before.data[i - 1] = 1;
+        }
+        assert_memory_equal(entries->data, before.data, before.len);
+        crl_has(WORLD, &client.answer.signature_certificate, true);
+        assert_int_equal(revoke_user(WORLD, "alice@example.org", "keyCompromise", &count), PROBLEM_STATE);
+        assert_int_equal(audit_count(WORLD, "user.revoke", "done"), 2);
+        world_crash(WORLD);
+        assert_int_equal(WORLD->engine.crl.number, number + 1);
+        assert_memory_equal(entries->data, before.data, before.len);
+        world_verify(WORLD);
+}
+
+/* Lost first, then known to be stolen: with what he has now goes what was revoked when he lost it. */
+static void test_compromised_before_a_new_start(void **state)
+{
+        CLEANUP(client_done) struct client first = {0}, second = {0};
+        size_t count = 0;
+
+        enroll(WORLD, "alice@example.org", &first);
+        must(revoke_user(WORLD, "alice@example.org", "superseded", &count));
+        enroll(WORLD, "alice@example.org", &second);
+        must(revoke_user(WORLD, "alice@example.org", "keyCompromise", &count));
+        assert_int_equal(count, 4);
+        assert_int_equal(WORLD->engine.crl.entries.len, 4 * CRL_ENTRY_SIZE);
+        world_verify(WORLD);
+}
+
 /* Within what clocks may differ, the list's time waits for the clock. */
 static void test_clock_a_little_back(void **state)
 {
@@ -239,6 +299,8 @@ int main(void)
             TEST(test_invite),
             TEST(test_accept_repeated),
             TEST(test_revoke),
+            TEST(test_compromised_after_all),
+            TEST(test_compromised_before_a_new_start),
             TEST(test_clock_a_little_back),
             TEST(test_clock_far_back),
             TEST(test_enroll_after_revocation),
