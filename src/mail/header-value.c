@@ -4,6 +4,7 @@
 
 #include <strings.h>
 
+#include "base/fold.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "crypto/name.h"
@@ -179,8 +180,23 @@ static bool is_mapped(const struct buf *key)
         return !bytes_equal(buf_view(&normal), buf_view(key));
 }
 
+/* U+202A…202E and U+2066…2069: with them a text may be read from its other end. */
+static bool is_turned(const char *text)
+{
+        for (const char *at = text; (at = strchr(at, '\xe2')); at++)
+                if ((at[1] == '\x80' && at[2] >= '\xaa' && at[2] <= '\xae') || (at[1] == '\x81' && at[2] >= '\xa6' && at[2] <= '\xa9'))
+                        return true;
+        return false;
+}
+
+/* In a domain, also the full stop of Chinese and Japanese, as UTS 46 has it. */
+static bool has_dot(const char *text, size_t len)
+{
+        return memchr(text, '.', len) || memmem(text, len, "。", strlen("。"));
+}
+
 /* Does the text contain an address other than those that it stands for? Returns a copy of the first, or NULL. */
-static char *other_address(const char *text, char *const *addresses, size_t count)
+static char *other_address(const char *text, char *const *addresses, size_t count, bool turned)
 {
         const char *at = text;
 
@@ -197,11 +213,36 @@ static char *other_address(const char *text, char *const *addresses, size_t coun
                 for (size_t i = 0; i < count; i++)
                         known = known || is_same_address(found, addresses[i]);
                 twice = memchr(at + 1, '@', (size_t)(end - at - 1)) != NULL;
-                if (!known && (begin < at || twice) && memchr(at, '.', (size_t)(end - at)))
+                if (!known && (begin < at || twice) && has_dot(turned ? begin : at, (size_t)(end - (turned ? begin : at))))
                         return TAKE(found);
                 at = end;
         }
         return NULL;
+}
+
+/* As it looks: letters of full width and the like are those that they look like, and what cannot be seen is left out. */
+static char *as_it_looks(const char *text)
+{
+        CLEANUP(buf_done) struct buf folded = BUF_NONE;
+
+        fold_search_add(&folded, bytes_text(text), false, false);
+        return text_copy(buf_text(&folded));
+}
+
+/* The same, of a text that is shown to people; as it stands there, and as it looks. */
+static char *other_address_shown(const struct mailboxes *mailboxes, const char *text)
+{
+        char *found = other_address(text, mailboxes->shown, mailboxes->count, false);
+        CLEANUP(mem_freep) char *looks = as_it_looks(text);
+        CLEANUP(mem_freep) char **own = mem_array(mailboxes->count + 1, sizeof(char *));
+
+        for (size_t i = 0; i < mailboxes->count; i++)
+                own[i] = as_it_looks(mailboxes->shown[i]);
+        if (!found)
+                found = other_address(looks, own, mailboxes->count, is_turned(text));
+        for (size_t i = 0; i < mailboxes->count; i++)
+                free(own[i]);
+        return found;
 }
 
 static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item, bool has_a_labels)
@@ -231,7 +272,7 @@ static char *other_address_named(const struct mailboxes *mailboxes, InternetAddr
                 InternetAddress *item = internet_address_list_get_address(list, i);
                 const char *name = internet_address_get_name(item);
 
-                found = name ? other_address(name, mailboxes->shown, mailboxes->count) : NULL;
+                found = name ? other_address_shown(mailboxes, name) : NULL;
                 if (!found && INTERNET_ADDRESS_IS_GROUP(item))
                         found = other_address_named(mailboxes, internet_address_group_get_members(INTERNET_ADDRESS_GROUP(item)));
         }
@@ -241,9 +282,13 @@ static char *other_address_named(const struct mailboxes *mailboxes, InternetAddr
 /* A name that is shown, and looks like another address; also one that GMime and others read differently. */
 static void deceiving_find(struct mailboxes *mailboxes, InternetAddressList *list, const char *value)
 {
-        CLEANUP(mem_freep) char *found = other_address(value, mailboxes->shown, mailboxes->count);
+        /* Encoded words count wherever they stand: programs decode them in comments and quoted strings too. */
+        CLEANUP(mem_freep) char *decoded = g_mime_utils_header_decode_text(NULL, value);
+        CLEANUP(mem_freep) char *found = other_address_shown(mailboxes, value);
         CLEANUP(buf_done) struct buf shown = BUF_NONE;
 
+        if (!found)
+                found = other_address_shown(mailboxes, decoded);
         if (!found)
                 found = other_address_named(mailboxes, list);
         if (!found)

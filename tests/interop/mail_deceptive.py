@@ -127,12 +127,18 @@ def headers(make: Maker):
                         ("encoded name", b"=?utf-8?q?alice=40example=2Eorg?= <mallory@evil.example>"),
                         ("comment", b"mallory@evil.example (alice@example.org)"),
                         ("encoded name in a group", b"Team: =?utf-8?q?alice=40example=2Eorg?= <mallory@evil.example>;"),
+                        ("encoded comment before the address", b"Mal (=?utf-8?q?alice=40example=2Eorg?=) <mallory@evil.example>"),
+                        ("name of full width", "alice＠example.org <mallory@evil.example>".encode()),
+                        ("name with a small at", '"alice﹫example.org" <mallory@evil.example>'.encode()),
+                        ("name with another full stop", '"alice@example。org" <mallory@evil.example>'.encode()),
+                        ("name from right to left", '"\u202egro.elpmaxe@ecila" <mallory@evil.example>'.encode()),
                         ("route", b"<@alice@example.org:mallory@evil.example>")]:
         head = b"From: " + value + b"\n" + make.head.split(b"\n", 1)[1]
         yield Case(f"another address as {name}", "verify", make.signed(head=head, who="mallory"), "mail-deceptive")
     head = b"From: <alice@example.org> <mallory@evil.example>\n" + make.head.split(b"\n", 1)[1]
     yield Case("two addresses without a comma", "verify", make.signed(head=head, who="mallory"), "mail-other-sender", make.content)
-    for name in ("zoe@xn--bcher-kva.example", "zoe@XN--BCHER-KVA.example", '"zoe@bücher.example" <zoe@xn--bcher-kva.example>'):
+    for name in ("zoe@xn--bcher-kva.example", "zoe@XN--BCHER-KVA.example", '"zoe@bücher.example" <zoe@xn--bcher-kva.example>',
+                 '"zoe＠BÜCHER．example" <zoe@xn--bcher-kva.example>', '"J.Smith/Acme@Acme" <zoe@xn--bcher-kva.example>'):
         yield Case(f"a domain with A-labels: {name}", "verify", make.signed(head=f"From: {name}\n".encode(), who="zoe"), "ok", make.content)
     # An A-label of "exam", a blank without width, "ple": mapped, it would be Alice's domain.
     yield Case("signed by an A-label that is none", "verify", make.signed(who="mapped"), "mail-other-sender", make.content)
