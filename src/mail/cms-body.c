@@ -5,6 +5,8 @@
 #include "crypto/der.h"
 #include "crypto/oid.h"
 
+enum { RAW_MOST = 4 * CMS_FIELDS_MOST }; /* the fields before the content, in base64 and in short lines */
+
 static struct cms_body *cms_body_of(struct sink *sink)
 {
         return CONTAINER_OF(CONTAINER_OF(sink, struct body, sink), struct cms_body, base);
@@ -110,6 +112,8 @@ static int cms_body_write(struct sink *sink, const uint8_t *data, size_t len)
 
         if (body->leaf)
                 return PASS(sink_write(&body->leaf->sink, data, len));
+        if (!body->decided && len > RAW_MOST - body->raw.len)
+                return refuse(PROBLEM_TOO_LARGE, "The cryptographic part of the message does not begin within %d bytes.", RAW_MOST);
         if (!body->decided)
                 buf_add(&body->raw, data, len);
         result = cms_feed(body, data, len);

@@ -180,6 +180,10 @@ def signatures(make: Maker):
     yield Case("other content of its own", "verify", make.detached(make.cms_signed("-nodetach"), make.other), "mail-deceptive")
     yield Case("opaque without content", "verify", make.opaque(make.cms_signed()), "mail-altered")
     yield Case("footer below base64", "verify", make.signed(form="--opaque") + b"\n_______\nmailing list\n", "ok", make.content)
+    opaque = make.signed(form="--opaque")
+    yield Case("blank lines before base64", "verify", opaque.replace(b"\n\n", b"\n\n" + b"\n" * 1000000, 1), "ok", make.content)
+    for name, filling in [("blank lines", b"\n"), ("text that is no base64", b"?")]:
+        yield Case(f"{name} without end before base64", "verify", opaque.replace(b"\n\n", b"\n\n" + filling * 5000000, 1), "too-large")
     yield Case("unsigned", "verify", make.head + make.content, "mail-unsigned")
     yield Case("signed by an unknown authority", "verify", make.signed(who="stranger"), "mail-unverified", make.content)
     yield Case("signed by a revoked one", "verify", make.signed(who="rita", head=b"From: rita@example.org\n"), "mail-revoked", make.content)
