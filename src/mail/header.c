@@ -149,10 +149,12 @@ const struct header_field *header_find(const struct header *header, const char *
         return found;
 }
 
-bool header_has_bare_cr(const struct header *header)
+bool header_has_false_ends(const struct header *header)
 {
         const uint8_t *at = header->block.data, *end = at ? at + header->block.len : NULL;
 
+        if (at && memchr(at, 0, header->block.len))
+                return true;
         while (at && (at = memchr(at, '\r', (size_t)(end - at)))) {
                 while (at < end && *at == '\r') /* several before a line end come from broken gateways */
                         at++;
@@ -160,6 +162,16 @@ bool header_has_bare_cr(const struct header *header)
                         return true;
         }
         return false;
+}
+
+static bool is_mbox_line(struct bytes line)
+{
+        return (line.len > 5 && memcmp(line.data, "From ", 5) == 0) || (line.len > 6 && memcmp(line.data, ">From ", 6) == 0);
+}
+
+bool header_ends_early(const struct header *header)
+{
+        return header->strange > (header->count > 0 && header->fields[0].name.len == 0 && is_mbox_line(header->fields[0].lines));
 }
 
 bool header_field_is_content(const struct header_field *field)

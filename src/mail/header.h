@@ -42,8 +42,10 @@ int header_parse(struct buf *block, bool crlf_if_empty, struct header *ret_heade
 void header_done(struct header *header);
 /* The first field of this name, or NULL; *ret_count (may be NULL) how many there are. */
 const struct header_field *header_find(const struct header *header, const char *name, size_t *ret_count);
-/* A CR that is no part of a line end. */
-bool header_has_bare_cr(const struct header *header);
+/* A CR that is no part of a line end, or a NUL. */
+bool header_has_false_ends(const struct header *header);
+/* A line that is no field, but for that of an mbox in front: many programs end the header there. */
+bool header_ends_early(const struct header *header);
 /* Content-* and MIME-Version: what belongs to the content and goes inside with it. */
 bool header_field_is_content(const struct header_field *field);
 /* The value on one line, trimmed. */

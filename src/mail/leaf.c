@@ -93,6 +93,9 @@ static void structure_judge(const struct leaf *leaf)
         if (structure->too_deep)
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth, "The parts of the message are nested deeper than %d, or so broken that programs read them differently.",
                             STRUCTURE_DEPTH);
+        if (structure->encoded_inner && leaf->layer->origin != LAYER_MESSAGE)
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth,
+                            "Inside is a whole message that is encoded, which nobody looked into: a program that decodes it may show another sender.");
         if (structure->has_inner && leaf->layer->origin != LAYER_MESSAGE)
                 inner_header_judge(leaf->layer->reading, depth, &structure->inner);
 }

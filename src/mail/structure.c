@@ -6,6 +6,17 @@
 
 enum { LINE_MOST = BOUNDARY_MOST + 100, CUTS_MOST = 100 };
 
+static bool is_message(const struct content *content)
+{
+        return strcmp(content->type, "message/rfc822") == 0 || strcmp(content->type, "message/global") == 0;
+}
+
+/* RFC 2046 5.2.1 permits it for no message; RFC 6532 3.5 does for message/global. */
+static bool is_encoded(const struct content *content)
+{
+        return strcmp(content->encoding, "7bit") != 0 && strcmp(content->encoding, "8bit") != 0 && strcmp(content->encoding, "binary") != 0;
+}
+
 static void structure_push(struct structure *structure, const char *boundary)
 {
         if (structure->depth == STRUCTURE_DEPTH || strlen(boundary) > BOUNDARY_MOST) {
@@ -60,7 +71,7 @@ static void structure_part(struct structure *structure, const struct header *hea
         }
         if (content_is_multipart(&content))
                 structure_push(structure, content.boundary);
-        if (strcmp(content.type, "message/rfc822") == 0 || strcmp(content.type, "message/global") == 0)
+        if (is_message(&content))
                 structure->in_header = structure->message_next = true;
         content_done(&content);
 }
@@ -69,7 +80,7 @@ static void structure_part(struct structure *structure, const struct header *hea
 static int structure_header(struct structure *structure)
 {
         CLEANUP(header_done) struct header header = {0};
-        bool is_message = structure->message_next, cut = false;
+        bool in_message = structure->message_next, cut = false;
 
         structure->in_header = false;
         structure->line_start = true;
@@ -77,7 +88,7 @@ static int structure_header(struct structure *structure)
         TRY(header_parse(&structure->cutter.block, false, &header));
         header_cutter_done(&structure->cutter);
         structure->cutter = (struct header_cutter){0};
-        structure->attached = structure->attached || is_message;
+        structure->attached = structure->attached || in_message;
         for (size_t i = 0; i < header.count && !cut && structure->cuts < CUTS_MOST; i++) {
                 const struct bytes lines = header.fields[i].lines;
 
@@ -91,7 +102,7 @@ static int structure_header(struct structure *structure)
         if (cut && structure->in_header && structure->cutter.block.len > 0)
                 return 0; /* again, with the rest of the block */
         structure_part(structure, &header);
-        if (is_message && !structure->has_inner && structure->parts == 0) {
+        if (in_message && !structure->has_inner && structure->parts == 0) {
                 structure->inner = header;
                 structure->has_inner = true;
                 header = (struct header){0};
@@ -175,8 +186,9 @@ void structure_init(struct structure *structure, const struct content *content)
         *structure = (struct structure){.sink = {structure_write, structure_finish}, .line_start = true};
         if (content_is_multipart(content))
                 structure_push(structure, content->boundary);
-        if (strcmp(content->type, "message/rfc822") == 0 || strcmp(content->type, "message/global") == 0)
+        if (is_message(content))
                 structure->in_header = structure->message_next = true;
+        structure->encoded_inner = is_message(content) && is_encoded(content);
 }
 
 void structure_done(struct structure *structure)

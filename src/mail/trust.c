@@ -280,6 +280,20 @@ static const struct header_field *single_field(const struct header *header, cons
         return field;
 }
 
+static void false_ends_judge(const struct header *header, struct mail_report *report, unsigned layer)
+{
+        if (header_has_false_ends(header))
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, layer,
+                            "There are carriage returns or null bytes within lines of the header: programs that take them for ends show other fields.");
+}
+
+static void deceiving_judge(const struct mailboxes *from, struct mail_report *report, unsigned layer)
+{
+        if (from->deceiving)
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, layer, "The sender %s shows another address beside his own, %s, as if it were his.",
+                            from->count > 0 ? from->shown[0] : "without an address", from->deceiving);
+}
+
 void identity_read(const struct header *header, struct mail_report *report, struct identity *ret_identity)
 {
         const struct header_field *from = single_field(header, "From", report), *sender = single_field(header, "Sender", report),
@@ -287,18 +301,17 @@ void identity_read(const struct header *header, struct mail_report *report, stru
         struct identity identity = {0};
 
         (void)single_field(header, "Subject", report);
-        if (header_has_bare_cr(header))
+        false_ends_judge(header, report, 0);
+        if (header_ends_early(header))
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, 0,
-                            "There are carriage returns within lines of the header: programs that take them for line ends show other fields.");
+                            "There is a line in the header that is none of its fields: programs that end the header there show what follows as text.");
         if (from)
                 mailboxes_parse(from, &identity.from);
         if (sender)
                 mailboxes_parse(sender, &identity.sender);
         if (date && header_date(date, &identity.date) != 0)
                 identity.date = 0;
-        if (identity.from.deceiving)
-                finding_add(report, PROBLEM_MAIL_DECEPTIVE, 0, "The sender %s shows another address beside his own, %s, as if it were his.",
-                            identity.from.count > 0 ? identity.from.shown[0] : "without an address", identity.from.deceiving);
+        deceiving_judge(&identity.from, report, 0);
         *ret_identity = identity;
 }
 
@@ -310,9 +323,11 @@ void inner_header_judge(struct reading *reading, unsigned layer, const struct he
         struct mailboxes from;
         bool same;
 
+        false_ends_judge(inner, reading->report, layer);
         if (!field)
                 return;
         mailboxes_parse(field, &from);
+        deceiving_judge(&from, reading->report, layer);
         same = count == 1 && from.count == 1 && outer->count == 1 && from.keys[0] && outer->keys[0] &&
                strcmp(from.keys[0], outer->keys[0]) == 0;
         if (!same)

@@ -120,6 +120,11 @@ def headers(make: Maker):
     for name in ("X-Mailer: x\rFrom: alice@example.org", "X-Mailer: x\r\r From: alice@example.org"):
         yield Case("From behind a CR that is no line end", "verify",
                    make.signed(head=name.encode() + b"\nFrom: mallory@evil.example\n", who="mallory"), "mail-deceptive")
+    for name, line in [("a NUL in a name", b"From\0: alice@example.org"), ("a line that is no field", b"Pay Mallory 10000 euros."),
+                       ("an mbox's line that is not the first", b"From alice@example.org Mon Jan  1 00:00:00 2024")]:
+        yield Case(name, "verify", make.signed(head=make.head + line + b"\n"), "mail-deceptive")
+    for name in (b"From ", b">From "):
+        yield Case("an mbox's line", "verify", make.signed(head=name + b"alice@example.org Mon Jan  1 00:00:00 2024\n" + make.head), "ok", make.content)
     doubled = make.signed().replace(b"\n", b"\r\n")
     yield Case("line ends that a gateway doubled", "verify", doubled.replace(b"\r\n", b"\r\r\n", 2), "ok", make.content.replace(b"\n", b"\r\n"))
     yield Case("two Subject lines", "verify", make.signed(head=b"Subject: x\n" + make.head), "mail-deceptive")
@@ -202,6 +207,12 @@ def structures(make: Maker):
         yield Case(f"direct exfiltration, {name}", "decrypt", inside(make, sealed, HTML, b"Content-Type: text/html\n\n\">"), "mail-deceptive")
     wrapped = b"Content-Type: message/rfc822\n\nFrom: ceo@bank.example\nSubject: transfer\n\nPay Mallory\n"
     yield Case("another sender inside", "verify", make.signed(content=wrapped), "mail-deceptive")
+    for kind in (b"message/rfc822", b"message/global"):
+        encoded = b"Content-Type: " + kind + b"\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(wrapped)
+        yield Case("another sender inside, encoded", "verify", make.signed(content=encoded), "mail-deceptive")
+    for name, line in [("a name that is an address", b'"ceo@bank.example" <alice@example.org>'), ("another behind a CR", b"alice@example.org\nX: y\rFrom: ceo@bank.example")]:
+        wrapped = b"Content-Type: message/rfc822\n\nFrom: " + line + b"\n\nPay Mallory\n"
+        yield Case(f"a sender inside with {name}", "verify", make.signed(content=wrapped), "mail-deceptive")
     same = b"Content-Type: message/rfc822\n\nFrom: alice@example.org\nSubject: money\n\nPay Bob\n"
     yield Case("the same sender inside", "verify", make.signed(content=same), "ok", same)
     for who, what, found in [("mallory@evil.example", "From of another protected", "mail-deceptive"), ("Alice <ALICE@example.org>", "own From protected", "ok"),
