@@ -58,6 +58,7 @@ static int signed_finish(struct cms_body *body)
         if (!bytes_equal(oid, oid_data))
                 return refuse(PROBLEM_UNSUPPORTED, "What is signed is not mail content but another type of data.");
         reading->report->signed_layers++;
+        reading->signed_depth = MAX(reading->signed_depth, body->inner->depth);
         TRY(signers_judge(reading, body->layer->depth, &body->cms, &body->digests));
         return PASS(sink_finish(&body->inner->sink));
 }

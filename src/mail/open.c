@@ -60,6 +60,14 @@ static bool lacks_layers(struct reading *reading, bool needs_encryption)
         return false;
 }
 
+/* RFC 8551 3.7: anybody can put his signature around what somebody else encrypted, and need not be able to read it. */
+static void signed_outside_judge(struct reading *reading)
+{
+        if (reading->signed_depth > 0 && reading->sealed_depth > reading->signed_depth)
+                finding_add(reading->report, PROBLEM_MAIL_UNSIGNED, reading->sealed_depth - 1,
+                            "What was encrypted is not signed inside, only around the encryption: whoever signed need not have written it.");
+}
+
 static int message_open(struct reading *reading, int input, int output, bool needs_encryption)
 {
         struct mail_report *report = reading->report;
@@ -78,6 +86,7 @@ static int message_open(struct reading *reading, int input, int output, bool nee
         if (result == PROBLEM_MAIL_ALTERED)
                 findings_forget(report, 0);
         TRY(finding_add_result(report, result == PROBLEM_MAIL_ALTERED ? 0 : reading->failed_layer, result));
+        signed_outside_judge(reading);
         lacks = lacks_layers(reading, needs_encryption);
         if (result == 0 && !lacks && !is_withheld(report))
                 TRY(give_out(reading, output));

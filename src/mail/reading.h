@@ -34,6 +34,7 @@ struct reading {
         unsigned layers_left;
         bool failed;             /* a layer ended the reading, … */
         unsigned failed_layer;   /* … this one */
+        unsigned signed_depth, sealed_depth; /* what the deepest such layer holds; 0: there is none */
         unsigned binary_depth;   /* the deepest layer that says that its content is binary; 0: none */
         bool other_kind;         /* the message is S/MIME, but not of the kind that was asked for */
         struct identity identity;

@@ -266,7 +266,8 @@ int sealed_begin(struct cms_body *body)
         body->context = EVP_CIPHER_CTX_new();
         if (!body->context)
                 abort();
-        body->inner = layer_new(reading, body->layer->depth + 1, body->cipher.authenticated ? LAYER_SEALED : LAYER_SEALED_CBC, true);
+        reading->sealed_depth = body->layer->depth + 1;
+        body->inner = layer_new(reading, reading->sealed_depth, body->cipher.authenticated ? LAYER_SEALED : LAYER_SEALED_CBC, true);
         cms->content = &body->opening;
         if (body->cipher.authenticated) {
                 body->opening = (struct sink){gcm_write, NULL};

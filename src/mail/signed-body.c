@@ -153,6 +153,7 @@ static int signature_judge(struct signed_body *body)
                 return refuse(PROBLEM_MAIL_DECEPTIVE,
                               "The signature brings content of its own beside the content of the message: programs show the one and check the other.");
         reading->report->signed_layers++;
+        reading->signed_depth = MAX(reading->signed_depth, body->inner->depth);
         return PASS(signers_judge(reading, body->layer->depth, &body->cms, &body->digests));
 }
 

@@ -229,6 +229,16 @@ def structures(make: Maker):
     yield Case("an encrypted part inside what is encrypted", "decrypt", make.sealed(content=beside), "mail-deceptive")
 
 
+def signed_around(make: Maker):
+    """Somebody signs what another encrypted."""
+    sealed = make.sealed()[len(make.head):]
+    for form in ("--clear", "--opaque"):
+        around = make.signed(content=sealed, head=b"From: mallory@evil.example\n", who="mallory", form=form)
+        yield Case("signed around what another encrypted", "open", around, "mail-unsigned", make.content)
+    inside = make.sealed(content=make.signed()[len(make.head):])[len(make.head):]
+    yield Case("signed inside and around", "open", make.signed(content=inside), "ok", make.content)
+
+
 def forged_signatures(make: Maker):
     data = make.cms_signed("-nodetach")
     fields = cms_open(data)
@@ -311,5 +321,5 @@ def encrypted(make: Maker):
 
 def cases(pki):
     make = Maker(pki)
-    for group in (headers, signatures, structures, forged_signatures, gadgets, encrypted):
+    for group in (headers, signatures, structures, signed_around, forged_signatures, gadgets, encrypted):
         yield from group(make)
