@@ -60,27 +60,35 @@ void digest_set_done(struct digest_set *set)
         set->count = 0;
 }
 
-/* What micalg (RFC 8551 3.5.3.2) names, and SHA-256, which signers use whatever it names. */
+/*
+ * What micalg (RFC 8551 3.5.3.2) names, and SHA-256, which signers use whatever it names; all when it names nothing that is known: a
+ * receiver should get over that.
+ */
 static int digests_prepare(struct signed_body *body)
 {
         static const struct {
                 const char *name;
                 const EVP_MD *(*md)(void);
         } names[] = {
-                {"sha-1", EVP_sha1}, {"sha1", EVP_sha1}, {"sha-384", EVP_sha384}, {"sha384", EVP_sha384},
-                {"sha-512", EVP_sha512}, {"sha512", EVP_sha512},
+                {"sha-256", EVP_sha256}, {"sha256", EVP_sha256}, {"sha-1", EVP_sha1}, {"sha1", EVP_sha1}, {"sha-384", EVP_sha384},
+                {"sha384", EVP_sha384}, {"sha-512", EVP_sha512}, {"sha512", EVP_sha512},
         };
         const char *at = body->layer->content.micalg;
+        bool known = false;
 
         TRY(digest_set_add(&body->digests, EVP_sha256()));
         while (at && *at) {
                 size_t len = strcspn(at, ", ");
 
                 for (size_t i = 0; i < ARRAY_LEN(names); i++)
-                        if (strlen(names[i].name) == len && strncmp(at, names[i].name, len) == 0)
+                        if (strlen(names[i].name) == len && strncmp(at, names[i].name, len) == 0) {
+                                known = true;
                                 TRY(digest_set_add(&body->digests, names[i].md()));
+                        }
                 at += len + (at[len] != 0);
         }
+        for (size_t i = 0; i < ARRAY_LEN(names) && !known; i++)
+                TRY(digest_set_add(&body->digests, names[i].md()));
         return 0;
 }
 

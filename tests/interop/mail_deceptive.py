@@ -183,6 +183,9 @@ def signatures(make: Maker):
     yield Case("a header inside changed", "verify", signed.replace(b"text/plain", b"text/html "), "mail-altered")
     yield Case("content of its own", "verify", make.detached(make.cms_signed("-nodetach"), make.content), "mail-deceptive")
     yield Case("other content of its own", "verify", make.detached(make.cms_signed("-nodetach"), make.other), "mail-deceptive")
+    for name in (b"unknown", b"rsa-sha512", b'""'):
+        yield Case("a digest that micalg does not name", "verify", make.detached(make.cms_signed("-md", "sha512")).replace(b"micalg=sha-256", b"micalg=" + name),
+                   "ok", make.content)
     yield Case("opaque without content", "verify", make.opaque(make.cms_signed()), "mail-altered")
     yield Case("footer below base64", "verify", make.signed(form="--opaque") + b"\n_______\nmailing list\n", "ok", make.content)
     opaque = make.signed(form="--opaque")
