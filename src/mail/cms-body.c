@@ -81,6 +81,8 @@ static int cms_head(void *context)
         struct mail_report *report = body->layer->reading->report;
         int result;
 
+        if (depth == 0)
+                body->layer->reading->outside = body->cms.kind == CMS_SIGNED ? OUTSIDE_SIGNED : OUTSIDE_ENCRYPTED;
         if (!kind_is_wanted(body)) {
                 body->leaf = leaf_new(body->layer);
                 return PROBLEM_STATE; /* ends the reading of CMS; cms_body_write() knows */

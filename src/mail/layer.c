@@ -16,6 +16,20 @@ static bool cms_is_unwanted(const struct reading *reading, const struct content 
         return true; /* certs-only, compressed-data */
 }
 
+/* As far as the header says; cms_head() knows better. */
+static enum outside outside_of(const struct content *content)
+{
+        const char *type = content->smime_type ? content->smime_type : "";
+
+        if (content_is_signed(content))
+                return OUTSIDE_SIGNED;
+        if (!content_is_pkcs7(content))
+                return OUTSIDE_PLAIN;
+        if (strcmp(type, "signed-data") == 0)
+                return OUTSIDE_SIGNED;
+        return strcmp(type, "enveloped-data") == 0 || strcmp(type, "authenveloped-data") == 0 ? OUTSIDE_ENCRYPTED : OUTSIDE_OTHER;
+}
+
 static struct body *body_choose(struct layer *layer)
 {
         struct reading *reading = layer->reading;
@@ -56,9 +70,9 @@ static int layer_begin(struct layer *layer)
         if (layer->content.ambiguous)
                 finding_add(reading->report, PROBLEM_MAIL_DECEPTIVE, layer->depth,
                             "The header says more than once what the content is: programs disagree about which of them counts.");
+        if (layer->depth == 0)
+                reading->outside = outside_of(&layer->content);
         layer->body = body_choose(layer);
-        if (layer->depth == 0 && (content_is_signed(&layer->content) || content_is_pkcs7(&layer->content)))
-                reading->other_kind = true; /* unless a layer comes off */
         return layer->body->begin ? PASS(layer->body->begin(layer->body, buf_view(&layer->cutter.separator))) : 0;
 }
 

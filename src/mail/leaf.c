@@ -37,6 +37,22 @@ static int content_fields_put(const struct leaf *leaf, const char *eol)
         return 0;
 }
 
+/* RFC 9788: header fields that were protected with the content, in whose place the reader sees those of the outside. */
+static void protected_fields_say(const struct leaf *leaf)
+{
+        const struct header *inner = &leaf->layer->header;
+        CLEANUP(buf_done) struct buf names = BUF_NONE;
+
+        for (size_t i = 0; i < inner->count && names.len < 200; i++)
+                if (inner->fields[i].name.len > 0 && inner->fields[i].name.len < 100 && !header_field_is_content(&inner->fields[i]))
+                        buf_add_format(&names, "%s%.*s", names.len ? ", " : "", (int)inner->fields[i].name.len,
+                                       (const char *)inner->fields[i].name.data);
+        if (names.len > 0)
+                finding_add(leaf->layer->reading->report, PROBLEM_NONE, leaf->layer->depth,
+                            "The content has protected header fields of its own (%s); shown are those of the outside, which anybody may have "
+                            "changed. Only the entity by itself has the protected ones.", buf_text(&names));
+}
+
 /* The outer header with the content fields of the inner one in the place of its own. */
 static int header_put(const struct leaf *leaf)
 {
@@ -60,10 +76,12 @@ static int leaf_begin(struct body *body, struct bytes separator)
         struct leaf *leaf = CONTAINER_OF(body, struct leaf, base);
         const struct layer *layer = leaf->layer;
 
-        if (layer->reading->with_header && layer->depth > 0)
+        if (layer->reading->with_header && layer->depth > 0) {
+                protected_fields_say(leaf);
                 TRY(header_put(leaf));
-        else
+        } else {
                 TRY(sink_write_bytes(leaf_output(leaf), buf_view(&layer->header.block)));
+        }
         return PASS(sink_write_bytes(leaf_output(leaf), separator));
 }
 

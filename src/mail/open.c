@@ -40,6 +40,8 @@ static void lack_add(struct mail_report *report, int problem, const char *senten
                 finding_add(report, problem, 0, "%s", sentence);
 }
 
+static const char other_sentence[] = "The message is S/MIME, but neither signed nor encrypted: it brings only certificates, or is compressed.";
+
 /* What was asked for and is not there: nothing is given out without it. */
 static bool lacks_layers(struct reading *reading, bool needs_encryption)
 {
@@ -47,14 +49,17 @@ static bool lacks_layers(struct reading *reading, bool needs_encryption)
 
         if (needs_encryption && report->encrypted_layers == 0) {
                 lack_add(report, PROBLEM_MAIL_UNENCRYPTED,
-                         reading->other_kind ? "The message is signed, but it is not encrypted on the outside."
-                                             : "The message is not encrypted.");
+                         reading->outside == OUTSIDE_SIGNED  ? "The message is signed, but it is not encrypted on the outside."
+                         : reading->outside == OUTSIDE_OTHER ? other_sentence
+                                                             : "The message is not encrypted.");
                 return true;
         }
         if (reading->verifies && report->signed_layers == 0) {
                 lack_add(report, PROBLEM_MAIL_UNSIGNED,
-                         reading->other_kind ? "The message is encrypted, not signed on the outside; decrypt it first."
-                                             : "The message is not signed.");
+                         reading->outside == OUTSIDE_OTHER ? other_sentence
+                         : reading->outside == OUTSIDE_ENCRYPTED && !reading->decrypts
+                                 ? "The message is encrypted, not signed on the outside; decrypt it first."
+                                 : "The message is not signed.");
                 return !needs_encryption;
         }
         return false;

@@ -23,6 +23,9 @@ struct identity {
 void identity_read(const struct header *header, struct mail_report *report, struct identity *ret_identity);
 void identity_done(struct identity *identity);
 
+/* What the message is on the outside, where no layer came off. */
+enum outside { OUTSIDE_PLAIN, OUTSIDE_SIGNED, OUTSIDE_ENCRYPTED, OUTSIDE_OTHER /* certificates alone, or compressed */ };
+
 struct reading {
         const struct mail_keys *keys;
         const struct mail_options *options;
@@ -36,7 +39,7 @@ struct reading {
         unsigned failed_layer;   /* … this one */
         unsigned signed_depth, sealed_depth; /* what the deepest such layer holds; 0: there is none */
         unsigned binary_depth;   /* the deepest layer that says that its content is binary; 0: none */
-        bool other_kind;         /* the message is S/MIME, but not of the kind that was asked for */
+        enum outside outside;
         struct identity identity;
         const struct header *outer;
         struct spool output;

@@ -58,6 +58,30 @@ def test_corpus(pki):
     assert count > 60
 
 
+def test_what_is_missing_is_said_as_it_is(pki):
+    """And what was protected, but is not shown."""
+    make = mail_deceptive.Maker(pki)
+    own = ["--own", pki.cert("bob"), "--own-key", pki.key("bob")]
+    trust = ["--roots", pki.cert("ca"), "--crl", pki.revoked]
+    certificates = make.opaque(mail_deceptive.openssl("crl2pkcs7", "-nocrl", "-certfile", pki.cert("alice"), "-outform", "DER"), "certs-only")
+    for message, found in [
+            (make.head + make.content, ["not signed", "not encrypted", "not encrypted"]),
+            (make.signed(), ["", "signed, but it is not encrypted", ""]),
+            (make.signed(form="--opaque"), ["", "signed, but it is not encrypted", ""]),
+            (make.sealed(), ["encrypted, not signed on the outside; decrypt it first", "", "The message is not signed"]),
+            (make.sealed().replace(b"; smime-type=enveloped-data", b""), ["decrypt it first", "", "The message is not signed"]),
+            (certificates, ["neither signed nor encrypted"] * 3)]:
+        for options, sentence in zip((["verify", *trust], ["decrypt", *own], ["decrypt", "--verify", *own, *trust]), found):
+            said = str(tool(*options, message=message).findings)
+            assert sentence in said and said.count("not signed") <= 1, (options[0], message, said)
+    protected = b'Subject: secret\nContent-Type: text/plain; hp="cipher"\n\nPay Bob\n'
+    message = make.opaque(make.cms_sealed(content=protected), "enveloped-data")
+    result = tool("decrypt", *own, message=message)
+    assert result.worst == "ok" and "of its own (Subject); shown are those of the outside" in str(result.findings) and b"secret" not in result.out
+    result = tool("decrypt", "--entity", *own, message=message)
+    assert result.out == protected and "of its own" not in str(result.findings)
+
+
 def test_lists_that_say_nothing_of_who_has_expired(pki):
     """Such a signature is as good as the signer's word for its time, unless the list still names who was revoked before he expired."""
     now, day = int(time.time()), 86400
