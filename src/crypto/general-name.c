@@ -84,11 +84,19 @@ void address_normalize(struct buf *key)
         CLEANUP(buf_done) struct buf ascii = BUF_NONE, unicode = BUF_NONE;
 
         address_to_ascii(buf_text(key), &ascii);
-        if (bytes_equal(buf_view(&ascii), buf_view(key)))
-                return;
         address_to_unicode(buf_text(&ascii), &unicode);
         buf_done(key);
         *key = buf_take(&unicode);
+}
+
+int address_key(struct bytes text, struct buf *ret_key)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+
+        TRY(address_parse(text, &key));
+        address_normalize(&key);
+        /* Once more: letters are mapped to signs too, to "/", "," or "@". */
+        return PASS(address_parse(buf_view(&key), ret_key));
 }
 
 void general_name_add_address(struct buf *out, const char *address)

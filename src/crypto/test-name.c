@@ -135,6 +135,36 @@ static void addresses_become_general_names(void **state)
         assert_string_equal(buf_text(&hidden), "a@i\xe2\x9d\xa4.ws");
 }
 
+/* All that stands for one domain is one address, so that nobody has a certificate that says another's. */
+static void an_address_has_one_key(void **state)
+{
+        static const char *const forms[][2] = {
+                {"Zoe@EXAMPLE.org", "zoe@example.org"},
+                {"zoe@ｅxample.org", "zoe@example.org"},
+                {"zoe@BÜCHER.example", "zoe@bücher.example"},
+                {"zoe@xn--bcher-kva.example", "zoe@bücher.example"},
+                {"zoe@XN--BCHER-KVA.example", "zoe@bücher.example"},
+                {"zoë@xn--bcher-kva.example", "zoë@bücher.example"},
+                {"a@xn--i-7iq.ws", "a@i\xe2\x9d\xa4.ws"},
+                {"a@i\xe2\x9d\xa4.ws", "a@i\xe2\x9d\xa4.ws"},
+                {"a@xn--a.example", "a@xn--a.example"},
+                {"a@xn--example-3z6c.org", "a@xn--example-3z6c.org"},
+        };
+        static const char *const none[] = {"a@ex／ample.org", "zoe@example.org＠example.net", "a@x，y.example", "a@．example"};
+
+        for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+                CLEANUP(buf_done) struct buf key = BUF_NONE;
+
+                assert_int_equal(address_key(bytes_text(forms[i][0]), &key), 0);
+                assert_string_equal(buf_text(&key), forms[i][1]);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+                CLEANUP(buf_done) struct buf key = BUF_NONE;
+
+                assert_int_equal(address_key(bytes_text(none[i]), &key), PROBLEM_MALFORMED);
+        }
+}
+
 static void other_general_names(void **state)
 {
         static const struct {
@@ -198,6 +228,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(names_are_written_and_shown),    cmocka_unit_test(long_names_are_cut_at_characters),
                 cmocka_unit_test(foreign_names_are_shown),        cmocka_unit_test(addresses_become_general_names),
+                cmocka_unit_test(an_address_has_one_key),
                 cmocka_unit_test(other_general_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

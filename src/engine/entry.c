@@ -75,11 +75,10 @@ static int addresses_take(const struct msg_person *person, struct texts *address
         texts_done(addresses);
         for (size_t i = 0; i < person->addresses.count; i++) {
                 CLEANUP(buf_done) struct buf address = BUF_NONE;
-                int r = address_parse(bytes_text(person->addresses.at[i]), &address);
+                int r = address_key(bytes_text(person->addresses.at[i]), &address);
 
                 if (r)
                         return report_prefix(r, "%s: ", person->addresses.at[i]);
-                address_normalize(&address);
                 if (!texts_have(addresses, buf_text(&address)))
                         TRY(texts_add(addresses, buf_text(&address)));
         }
@@ -377,7 +376,7 @@ int entry_named(struct engine *engine, const char *name, struct entry_row *ret_e
 
         if (id_parse(bytes_text(name), &id) == 0)
                 r = store_entry_find(engine->store, &id, ret_entry);
-        if (r == PROBLEM_NOT_FOUND && address_parse(bytes_text(name), &address) == 0)
+        if (r == PROBLEM_NOT_FOUND && address_key(bytes_text(name), &address) == 0)
                 r = store_entry_find_address(engine->store, buf_text(&address), ret_entry);
         if (r == PROBLEM_NOT_FOUND)
                 r = store_entry_find_name(engine->store, name, ret_entry);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/name.h"
 
 void texts_to_message(const struct texts *texts, struct msg_texts *out)
 {
@@ -40,7 +41,7 @@ int user_named(struct engine *engine, const char *name, struct user_row *ret_use
         int r;
 
         if (strchr(name, '@')) {
-                TRY(address_parse(bytes_text(name), &address));
+                TRY(address_key(bytes_text(name), &address));
                 r = store_user_find_address(engine->store, buf_text(&address), ret_user);
         } else {
                 if (id_parse(bytes_text(name), &id) != 0)

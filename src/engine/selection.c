@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/name.h"
 #include "engine/deliver.h"
 #include "engine/token.h"
 
@@ -128,7 +129,7 @@ static int person_find(struct engine *engine, const char *name, struct entry_row
         struct id id;
 
         if (strchr(name, '@')) {
-                TRY(address_parse(bytes_text(name), &address));
+                TRY(address_key(bytes_text(name), &address));
                 return PASS(store_entry_find_address(engine->store, buf_text(&address), ret_entry));
         }
         if (id_parse(bytes_text(name), &id) != 0)

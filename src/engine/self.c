@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/name.h"
 #include "crypto/token.h"
 #include "engine/token.h"
 
@@ -264,7 +265,7 @@ static struct self *self_new(struct request *request)
 
 static int self_check(const struct msg_self_enroll *ask, struct buf *ret_address)
 {
-        TRY(address_parse(bytes_text(msg_text(ask->address)), ret_address));
+        TRY(address_key(bytes_text(msg_text(ask->address)), ret_address));
         TRY(selector_check(bytes_text(msg_text(ask->selector))));
         if (ask->auth.len != KEY_SIZE)
                 return refuse(PROBLEM_MALFORMED, "The key of the token has %zu bytes; it takes %d.", ask->auth.len,

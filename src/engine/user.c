@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/name.h"
 #include "engine/people.h"
 #include "engine/publication.h"
 
@@ -78,7 +79,7 @@ static int shown_undefined(struct request *request, const char *name)
         int r;
 
         if (strchr(name, '@')) {
-                TRY(address_parse(bytes_text(name), &address));
+                TRY(address_key(bytes_text(name), &address));
                 r = store_entry_find_address(request->engine->store, buf_text(&address), &entry);
         } else {
                 if (id_parse(bytes_text(name), &guid) != 0)

@@ -46,8 +46,7 @@ static int addresses_check(const struct msg_texts *addresses)
         for (size_t i = 0; i < addresses->count; i++) {
                 CLEANUP(buf_done) struct buf key = BUF_NONE;
 
-                TRY(address_parse(bytes_text(addresses->at[i]), &key));
-                address_normalize(&key);
+                TRY(address_key(bytes_text(addresses->at[i]), &key));
                 if (strcmp(buf_text(&key), addresses->at[i]) != 0)
                         return refuse(PROBLEM_MALFORMED,
                                       "A mail address is not in the form in which addresses are compared.");

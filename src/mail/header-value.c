@@ -174,10 +174,11 @@ static bool is_same_address(const char *a, const char *b)
 /* Of an A-label that is none, what GMime shows would be mapped to another's domain. */
 static bool is_mapped(const struct buf *key)
 {
-        CLEANUP(buf_done) struct buf normal = buf_copy_of(buf_view(key));
+        CLEANUP(buf_done) struct buf normal = buf_copy_of(buf_view(key)), ascii = BUF_NONE;
 
         address_normalize(&normal);
-        return !bytes_equal(buf_view(&normal), buf_view(key));
+        address_to_ascii(buf_text(key), &ascii);
+        return !bytes_equal(buf_view(&normal), buf_view(key)) && !bytes_equal(buf_view(&ascii), buf_view(key));
 }
 
 /* U+202A…202E and U+2066…2069: with them a text may be read from its other end. */
