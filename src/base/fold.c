@@ -74,7 +74,7 @@ void fold_case_add(struct buf *out, struct bytes text)
         }
 }
 
-static void add_composed(struct buf *out, struct bytes text)
+void fold_composed_add(struct buf *out, struct bytes text)
 {
         size_t len = 0;
         uint8_t *composed CLEANUP(mem_freep) = u8_normalize(UNINORM_NFC, text.data, text.len, NULL, &len);
@@ -91,9 +91,9 @@ void fold_name_add(struct buf *out, struct bytes text)
                 add_lower(out, text);
                 return;
         }
-        add_composed(&composed, text);
+        fold_composed_add(&composed, text);
         fold_case_add(&folded, buf_view(&composed));
-        add_composed(out, buf_view(&folded));
+        fold_composed_add(out, buf_view(&folded));
 }
 
 /* ---- what is looked for: RFC 4518 ---- */
@@ -109,6 +109,19 @@ static bool is_blank(ucs4_t c)
 {
         return c == 0x85 || (c >= 0x09 && c <= 0x0d) ||
                uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Z);
+}
+
+bool fold_has_unseen(struct bytes text)
+{
+        ucs4_t c;
+        int len;
+
+        for (size_t at = 0; at < text.len; at += (size_t)len) {
+                len = u8_mbtouc(&c, text.data + at, text.len - at);
+                if (is_blank(c) || is_nothing(c))
+                        return true;
+        }
+        return false;
 }
 
 static void add_mapped(struct buf *out, struct bytes text)

@@ -26,6 +26,11 @@ void fold_case_add(struct buf *out, struct bytes text);
 /* Nor does it count how accents are composed (NFC): for names that no directory holds unique. */
 void fold_name_add(struct buf *out, struct bytes text);
 
+/* What is to be told from others by eye. With accents composed (NFC); and is there something in it that is not seen, or is
+ * a blank of whatever kind? */
+void fold_composed_add(struct buf *out, struct bytes text);
+bool fold_has_unseen(struct bytes text);
+
 /* What is looked for. Blanks at its ends are left out where the text begins or ends with a value, and is no
  * part of one. */
 void fold_search_add(struct buf *out, struct bytes text, bool at_start, bool at_end);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/fault.h"
+#include "base/fold.h"
 #include "base/text.h"
 #include "crypto/der.h"
 #include "crypto/name.h"
@@ -91,9 +92,13 @@ void address_normalize(struct buf *key)
 
 int address_key(struct bytes text, struct buf *ret_key)
 {
-        CLEANUP(buf_done) struct buf key = BUF_NONE;
+        CLEANUP(buf_done) struct buf parsed = BUF_NONE, key = BUF_NONE;
 
-        TRY(address_parse(text, &key));
+        TRY(address_parse(text, &parsed));
+        if (fold_has_unseen(buf_view(&parsed)))
+                return refuse(PROBLEM_MALFORMED, "The mail address \"%s\" has a character that cannot be seen.",
+                              buf_text(&parsed));
+        fold_composed_add(&key, buf_view(&parsed));
         address_normalize(&key);
         /* Once more: letters are mapped to signs too, to "/", "," or "@". */
         return PASS(address_parse(buf_view(&key), ret_key));

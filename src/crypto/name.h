@@ -44,12 +44,15 @@ void general_name_add_address(struct buf *out, const char *address);
 void address_to_ascii(const char *address, struct buf *ret_address);
 void address_to_unicode(const char *address, struct buf *ret_address);
 /*
- * A key of address_parse() with its domain in the one form that stands for it: letters of full width, in upper case and others that are mapped (UTS 46)
- * become what they are mapped to, A-labels the U-labels that they are of. Whom a certificate names has an address in this form, so that it names
- * nobody else.
+ * A key of address_parse() with its domain in the one form that stands for it: letters of full width, in upper case and
+ * others that are mapped (UTS 46) become what they are mapped to, A-labels the U-labels that they are of.
  */
 void address_normalize(struct buf *key);
-/* Both at once: the address as entries of the directory have it, and as they are found by it. PROBLEM_MALFORMED. */
+/*
+ * Both at once, and accents composed: the address as entries of the directory have it, and as they are found by it. Whom
+ * a certificate names has it in this form, so that it names nobody else. PROBLEM_MALFORMED for what is no address, and
+ * also when there is something in it that cannot be seen.
+ */
 int address_key(struct bytes text, struct buf *ret_key) must_check;
 void general_name_add_uri(struct buf *out, const char *uri);
 void general_name_add_dns(struct buf *out, const char *host);

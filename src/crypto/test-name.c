@@ -148,9 +148,11 @@ static void an_address_has_one_key(void **state)
                 {"a@xn--i-7iq.ws", "a@i\xe2\x9d\xa4.ws"},
                 {"a@i\xe2\x9d\xa4.ws", "a@i\xe2\x9d\xa4.ws"},
                 {"a@xn--a.example", "a@xn--a.example"},
+                {"zoe\xcc\x88@example.org", "zoë@example.org"},
                 {"a@xn--example-3z6c.org", "a@xn--example-3z6c.org"},
         };
-        static const char *const none[] = {"a@ex／ample.org", "zoe@example.org＠example.net", "a@x，y.example", "a@．example"};
+        static const char *const none[] = {"zoe\xe2\x80\x8b@example.org", "zo\xc2\xad@example.org", "zoe\xc2\xa0@example.org",
+                                          "a@ex／ample.org", "zoe@example.org＠example.net", "a@x，y.example", "a@．example"};
 
         for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
                 CLEANUP(buf_done) struct buf key = BUF_NONE;

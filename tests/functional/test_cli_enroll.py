@@ -248,9 +248,11 @@ def test_nobody_gets_anothers_address_in_other_letters(server, person):
         one.run("mail", "encrypt", "--to", address, stdin="\nhi\n", password=False)
     assert "Zoe" in server.run("user", "show", "zoe@xn--bcher-kva.example", home="rita")
     path.write_text("guid,name,mail\nmapped-5,Mallory,zoe@xn--bcher-kva.example\nmapped-6,Amelie,amelie@xn--bcher-kva.example\n"
-                    "mapped-7,Slash,a@ex／ample.net\n")
+                    "mapped-7,Slash,a@ex／ample.net\nmapped-8,Unseen,zo\u200be@bücher.example\nmapped-9,Joe,Jo\u00eb@example.net\n"
+                    "mapped-10,Accent,Joe\u0308@example.net\n")
     done = server.result("directory", "import", path, home="rita", status=51)
     assert "zoe@bücher.example belongs to Zoe" in done.stdout + done.stderr and "is not a mail address" in done.stdout + done.stderr
+    assert "cannot be seen" in done.stdout + done.stderr and "joë@example.net belongs to Joe" in done.stdout + done.stderr
     amelie = type(ann)(server, "Amelie", "amelie@xn--bcher-kva.example").enroll()
     one.run("mail", "encrypt", "--to", "amelie@bücher.example", stdin="\nhi\n", password=False)
     signed = amelie.run("mail", "sign", stdin="From: amelie@xn--bcher-kva.example\n\nhi\n")
