@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "crypto/name.h"
 #include "engine/entry.h"
 #include "engine/people.h"
 #include "engine/publication.h"
@@ -258,6 +259,14 @@ static int edit_groups(struct engine *engine, const struct msg_directory_edit *a
         return 0;
 }
 
+static bool addresses_equal(const char *a, const char *b)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE, other = BUF_NONE;
+
+        return address_key(bytes_text(a), &key) == 0 && address_key(bytes_text(b), &other) == 0 &&
+               bytes_equal(buf_view(&key), buf_view(&other));
+}
+
 static int edit_apply(struct engine *engine, const struct msg_directory_edit *ask, struct msg_person *person)
 {
         for (size_t i = 0; i < ask->fields.count; i++) {
@@ -265,7 +274,7 @@ static int edit_apply(struct engine *engine, const struct msg_directory_edit *as
                         return refuse(PROBLEM_MALFORMED, "There is no value for %s.", ask->fields.at[i]);
                 TRY(field_set(&ask->person.at[0], ask->fields.at[i], person));
         }
-        texts_edit(&person->addresses, &ask->add_addresses, &ask->remove_addresses, text_equal_ignoring_case);
+        texts_edit(&person->addresses, &ask->add_addresses, &ask->remove_addresses, addresses_equal);
         return PASS(edit_groups(engine, ask, person));
 }
 

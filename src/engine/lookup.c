@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypto/name.h"
 #include "engine/people.h"
 #include "engine/publication.h"
 
@@ -60,6 +61,19 @@ static int certificates_fill(struct looking *looking, const struct entry_row *en
                                           : 0;
 }
 
+/* Mail programs ask for the form that their user has typed, or for the one that mail has. */
+static void addresses_fill(const struct texts *addresses, struct msg_texts *out)
+{
+        for (size_t i = 0; i < addresses->count; i++) {
+                CLEANUP(buf_done) struct buf ascii = BUF_NONE;
+
+                msg_texts_add(out, addresses->items[i]);
+                address_to_ascii(addresses->items[i], &ascii);
+                if (strcmp(buf_text(&ascii), addresses->items[i]) != 0)
+                        msg_texts_add(out, buf_text(&ascii));
+        }
+}
+
 static int person_look(void *context, struct entry_row *entry)
 {
         struct looking *looking = context;
@@ -78,7 +92,7 @@ static int person_look(void *context, struct entry_row *entry)
         person.given_name = text_copy(msg_text(entry->given_name));
         person.surname = text_copy(msg_text(entry->surname));
         person.unit = text_copy(msg_text(entry->unit));
-        texts_to_message(&entry->addresses, &person.addresses);
+        addresses_fill(&entry->addresses, &person.addresses);
         *MSG_LIST_ADD(looking->reply->people) = person;
         person = (struct msg_lookup_person){0};
         return 0;
@@ -88,11 +102,12 @@ static int person_look(void *context, struct entry_row *entry)
 static int address_look(struct looking *looking, const struct msg_lookup *ask)
 {
         CLEANUP(entry_row_done) struct entry_row entry = {0};
+        CLEANUP(buf_done) struct buf address = BUF_NONE;
         int r;
 
-        if (*msg_text(ask->cursor))
+        if (*msg_text(ask->cursor) || address_key(bytes_text(msg_text(ask->address)), &address) != 0)
                 return 0;
-        r = store_entry_find_address(looking->engine->store, ask->address, &entry);
+        r = store_entry_find_address(looking->engine->store, buf_text(&address), &entry);
         return r == PROBLEM_NOT_FOUND ? 0 : r ? PASS(r) : PASS(person_look(looking, &entry));
 }
 

@@ -10,6 +10,7 @@
 #include "base/fold.h"
 #include "base/text.h"
 #include "crypto/kdf.h"
+#include "crypto/name.h"
 
 /* ---- keys ---- */
 
@@ -373,13 +374,26 @@ static void query_range(struct entry_query *query, size_t at, char *beginning)
         query->texts[at + 1] = *beginning ? text_after(beginning) : text_copy("");
 }
 
+/* Of an address in A-labels, the form that entries have. */
+static char *address_beginning(char *text)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE;
+
+        if (!strstr(text, "@") || !strstr(text, "xn--"))
+                return text;
+        buf_add_text(&key, text);
+        free(text);
+        address_normalize(&key);
+        return text_copy(buf_text(&key));
+}
+
 static int text_query_of(struct store *store, const char *text, struct entry_query *query)
 {
         char *address = text_copy(text);
         int64_t count = 0;
 
         lower(address);
-        query_range(query, 0, address);
+        query_range(query, 0, address_beginning(address));
         query_range(query, 2, fold_search_beginning(bytes_text(text)));
         TRY(db_number(&store->db, COUNT_TEXT,
                       VALUES(TEXT(query->texts[0]), TEXT(query->texts[1]), TEXT(query->texts[2]),

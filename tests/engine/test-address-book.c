@@ -67,6 +67,37 @@ static void test_edit(void **state)
         world_verify(WORLD);
 }
 
+/* One mailbox has one entry, however its domain is spelled, and that is found in either spelling. */
+static void test_international_domain(void **state)
+{
+        MSG_OWN(directory_import) ask = {0};
+        MSG_OWN(directory_imported) reply = {0};
+        MSG_OWN(user_shown) shown = {0};
+        MSG_OWN(directory_list) search = {.search = text_copy("zoe@xn--bcher-kva.exa")};
+        MSG_OWN(directory_listed) listed = {0};
+        struct msg_person *person = MSG_LIST_ADD(ask.people);
+
+        person->guid = text_copy(ALICE);
+        person->name = text_copy("Zoe");
+        msg_texts_add(&person->addresses, "zoe@xn--bcher-kva.example");
+        msg_texts_add(&person->addresses, "zoe@bücher.example");
+        person = MSG_LIST_ADD(ask.people);
+        person->guid = text_copy(BOB);
+        person->name = text_copy("Another Zoe");
+        msg_texts_add(&person->addresses, "zoe@bücher.example");
+        must(world_ask(WORLD, ROB, MSG_directory_import, &ask, &reply));
+        assert_int_equal(reply.added, 1);
+        assert_int_equal(reply.findings.count, 1);
+        assert_non_null(strstr(reply.findings.at[0].detail, "belongs to Zoe"));
+        must(world_ask(WORLD, ROB, MSG_user_show, &(struct msg_user_show){.user = (char[]){"zoe@XN--BCHER-KVA.example"}},
+                       &shown));
+        assert_string_equal(shown.user.at[0].addresses.at[0], "zoe@bücher.example");
+        assert_int_equal(shown.user.at[0].addresses.count, 1);
+        must(world_ask(WORLD, ROB, MSG_directory_list, &search, &listed));
+        assert_int_equal(listed.people.count, 1);
+        world_verify(WORLD);
+}
+
 /* ALICE server that had its own address book before: its people stay until they are removed, and give way then. */
 static void test_from_embedded(void **state)
 {
@@ -111,6 +142,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             TEST(test_no_id_returns_nobody),
             TEST(test_edit),
+            TEST(test_international_domain),
             LDAP_TEST(test_from_embedded),
             LDAP_TEST(test_not_embedded),
         };

@@ -139,6 +139,14 @@ def test_finds_by_address_and_by_the_beginning_of_names(service):
     assert service.found("(telephoneNumber=*)") == []
 
 
+def test_an_international_domain_is_found_in_either_spelling(service):
+    service.server.run("directory", "edit", "alice@example.org", "--add-address", "Alice@BÜCHER.example", home="rita")
+    for spelling in ("alice@bücher.example", "alice@xn--bcher-kva.example"):
+        assert "alice@example.org" in service.found(f"(mail={spelling})")
+    service.server.run("directory", "edit", "alice@example.org", "--remove-address", "alice@xn--bcher-kva.example", home="rita")
+    assert service.found("(mail=alice@bücher.example)") == []
+
+
 def test_difficult_names_are_escaped(service):
     assert service.found(r"(cn=Alice \28Ops\29, Liddell\2a \5c +)") == ["alice@example.org"]
     with service.connect() as client:
