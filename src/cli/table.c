@@ -10,7 +10,7 @@
 #include "cli/terminal.h"
 #include "wire/message.h"
 
-enum { CELL_MOST = 4096, COLUMNS_MOST = 16 };
+enum { CELL_MOST = 4096, COLUMNS_MOST = 16, SEPARATOR_COLUMNS = 2 };
 
 struct table {
         struct libscols_table *table;
@@ -47,12 +47,14 @@ struct table *table_new(const char *const *columns)
                 abort();
         scols_table_set_column_separator(table->table, "  ");
         scols_table_enable_maxout(table->table, 0);
+        /* It would cut to nothing, and without a mark. */
+        scols_table_set_termforce(table->table, SCOLS_TERMFORCE_NEVER);
         for (; columns[table->columns] && table->columns < COLUMNS_MOST; table->columns++) {
                 const char *title = columns[table->columns];
                 int flags = 0;
                 table->free_text[table->columns] = *title == '~';
                 for (; *title == '>' || *title == '~'; title++)
-                        flags |= *title == '>' ? SCOLS_FL_RIGHT : SCOLS_FL_TRUNC;
+                        flags |= *title == '>' ? SCOLS_FL_RIGHT : 0;
                 if (!scols_table_new_column(table->table, title, 0, flags))
                         abort();
         }
@@ -82,6 +84,60 @@ void table_row(struct table *table, const char *const *cells)
         table->rows++;
 }
 
+static const char *cell_text(const struct table *table, size_t row, size_t column)
+{
+        struct libscols_line *line = scols_table_get_line(table->table, row);
+        const char *text = scols_cell_get_data(scols_line_get_cell(line, column));
+
+        return text ? text : "";
+}
+
+/* How wide a column is: as its widest cell, or its title. */
+static size_t column_width(const struct table *table, size_t column)
+{
+        struct libscols_cell *title = scols_column_get_header(scols_table_get_column(table->table, column));
+        size_t width = text_columns(scols_cell_get_data(title)), cell;
+
+        for (size_t row = 0; row < table->rows; row++) {
+                cell = text_columns(cell_text(table, row, column));
+                width = cell > width ? cell : width;
+        }
+        return width;
+}
+
+void widths_fit(size_t *widths, const bool *free_text, size_t count, size_t most)
+{
+        size_t total = 0, widest;
+
+        for (size_t i = 0; i < count; i++)
+                total += widths[i] + (i ? SEPARATOR_COLUMNS : 0);
+        for (; total > most; total--) {
+                widest = count;
+                for (size_t i = 0; i < count; i++)
+                        if (free_text[i] && widths[i] > CELL_COLUMNS_LEAST &&
+                            (widest == count || widths[i] > widths[widest]))
+                                widest = i;
+                if (widest == count)
+                        break;
+                widths[widest]--;
+        }
+}
+
+static void fit_terminal(struct table *table)
+{
+        size_t widths[COLUMNS_MOST];
+
+        for (size_t i = 0; i < table->columns; i++)
+                widths[i] = column_width(table, i);
+        widths_fit(widths, table->free_text, table->columns, scols_table_get_termwidth(table->table));
+        for (size_t i = 0; i < table->columns; i++)
+                for (size_t row = 0; table->free_text[i] && row < table->rows; row++) {
+                        CLEANUP(buf_done) struct buf cut = BUF_NONE;
+                        text_add_cut(&cut, cell_text(table, row, i), widths[i]);
+                        scols_line_set_data(scols_table_get_line(table->table, row), i, buf_text(&cut));
+                }
+}
+
 void table_print(struct table *table, const char *empty)
 {
         if (!table->rows) {
@@ -89,6 +145,8 @@ void table_print(struct table *table, const char *empty)
                         tell("%s", empty);
                 return;
         }
+        if (terminal_is(stdout))
+                fit_terminal(table);
         fflush(stdout);
         scols_print_table(table->table);
         fflush(stdout);

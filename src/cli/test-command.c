@@ -180,6 +180,23 @@ static void nothing_raw_reaches_the_terminal(void **state)
         free(text);
 }
 
+static void columns_are_cut_to_what_can_be_read(void **state)
+{
+        static const bool free_text[] = {true, false, true};
+        size_t wide[] = {10, 20, 30}, narrow[] = {48, 20, 30}, hopeless[] = {48, 90, 12};
+
+        widths_fit(wide, free_text, 3, 64);
+        assert_int_equal(wide[0] + wide[1] + wide[2], 60); /* fits as it is */
+        widths_fit(narrow, free_text, 3, 80);
+        assert_int_equal(narrow[0], 28);
+        assert_int_equal(narrow[1], 20);
+        assert_int_equal(narrow[2], 28);
+        widths_fit(hopeless, free_text, 3, 80);
+        assert_int_equal(hopeless[0], CELL_COLUMNS_LEAST);
+        assert_int_equal(hopeless[1], 90);
+        assert_int_equal(hopeless[2], 12);
+}
+
 static void print_help(void)
 {
         help_all(stdout);
@@ -207,6 +224,7 @@ int main(void)
             cmocka_unit_test_teardown(results_become_exit_codes, forget),
             cmocka_unit_test_teardown(passwords_come_from_files, forget),
             cmocka_unit_test(nothing_raw_reaches_the_terminal),
+                cmocka_unit_test(columns_are_cut_to_what_can_be_read),
             cmocka_unit_test(help_lists_everything),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
