@@ -60,6 +60,8 @@ int file_read(const char *path, size_t limit, struct buf *ret_content)
 
         if (fd < 0 && errno == ENOENT)
                 return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
+        if (fd < 0 && errno == EACCES)
+                return refuse(PROBLEM_FORBIDDEN, "The file %s cannot be read: %s.", path, strerror(errno));
         if (fd < 0)
                 return fault(errno, "cannot open %s", path);
         for (;;) {
@@ -84,7 +86,21 @@ static int storage_result(const char *path)
         if (errno == ENOSPC || errno == EDQUOT || errno == EROFS)
                 return refuse(PROBLEM_STORAGE, "%s cannot be written: %s. Make room, then try again.", path,
                               errno == EROFS ? "the file system is read-only" : "the disk is full");
+        if (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EPERM || errno == ENAMETOOLONG)
+                return refuse(PROBLEM_STORAGE, "%s cannot be written: %s.", path, strerror(errno));
         return fault(errno, "cannot write %s", path);
+}
+
+int file_replaceable(const char *path)
+{
+        char target[sizeof("/proc/")] = "";
+        struct stat st;
+        bool other = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+
+        /* /dev/stdout is a link there, to whatever the standard output is. */
+        if (!other && (readlink(path, target, sizeof(target) - 1) < 0 || strcmp(target, "/proc/") != 0))
+                return 0;
+        return refuse(PROBLEM_EXISTS, "%s is no ordinary file, and is not replaced by one. Name a file.", path);
 }
 
 static int folder_sync(const char *path)
@@ -120,9 +136,11 @@ static int file_fill(int fd, const char *path, struct bytes content, mode_t mode
 int file_write(const char *path, struct bytes content, mode_t mode)
 {
         CLEANUP(mem_freep) char *temporary = text_format("%s.XXXXXX", path);
-        CLEANUP(fd_closep) int fd = mkostemp(temporary, O_CLOEXEC);
+        CLEANUP(fd_closep) int fd = -1;
         int r;
 
+        TRY(file_replaceable(path));
+        fd = mkostemp(temporary, O_CLOEXEC);
         if (fd < 0)
                 return storage_result(path);
         r = file_fill(fd, path, content, mode);

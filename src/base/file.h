@@ -10,9 +10,12 @@ void fd_closep(int *fd); /* for CLEANUP; -1 is none */
 int fd_write_all(int fd, const void *data, size_t len) must_check;
 /* Read up to `len`; *ret_len is 0 at the end only. */
 int fd_read(int fd, void *data, size_t len, size_t *ret_len) must_check;
-/* PROBLEM_NOT_FOUND, PROBLEM_TOO_LARGE. */
+/* PROBLEM_NOT_FOUND, PROBLEM_FORBIDDEN by its mode, PROBLEM_TOO_LARGE. */
 int file_read(const char *path, size_t limit, struct buf *ret_content) must_check;
-/* Temporary file in the same folder, fsync, rename, fsync of the folder. PROBLEM_STORAGE when the disk is full or read-only. */
+/* PROBLEM_EXISTS when a device, a pipe or a folder has this name, which a file must not take. */
+int file_replaceable(const char *path) must_check;
+/* Temporary file in the same folder, fsync, rename, fsync of the folder. PROBLEM_STORAGE when the disk is full or read-only, or the
+ * folder is not there or closed; PROBLEM_EXISTS as above. */
 int file_write(const char *path, struct bytes content, mode_t mode) must_check;
 /* Remove the temporary files that file_write() of this path left when it was killed. Only while nobody else writes it. */
 void file_write_clear(const char *path);

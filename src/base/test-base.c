@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -244,6 +245,29 @@ static void loop_delivers_and_removes(void **state)
         close(pair[1]);
 }
 
+static void only_files_are_replaced(void **state)
+{
+        char folder[] = "/tmp/vouchsafe-test-XXXXXX";
+
+        assert_non_null(mkdtemp(folder));
+        CLEANUP(mem_freep) char *pipe_path = text_format("%s/pipe", folder), *link = text_format("%s/link", folder);
+        CLEANUP(mem_freep) char *file = text_format("%s/file", folder), *missing = text_format("%s/no/file", folder);
+        assert_int_equal(mkfifo(pipe_path, 0600), 0);
+        assert_int_equal(symlink("/proc/self/fd/1", link), 0);
+        assert_int_equal(file_write(pipe_path, TEXT("x"), 0600), PROBLEM_EXISTS);
+        assert_int_equal(file_write(link, TEXT("x"), 0600), PROBLEM_EXISTS);
+        assert_int_equal(file_write(folder, TEXT("x"), 0600), PROBLEM_EXISTS);
+        assert_int_equal(file_write(missing, TEXT("x"), 0600), PROBLEM_STORAGE);
+        assert_int_equal(file_write(file, TEXT("x"), 0600), 0);
+        unlink(link);
+        assert_int_equal(symlink(file, link), 0);
+        assert_int_equal(file_write(link, TEXT("y"), 0600), 0);
+        unlink(link);
+        unlink(file);
+        unlink(pipe_path);
+        assert_int_equal(rmdir(folder), 0);
+}
+
 static void files_are_replaced_whole(void **state)
 {
         char folder[] = "/tmp/vouchsafe-test-XXXXXX";
@@ -316,6 +340,7 @@ int main(void)
                 cmocka_unit_test(calendar_round_trips),
                 cmocka_unit_test(loop_delivers_and_removes),
                 cmocka_unit_test(files_are_replaced_whole),
+                cmocka_unit_test(only_files_are_replaced),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

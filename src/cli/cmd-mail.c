@@ -76,6 +76,7 @@ static int open_files(struct work *work)
         work->out_path = argument_text(work->arguments, "out");
         if (!work->out_path)
                 return 0;
+        TRY(file_replaceable(work->out_path));
         /* A new file, which nobody else has open: a letter that is decrypted goes there. */
         name = text_format("%s.XXXXXX", work->out_path);
         work->output = mkostemp(name, O_CLOEXEC);

@@ -254,6 +254,8 @@ int config_load(const char *path, struct config *ret_config)
         if (r == PROBLEM_NOT_FOUND)
                 return refuse(PROBLEM_CONFIGURATION, "There is no configuration %s. \"vouchsafe init\" writes one.",
                               path);
+        if (r == PROBLEM_FORBIDDEN)
+                return refuse(PROBLEM_CONFIGURATION, "The configuration %s may not be read by this user.", path);
         TRY(r);
         if (memchr(text.data, 0, text.len))
                 return refuse(PROBLEM_CONFIGURATION, "%s is no text file.", path);

@@ -94,6 +94,9 @@ int material_load(const struct config *config, struct material *ret_material)
                               "The TLS certificate %s does not exist. \"vouchsafe init\" makes one, "
                               "or name your own in [tls] certificate.",
                               config->tls.certificate);
+        if (r == PROBLEM_FORBIDDEN)
+                return refuse(PROBLEM_CONFIGURATION, "The TLS certificate %s may not be read by the server's user.",
+                              config->tls.certificate);
         TRY(r);
         TRY(key_file_read(config->tls.key, &material.tls_key));
         if (!memmem(material.tls_chain.data, material.tls_chain.len, "-----BEGIN CERTIFICATE", 22))

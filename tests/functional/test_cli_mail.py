@@ -91,6 +91,10 @@ def test_out_appears_only_when_it_is_complete(couple, tmp_path):
     bad = tmp_path / "bad.eml"
     assert ben.result("mail", "verify", "--out", bad, stdin=whole.replace(b"here", b"HERE"), password=False).returncode == 50
     assert set(tmp_path.iterdir()) == {out, other}
+    device = tmp_path / "as-dev-null"
+    os.mkfifo(device)
+    assert ben.result("mail", "verify", "--out", device, stdin=whole, password=False).returncode == 16
+    assert device.is_fifo()
 
 
 def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
