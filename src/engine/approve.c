@@ -111,6 +111,22 @@ static int approved_reply(struct request *request, const struct request_row *row
         return 0;
 }
 
+int approval_late(void)
+{
+        return refuse(PROBLEM_STATE, "The request is done: others have approved it, and your approval was not taken.");
+}
+
+/* Who brought the request to its end may ask again; nobody's approval is recorded as given afterwards. */
+static int approved_before(struct request *request, const struct request_row *row)
+{
+        CLEANUP(approval_rows_done) struct approval_rows rows = {0};
+        const struct approval_row *mine;
+
+        TRY(approvals_of(request->engine, &row->id, &rows));
+        mine = approval_by(&rows, request_operator(request));
+        return mine && mine->verdict == APPROVAL_GIVEN ? PASS(approved_reply(request, row)) : PASS(approval_late());
+}
+
 /* The opening has ended, well or not. */
 static int approve_opened(struct request *request, int result, struct bytes reply)
 {
@@ -140,7 +156,7 @@ int request_approve_handle(struct request *request)
         TRY(request_named(engine, msg_text(ask->request), &row));
         TRY(approval_check(request, &ask->approval.at[0], buf_view(&row.records)));
         if (row.state == REQUEST_DONE)
-                return PASS(approved_reply(request, &row));
+                return PASS(approved_before(request, &row));
         if (row.expires <= engine_now(engine))
                 return refuse(PROBLEM_STATE, "The request has expired; a new one can be made.");
         if (!state_permits(&request_states, (int)row.state, REQUEST_QUORUM))

@@ -20,5 +20,7 @@ int approvals_forget(struct engine *engine, const struct id *request) must_check
 int approvals_withdraw(struct engine *engine, const char *officer) must_check;
 /* What an officer's approval must be, whatever the kind of request: his own, of these terms, signed with his key. */
 int approval_check(struct request *request, const struct msg_approval_item *approval, struct bytes terms) must_check;
+/* What to say to who approves after others have done so: PROBLEM_STATE. */
+int approval_late(void) must_check;
 /* "the server holds 1 of 2 approvals …" */
 char *approval_sentence(size_t given, size_t quorum);

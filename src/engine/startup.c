@@ -397,10 +397,12 @@ int startup_approve(struct request *request)
 
         TRY(startup_load(request->engine, ask->request, &number, &stored));
         TRY(approval_check(request, &ask->approval.at[0], buf_view(&stored.terms)));
+        if (strcmp(msg_text(stored.request.at[0].state), "done") == 0)
+                return msg_texts_have(&stored.request.at[0].approved_by, request_operator(request))
+                               ? PASS(approved_reply(request, &stored))
+                               : PASS(approval_late());
         if (!state_is_open(&stored))
-                return strcmp(msg_text(stored.request.at[0].state), "done") == 0
-                           ? PASS(approved_reply(request, &stored))
-                           : refuse(PROBLEM_STATE, "The request is %s.", stored.request.at[0].state);
+                return refuse(PROBLEM_STATE, "The request is %s.", stored.request.at[0].state);
         TRY(startup_expect_sealed(request));
         if (stored.request.at[0].expires <= engine_now(request->engine))
                 return refuse(PROBLEM_STATE, "The request has expired; a new one can be made.");

@@ -9,7 +9,7 @@ static void test_recover(void **state)
 {
         CLEANUP(client_done) struct client bob = {0}, new = {0};
         CLEANUP(recovery_done) struct recovery recovery = {0};
-        MSG_OWN(request_approved) first = {0}, second = {0};
+        MSG_OWN(request_approved) first = {0}, second = {0}, again = {0}, late = {0};
 
         enroll(WORLD, "bob@example.org", &bob);
         must(recovery_ask(WORLD, "bob@example.org", &recovery));
@@ -21,6 +21,8 @@ static void test_recover(void **state)
         assert_int_equal(client_use(WORLD, &new), PROBLEM_STATE);
         must(approve(WORLD, BEN, &recovery, false, &second));
         assert_string_equal(second.request.at[0].state, "done");
+        must(approve(WORLD, BEN, &recovery, false, &again));
+        assert_int_equal(approve(WORLD, CYD, &recovery, false, &late), PROBLEM_STATE); /* she has approved nothing */
         must(client_use(WORLD, &new));
         redeemed_opens(&new, &recovery, 1);
         must(client_use(WORLD, &new)); /* again: the same */
@@ -248,7 +250,7 @@ static void test_startup(void **state)
 {
         CLEANUP(recovery_done) struct recovery recovery = {0}, refused = {0};
         CLEANUP(secret_done) struct secret secret = SECRET_NONE;
-        MSG_OWN(request_approved) first = {0}, second = {0};
+        MSG_OWN(request_approved) first = {0}, second = {0}, again = {0}, late = {0};
         MSG_OWN(request_shown) shown = {0};
         struct msg_request_show show = {0};
         struct msg_seal seal_message = {0};
@@ -263,6 +265,8 @@ static void test_startup(void **state)
         assert_string_equal(first.request.at[0].state, "open");
         must(approve(WORLD, CYD, &recovery, false, &second));
         assert_string_equal(second.request.at[0].state, "done");
+        must(approve(WORLD, CYD, &recovery, false, &again));
+        assert_int_equal(approve(WORLD, ADA, &recovery, false, &late), PROBLEM_STATE);
         world_run(WORLD);
         assert_int_equal(WORLD->engine.state, ENGINE_UNSEALED);
         assert_int_equal(audit_count(WORLD, "server.startup", "done"), 1);
