@@ -40,6 +40,13 @@ static int find_used(const struct token *token, struct msg_client_config *ret_co
         return refuse(PROBLEM_NOT_FOUND, "The token was not used here.");
 }
 
+/* One for each command: what "recover" began with a token to enroll, and the server refuses, is not in the way of
+ * "enroll". */
+static int pending_path(const char *purpose, const struct token *token, char **ret_path)
+{
+        return home_path(ret_path, "pending/%s-%s", purpose, token->selector);
+}
+
 /* `keep_token`: it is in what is stored too, since nobody can type it again. */
 static int pending_begin(const struct arguments *arguments, const char *purpose, const struct token *token,
                          bool keep_token, const char *path, struct secret *ret_password, struct msg_pending_exchange *ret_pending)
@@ -186,11 +193,8 @@ static int use_token(const struct arguments *arguments, const char *purpose, con
         MSG_OWN(token_answer) answer = {0};
         const char *url = argument_text(arguments, "server");
 
-        TRY(home_path(&use.path, "pending/%s", token->selector));
+        TRY(pending_path(purpose, token, &use.path));
         TRY(pending_begin(arguments, purpose, token, false, use.path, &use.password, &use.pending));
-        if (strcmp(msg_text(use.pending.purpose), purpose) != 0)
-                return refuse(PROBLEM_USAGE, "With this token \"vouchsafe %s\" was begun, not \"%s\".",
-                              use.pending.purpose, purpose);
         /* The CA is not known yet: the token authenticates the exchange, both ways. */
         server_init(&use.server, url ? url : use.pending.server, BYTES_NONE, BYTES_NONE);
         TRY(exchange_send(&use.server, token, buf_view(&use.pending.request), &answer));
@@ -206,7 +210,7 @@ static int run(const struct arguments *arguments, const char *purpose)
 
         TRY(token_get(arguments, "token", "Token", &token));
         TRY(home_path(&folder, "pending"));
-        TRY(home_path(&path, "pending/%s", token.selector));
+        TRY(pending_path(purpose, &token, &path));
         TRY(home_lock(folder, &lock));
         if (access(path, F_OK) < 0 && find_used(&token, &used) == 0) {
                 if (argument_json(arguments))

@@ -72,8 +72,8 @@ int token_refused(void)
 {
         return refuse(
             PROBLEM_TOKEN_REFUSED,
-            "The token was not accepted: it is wrong, was used, was replaced by a newer one, or has expired. "
-            "Check it, or ask who gave it to you for a new one.");
+            "The token was not accepted: it is wrong, is for another command, was used, was replaced by a newer one, or has "
+            "expired. Check it, or ask who gave it to you for a new one.");
 }
 
 const struct secret *token_use_auth(const struct token_use *use)

@@ -94,6 +94,14 @@ def test_a_new_token_cancels_the_old(server, person):
     one.run("enroll", "--server", server.url, "--token-file", second)
 
 
+def test_the_wrong_command_is_not_in_the_way_of_the_right_one(server, person):
+    one = person()
+    token = one.token()
+    assert one.result("recover", "--server", server.url, "--token-file", token).returncode == 18
+    one.run("enroll", "--server", server.url, "--token-file", token)
+    assert certificates(server, one) == ["encryption", "signature"]
+
+
 @pytest.mark.parametrize("after", [0, 1500, 3000, 6000])
 def test_a_cut_connection_is_completed_by_repeating(server, person, after):
     one = person()
