@@ -94,11 +94,22 @@ static int ask_whether_there(const char *location, bool *ret_there)
         return 0;
 }
 
+/* Only one that whoever asks has written himself: the folder is the server's, who could have root rename what it names. */
+static int list_read(const char *path, struct secret *ret_list)
+{
+        CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+        struct stat info;
+
+        if (fd < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid())
+                return refuse(PROBLEM_NOT_FOUND, "There is no set-up of yours to complete.");
+        return PASS(secret_read(fd, LIST_MOST, ret_list));
+}
+
 int setup_check(const struct setup *setup, bool *ret_completed)
 {
         const char *database = database_path(setup);
         char *list CLEANUP(mem_freep) = list_path(setup);
-        CLEANUP(buf_done) struct buf content = BUF_NONE;
+        CLEANUP(secret_done) struct secret content = SECRET_NONE;
         bool there = database && access(database, F_OK) == 0;
 
         *ret_completed = false;
@@ -106,10 +117,10 @@ int setup_check(const struct setup *setup, bool *ret_completed)
                 TRY(ask_whether_there(setup->config.store.url, &there));
         if (!there)
                 return 0;
-        if (file_read(list, LIST_MOST, &content) != 0)
+        if (list_read(list, &content) != 0)
                 return refuse(PROBLEM_EXISTS, "There is a server already, with the database %s; nothing was changed.",
                               database ? database : "that [store] url names");
-        TRY(give_names(buf_view(&content)));
+        TRY(give_names(secret_view(&content)));
         if (unlink(list) < 0)
                 return fault(errno, "cannot remove %s", list);
         *ret_completed = true;

@@ -124,3 +124,16 @@ def test_names_that_were_not_given_are_given_by_the_next_run(tmp_path):
     done = run(arguments(tmp_path))
     assert done.returncode == 0 and "complete" in done.stderr
     assert secret.read_text() == content and complete(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes two users")
+def test_names_that_another_wants_given_are_not(tmp_path):
+    """The data folder is the server's own: taken over, it could have root rename its files to anywhere."""
+    assert run(arguments(tmp_path)).returncode == 0
+    planted, target, pending = tmp_path / "data/planted", tmp_path / "target", tmp_path / "data/init.pending"
+    planted.write_text("not to be believed")
+    pending.write_text(f"{planted}\n{target}\n")
+    os.chown(pending, 65534, 65534)
+    done = run(arguments(tmp_path))
+    assert done.returncode == 16 and "There is a server already" in done.stderr
+    assert planted.exists() and not target.exists()
