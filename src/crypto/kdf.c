@@ -18,7 +18,6 @@ static _Thread_local struct {
         EVP_MD *sha256;
         EVP_MAC *hmac;
         EVP_MD_CTX *once;
-        EVP_MAC_CTX *once_keyed;
         EVP_KDF_CTX *hkdf;
 } kept;
 
@@ -42,10 +41,9 @@ static void kept_open(void)
         kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
         certain(kept.sha256 && kept.hmac && kdf, "SHA-256, HMAC or HKDF is missing");
         kept.once = EVP_MD_CTX_new();
-        kept.once_keyed = EVP_MAC_CTX_new(kept.hmac);
         kept.hkdf = EVP_KDF_CTX_new(kdf);
         EVP_KDF_free(kdf);
-        certain(kept.once && kept.once_keyed && kept.hkdf, "no memory");
+        certain(kept.once && kept.hkdf, "no memory");
 }
 
 void random_fill(void *data, size_t len)
@@ -150,17 +148,14 @@ struct digest hasher_end(struct hasher *hasher)
         return digest;
 }
 
+/* Not on a context that is kept: it would keep the key too. */
 struct digest hmac_sha256(const struct secret *key, struct bytes bytes)
 {
-        struct digest digest = {0};
-        size_t len;
+        CLEANUP(hasher_done) struct hasher hasher = HASHER_NONE;
 
-        kept_open();
-        mac_key(kept.once_keyed, key);
-        certain(EVP_MAC_update(kept.once_keyed, bytes.data, bytes.len) == 1 &&
-                        EVP_MAC_final(kept.once_keyed, digest.data, &len, DIGEST_SIZE) == 1,
-                "HMAC");
-        return digest;
+        hasher_init_keyed(&hasher, key);
+        hasher_add(&hasher, bytes);
+        return hasher_end(&hasher);
 }
 
 bool digest_equal_secret(const struct digest *a, const struct digest *b)
