@@ -45,7 +45,7 @@ int approval_check(const struct msg_terms *terms, const char *request, const str
 struct making {
         struct partial_context context;
         const struct secret *share;
-        struct msg_partials partials;
+        struct buf points, proofs;
 };
 
 static int making_init(struct making *making, const struct msg_terms *terms,
@@ -69,22 +69,24 @@ static int add_partial(struct making *making, const struct msg_recovery_item *it
 
         TRY(point_parse(buf_view(&item->point), &r));
         TRY(partial_make(&making->context, making->share, &r, &partial));
-        partial_add(&partial, &making->partials.points, &making->partials.proof);
+        partial_add(&partial, &making->points, &making->proofs);
+        memory_wipe(&partial, sizeof(partial));
         return 0;
 }
 
 static int box_and_sign(struct making *making, const struct msg_terms *terms,
                         const struct msg_operator_envelope *envelope, struct msg_approval_item *approval)
 {
-        CLEANUP(buf_done) struct buf encoded = BUF_NONE, statement = BUF_NONE;
-        CLEANUP(secret_done) struct secret signing = SECRET_NONE;
+        MSG_OWN(partials) partials = {.points = secret_copy(buf_view(&making->points)), .proof = buf_take(&making->proofs)};
+        CLEANUP(buf_done) struct buf statement = BUF_NONE;
+        CLEANUP(secret_done) struct secret signing = SECRET_NONE, encoded = SECRET_NONE;
         EVP_PKEY *key CLEANUP(EVP_PKEY_freep) = NULL;
         uint8_t signature[SIGNATURE_SIZE];
         struct point keeper;
 
-        TRY(msg_encode(partials, &making->partials, &encoded));
+        TRY(message_encode_secret(msg_record_partials(), &partials, &encoded));
         TRY(point_parse(buf_view(&terms->transport), &keeper));
-        TRY(box_seal(&keeper, digest_view(&making->context.context), buf_view(&encoded), &approval->box));
+        TRY(box_seal(&keeper, digest_view(&making->context.context), secret_view(&encoded), &approval->box));
         approval_statement(&making->context.context, buf_view(&approval->box), &statement);
         TRY(pkey_from_pkcs8(secret_view(&envelope->signing_key), &key));
         TRY(pkey_to_scalar(key, &signing));
@@ -101,6 +103,7 @@ int approval_make(struct bytes terms_encoded, const struct msg_terms *terms,
         MSG_OWN(approval_item) approval = {.officer = text_copy(msg_text(envelope->operator)), .time = clock_now()};
         int r = making_init(&making, terms, envelope);
 
+        buf_reserve(&making.points, terms->items.count * POINT_SIZE); /* so that growing leaves no copy behind */
         for (size_t i = 0; !r && i < terms->items.count; i++) {
                 r = add_partial(&making, &terms->items.at[i]);
                 if (progress)
@@ -108,7 +111,8 @@ int approval_make(struct bytes terms_encoded, const struct msg_terms *terms,
         }
         if (!r)
                 r = box_and_sign(&making, terms, envelope, &approval);
-        msg_done(partials, &making.partials);
+        buf_wipe(&making.points);
+        buf_done(&making.proofs);
         TRY(r);
         buf_add_bytes(&approval.digest, digest_view(&making.context.context));
         *ret_approval = approval;

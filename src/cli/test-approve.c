@@ -117,7 +117,7 @@ static void check_partials(const struct msg_approval_item *approval, const struc
         for (size_t i = 0; i < KEYS; i++) {
                 struct partial partial;
                 struct point r;
-                assert_int_equal(partial_parse(buf_view(&partials.points), buf_view(&partials.proof), i, &partial),
+                assert_int_equal(partial_parse(secret_view(&partials.points), buf_view(&partials.proof), i, &partial),
                                  0);
                 assert_int_equal(point_parse(buf_view(&set.terms.items.at[i].point), &r), 0);
                 assert_int_equal(partial_verify(&context, &r, &partial), 0);

@@ -291,24 +291,30 @@ static void partials_fill(const struct fixture *fixture, unsigned officer, const
                           const struct digest *digest, struct msg_partials *partials)
 {
         bool startup = strcmp(terms->kind, "startup") == 0;
+        struct buf points = BUF_NONE;
         const struct secret *share = startup ? &fixture->startup_shares[officer] : &fixture->archive_shares[officer];
         struct partial_context context = {.index = officer + 1, .context = *digest};
 
         must(point_of_scalar(share, &context.public_share));
+        buf_reserve(&points, terms->items.count * POINT_SIZE);
         for (size_t i = 0; i < terms->items.count; i++) {
                 struct partial partial;
                 struct point r;
 
                 must(point_parse(buf_view(&terms->items.at[i].point), &r));
                 must(partial_make(&context, share, &r, &partial));
-                partial_add(&partial, &partials->points, &partials->proof);
+                partial_add(&partial, &points, &partials->proof);
+                memory_wipe(&partial, sizeof(partial));
         }
+        partials->points = secret_copy(buf_view(&points));
+        buf_wipe(&points);
 }
 
 void fixture_approve(const struct fixture *fixture, unsigned officer, const struct msg_terms *terms,
                      struct msg_approval_item *approval)
 {
-        CLEANUP(buf_done) struct buf encoded = BUF_NONE, plain = BUF_NONE, statement = BUF_NONE;
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE, statement = BUF_NONE;
+        CLEANUP(secret_done) struct secret plain = SECRET_NONE;
         MSG_OWN(partials) partials = {0};
         uint8_t signature[SIGNATURE_SIZE];
         struct digest digest;
@@ -317,12 +323,12 @@ void fixture_approve(const struct fixture *fixture, unsigned officer, const stru
         must(msg_encode(terms, terms, &encoded));
         digest = terms_digest(buf_view(&encoded));
         partials_fill(fixture, officer, terms, &digest, &partials);
-        must(msg_encode(partials, &partials, &plain));
+        must(message_encode_secret(msg_record_partials(), &partials, &plain));
         must(point_parse(buf_view(&terms->transport), &transport));
         approval->officer = text_copy(fixture->trust.officers.at[officer].name);
         approval->time = clock_now();
         buf_add_bytes(&approval->digest, digest_view(&digest));
-        must(box_seal(&transport, digest_view(&digest), buf_view(&plain), &approval->box));
+        must(box_seal(&transport, digest_view(&digest), secret_view(&plain), &approval->box));
         approval_statement(&digest, buf_view(&approval->box), &statement);
         must(signature_make(&fixture->signing[officer], buf_view(&statement), signature));
         buf_add(&approval->signature, signature, sizeof(signature));

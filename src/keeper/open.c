@@ -160,7 +160,7 @@ static int partials_check(const struct opening *opening, const struct officer *o
                 struct point r;
 
                 TRY(point_parse(buf_view(&item->point), &r));
-                TRY(partial_parse(buf_view(&partials->points), buf_view(&partials->proof), opening->positions[i],
+                TRY(partial_parse(secret_view(&partials->points), buf_view(&partials->proof), opening->positions[i],
                                   &partial));
                 TRY(partial_verify(&context, &r, &partial));
         }
@@ -242,14 +242,18 @@ static int quorum_take(struct opening *opening)
 static int shared_secret(const struct opening *opening, size_t i, struct secret *ret_x)
 {
         struct point points[SHARES_MOST];
+        int r = 0;
 
-        for (unsigned k = 0; k < opening->combiner.count; k++) {
+        for (unsigned k = 0; !r && k < opening->combiner.count; k++) {
                 const struct msg_partials *partials = &opening->contributions[k].partials;
                 size_t at = opening->positions[i] * POINT_SIZE;
 
-                TRY(point_parse(bytes_of(partials->points.data + at, POINT_SIZE), &points[k]));
+                r = point_parse(bytes_of(partials->points.data + at, POINT_SIZE), &points[k]);
         }
-        return PASS(combiner_agree(&opening->combiner, points, ret_x));
+        if (!r)
+                r = combiner_agree(&opening->combiner, points, ret_x);
+        memory_wipe(points, sizeof(points));
+        return PASS(r);
 }
 
 static int record_open(struct opening *opening, size_t i)

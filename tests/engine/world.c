@@ -430,7 +430,7 @@ static void partials_box(struct world *world, int officer, const struct msg_term
         struct partial_context context = {.index = (unsigned)officer + 1, .context = *digest};
         struct commitments commitments;
         MSG_OWN(partials) partials = {0};
-        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE, points = BUF_NONE;
         struct point transport;
 
         must(commitments_parse(buf_view(commitments_of), &commitments));
@@ -443,8 +443,9 @@ static void partials_box(struct world *world, int officer, const struct msg_term
                 must(partial_make(&context, &shares[officer], &r, &partial));
                 if (false_partial)
                         partial.response[31] ^= 1;
-                partial_add(&partial, &partials.points, &partials.proof);
+                partial_add(&partial, &points, &partials.proof);
         }
+        partials.points = secret_copy(buf_view(&points));
         must(msg_encode(partials, &partials, &encoded));
         must(point_parse(buf_view(&terms->transport), &transport));
         must(box_seal(&transport, digest_view(digest), buf_view(&encoded), box));
