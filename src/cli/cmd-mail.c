@@ -138,16 +138,12 @@ static int open_keys(struct work *work)
         return 0;
 }
 
-/* The newest of each kind are the ones in use. */
+/* The newest is the one in use. */
 static int choose_signer(struct work *work)
 {
-        for (size_t i = work->own_count; i-- > 0;) {
-                const struct certificate *certificate = work->own[i].certificate;
-                if (certificate_may_sign(certificate))
+        for (size_t i = 0; i < work->own_count && !work->keys.signer.key; i++)
+                if (certificate_may_sign(work->own[i].certificate))
                         work->keys.signer = work->own[i];
-                else if (certificate_may_encrypt(certificate))
-                        work->keys.encryption = certificate;
-        }
         if (!work->keys.signer.key)
                 return refuse(PROBLEM_MAIL_NO_KEY, "The key store has no key to sign with.");
         if (work->keys.signer.certificate->not_after < clock_now())
@@ -252,17 +248,39 @@ static struct addressees_trust trust_of(const struct work *work)
                                          argument_flag(work->arguments, "offline")};
 }
 
-/* Said to whoever signs, since every reader is told. What cannot be told now, for want of a list or an issuer, is not said. */
-static int check_own_revocation(struct work *work)
+/* 0: nothing speaks against it; without a list that can be had nobody knows of a revocation. */
+static int check_own(struct work *work, const struct certificate *own, enum chain_purpose purpose)
 {
         const struct addressees_trust trust = trust_of(work);
-        const struct certificate *own = work->keys.signer.certificate, *issuer = NULL;
+        const struct certificate *issuer = NULL;
         struct chain_query query = {.leaf = own, .intermediates = trust.intermediates, .roots = trust.roots,
-                                    .at = clock_now(), .purpose = CHAIN_MAIL_SIGNER};
-        int r = chain_verify(&query, &issuer);
+                                    .at = clock_now(), .purpose = purpose};
 
-        if (!r)
-                r = addressees_check_revocation(&trust, own, issuer);
+        TRY(chain_verify(&query, &issuer));
+        return PASS(addressees_check_revocation(&trust, own, issuer));
+}
+
+/* Who answers encrypts for the one that is named: the newest that is good, or else none. */
+static int choose_encryption(struct work *work)
+{
+        for (size_t i = 0; i < work->own_count && !work->keys.encryption; i++) {
+                const struct certificate *own = work->own[i].certificate;
+                int r = certificate_may_sign(own) ? PROBLEM_NOT_FOUND : check_own(work, own, CHAIN_MAIL_RECIPIENT);
+
+                if (r < 0)
+                        return PASS(r);
+                if (r == 0)
+                        work->keys.encryption = own;
+        }
+        report_clear();
+        return 0;
+}
+
+/* Said to whoever signs, since every reader is told. What cannot be told now, for want of an issuer, is not said. */
+static int check_signer(struct work *work)
+{
+        int r = check_own(work, work->keys.signer.certificate, CHAIN_MAIL_SIGNER);
+
         if (r != PROBLEM_MAIL_REVOKED)
                 return r < 0 ? PASS(r) : 0;
         return refuse(PROBLEM_MAIL_REVOKED, "Your signature certificate is revoked: nobody will believe this signature. Ask for a new token.");
@@ -271,7 +289,7 @@ static int check_own_revocation(struct work *work)
 static int sign_and_warn(struct work *work)
 {
         TRY(mail_sign(work->input, work->output, &work->keys, &work->options, &work->report));
-        TRY(finding_add_result(&work->report, 0, check_own_revocation(work)));
+        TRY(finding_add_result(&work->report, 0, check_signer(work)));
         return PASS(mail_report_result(&work->report));
 }
 
@@ -287,6 +305,7 @@ static int sign(struct arguments *arguments)
         TRY(open_trust(&work));
         TRY(open_keys(&work));
         TRY(choose_signer(&work));
+        TRY(choose_encryption(&work));
         TRY(open_files(&work));
         return PASS(conclude(&work, sign_and_warn(&work)));
 }

@@ -6,12 +6,14 @@ import http.server
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import threading
 import time
 
 import pytest
 
+import harness
 from peers import wait_for
 
 
@@ -119,6 +121,36 @@ def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
     signed = one.result("mail", "sign", stdin=text)
     assert signed.returncode == 47 and b"Your signature certificate is revoked" in signed.stderr and signed.stdout
     assert ben.result("mail", "encrypt", "--to", one.address, stdin=text, password=False).returncode == 43
+
+
+PREFERENCE = bytes.fromhex("060b2a864886f70d010910020b")  # RFC 8551 2.5.3: SMIMEEncryptionKeyPreference
+
+
+def signature_of(message: bytes) -> bytes:
+    [part] = [part for part in email.message_from_bytes(message).walk() if part.get_content_type() == "application/pkcs7-signature"]
+    return part.get_payload(decode=True)
+
+
+def test_only_a_good_certificate_is_named_for_answers(tmp_path):
+    """While it is in time, and not revoked."""
+    from conftest import new_person
+    clock = tmp_path / "clock"
+    clock.write_bytes(struct.pack("=q", 0))
+    with harness.Server(folder=tmp_path / "server", options={"certificate": {"encryption-lifetime": "1h"}}) as server:
+        ann, ben = new_person(server, "Ann").enroll(), new_person(server, "Ben").enroll()
+
+        def names_one(status=0) -> bool:
+            return PREFERENCE in signature_of(ann.result("mail", "sign", "--clear", stdin=letter(ann.address, ben.address), status=status).stdout)
+
+        assert names_one()
+        server.environment.update(LD_PRELOAD=f"{harness.BUILD}/tests/functional/clock-offset.so", VOUCHSAFE_TEST_CLOCK=str(clock))
+        assert names_one()
+        clock.write_bytes(struct.pack("=q", 2 * 3600))
+        assert not names_one()
+        clock.write_bytes(struct.pack("=q", 0))
+        server.run("user", "revoke", ann.address, "--reason", "superseded", home="rita")
+        wait_for(lambda: ann.result("mail", "sign", stdin=letter(ann.address, ben.address)).returncode == 47)
+        assert not names_one(status=47)
 
 
 class Between(http.server.BaseHTTPRequestHandler):
