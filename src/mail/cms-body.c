@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "crypto/der.h"
-#include "crypto/oid.h"
 
 enum { RAW_MOST = 4 * CMS_FIELDS_MOST }; /* the fields before the content, in base64 and in short lines */
 
@@ -50,13 +49,9 @@ static int signed_begin(struct cms_body *body)
 static int signed_finish(struct cms_body *body)
 {
         struct reading *reading = body->layer->reading;
-        struct bytes type = buf_view(&body->cms.fields[CMS_CONTENT_TYPE]), oid;
 
-        TRY(der_read_oid(&type, &oid));
         if (!body->cms.has_content)
                 return refuse(PROBLEM_MAIL_ALTERED, "The message has a signature, but no content that belongs to it.");
-        if (!bytes_equal(oid, oid_data))
-                return refuse(PROBLEM_UNSUPPORTED, "What is signed is not mail content but another type of data.");
         reading->report->signed_layers++;
         reading->signed_depth = MAX(reading->signed_depth, body->inner->depth);
         TRY(signers_judge(reading, body->layer->depth, &body->cms, &body->digests));

@@ -2,6 +2,7 @@
 /* The SET OF SignerInfo: find each signer's certificate, check his signature, and have his trust judged. */
 #include "base/mem.h"
 #include "crypto/der.h"
+#include "crypto/oid.h"
 #include "mail/reading.h"
 
 /* The certificates that came along; those that cannot be read are left out. */
@@ -124,12 +125,24 @@ static int signer_judge(struct reading *reading, unsigned layer, const struct si
         return PASS(result);
 }
 
+/* RFC 8551 2.4.1; without signed attributes nothing else says what the signature is for. */
+static int content_type_check(const struct cms_reader *cms)
+{
+        struct bytes type = buf_view(&cms->fields[CMS_CONTENT_TYPE]), oid;
+
+        TRY(der_read_oid(&type, &oid));
+        if (!bytes_equal(oid, oid_data))
+                return refuse(PROBLEM_UNSUPPORTED, "What is signed is not mail content but another type of data.");
+        return 0;
+}
+
 int signers_judge(struct reading *reading, unsigned layer, const struct cms_reader *cms, struct digest_set *digests)
 {
         CLEANUP(cert_list_done) struct cert_list along = {0};
         struct bytes set;
         size_t count = 0;
 
+        TRY(content_type_check(cms));
         TRY(along_read(cms, reading->report, &along));
         TRY(der_read_only(buf_view(&cms->fields[CMS_SIGNERS]), DER_SET, &set));
         if (set.len == 0)

@@ -181,6 +181,9 @@ def signatures(make: Maker):
     yield Case("signature of another kind", "verify", build(entity, signature.replace(b"pkcs7-signature", b"pgp-signature")), "mail-altered")
     yield Case("a byte changed", "verify", signed.replace(b"Pay Bob", b"Pay Rob"), "mail-altered")
     yield Case("a header inside changed", "verify", signed.replace(b"text/plain", b"text/html "), "mail-altered")
+    for options in ([], ["-noattr"]):
+        other = make.cms_signed("-econtent_type", "1.2.840.113549.1.9.16.1.4", *options)
+        yield Case("a signature for another type of content", "verify", make.detached(other), "unsupported")
     yield Case("content of its own", "verify", make.detached(make.cms_signed("-nodetach"), make.content), "mail-deceptive")
     yield Case("other content of its own", "verify", make.detached(make.cms_signed("-nodetach"), make.other), "mail-deceptive")
     for name in (b"unknown", b"rsa-sha512", b'""'):
