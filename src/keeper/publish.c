@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "crypto/crl.h"
 #include "model/audit.h"
-#include "wire/paths.h"
 
 enum { ENTRY_SIZE = SERIAL_SIZE + 8 + 1 };
 
@@ -47,7 +46,6 @@ int handle_crl(struct keeper *keeper, struct bytes payload, struct keeper_reply 
         MSG_OWN(keeper_crl) request = {0};
         MSG_OWN(keeper_crl_signed) answer = {0};
         CLEANUP(mem_freep) struct crl_entry *entries = NULL;
-        CLEANUP(mem_freep) char *url = NULL;
         struct crl_template template;
 
         TRY(msg_decode(keeper_crl, payload, &request));
@@ -56,7 +54,7 @@ int handle_crl(struct keeper *keeper, struct bytes payload, struct keeper_reply 
                               "The entries of the revocation list, or its times, are not of their form.");
         entries = mem_array(request.entries.len / ENTRY_SIZE, sizeof(*entries));
         TRY(entries_read(buf_view(&request.entries), entries));
-        url = keeper->url ? text_format("%s%s", keeper->url, PATH_CRL) : NULL;
+        /* For all certificates, also those that name the place where it was before [server] url was changed: so it names none. */
         template = (struct crl_template){
                 .issuer = keeper->authority.issuer.subject,
                 .issuer_key_id = keeper->authority.issuer_key_id,
@@ -64,7 +62,6 @@ int handle_crl(struct keeper *keeper, struct bytes payload, struct keeper_reply 
                 .this_update = request.this_update,
                 .next_update = request.next_update,
                 .number = request.number,
-                .distribution_url = url,
                 .keeps_expired = true,
                 .entries = entries,
                 .entry_count = request.entries.len / ENTRY_SIZE,
