@@ -163,11 +163,14 @@ static int note_checked(const char *path)
         return 0;
 }
 
-/* Lists come over plain HTTP: what is not the issuer's own, or was replaced by one that is at hand, does not take its place. */
+/* Lists come over plain HTTP: what is not the issuer's own, is his for other certificates, or was replaced by one that is at hand, does not take its place. */
 static int crl_check(const struct crl_query *query, const struct buf *der, struct crl *ret_crl)
 {
         TRY(crl_parse(buf_view(der), ret_crl));
-        return PASS(crl_verify(ret_crl, query->issuer));
+        TRY(crl_verify(ret_crl, query->issuer));
+        if (!crl_is_for(ret_crl, query->url))
+                return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is for other certificates.", query->url);
+        return 0;
 }
 
 /* Numbers run back when a server is restored from a backup, times when its clock had been ahead; both, when somebody sends an old list. */

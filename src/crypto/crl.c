@@ -199,13 +199,13 @@ static int entries_check(struct crl *crl)
 }
 
 /* RFC 5280 5.2.5: anything but the name of the point says that the list is not for all certificates or reasons. */
-static int distribution_point_check(struct bytes value)
+static int distribution_point_read(struct bytes value, struct bytes *ret_point)
 {
-        struct bytes content, name;
+        struct bytes content;
 
         TRY(der_read_only(value, DER_SEQUENCE, &content));
         if (der_is(content, DER_CONTEXT_CONSTRUCTED(0)))
-                TRY(der_read(&content, DER_CONTEXT_CONSTRUCTED(0), &name));
+                TRY(der_read(&content, DER_CONTEXT_CONSTRUCTED(0), ret_point));
         if (content.len)
                 return refuse(PROBLEM_UNSUPPORTED, "It is not for all certificates and reasons.");
         return 0;
@@ -243,7 +243,7 @@ static int crl_extension_read(struct crl *crl, struct bytes oid, bool critical, 
         if (bytes_equal(oid, oid_crl_number))
                 return PASS(number_read(value, &crl->number));
         if (bytes_equal(oid, oid_issuing_distribution_point))
-                return PASS(distribution_point_check(value));
+                return PASS(distribution_point_read(value, &crl->point));
         if (bytes_equal(oid, oid_expired_certs_on_crl)) {
                 TRY(der_read_generalized_time(&value, &crl->expired_since));
                 return PASS(der_finish(value));
@@ -351,6 +351,22 @@ int crl_verify(const struct crl *crl, const struct certificate *issuer)
                 return refuse(PROBLEM_UNAUTHENTICATED, "The issuer of the revocation list may not sign one.");
         TRY(pkey_from_spki(issuer->spki, &key));
         return PASS(pkey_verify_as(key, crl->signature_algorithm, crl->tbs, crl->signature));
+}
+
+/* RFC 5280 6.3.3 (b)(2)(i): of issuers with several lists, each has only some of the certificates. */
+bool crl_is_for(const struct crl *crl, const char *url)
+{
+        struct bytes point = crl->point, names, name;
+        uint8_t tag;
+
+        if (!point.len)
+                return true;
+        if (!der_is(point, DER_CONTEXT_CONSTRUCTED(0)) || der_read(&point, DER_CONTEXT_CONSTRUCTED(0), &names) != 0)
+                return false;
+        while (names.len && der_read_any(&names, &tag, &name) == 0)
+                if (tag == DER_CONTEXT(6) && bytes_equal(name, bytes_text(url)))
+                        return true;
+        return false;
 }
 
 bool crl_each(struct bytes *cursor, struct crl_entry *ret_entry)

@@ -129,6 +129,23 @@ static void entries_are_found(void **state)
         assert_int_equal(crl.entry_count, COUNT);
 }
 
+static void lists_are_for_whom_they_name(void **state)
+{
+        CLEANUP(buf_done) struct buf everybodys = BUF_NONE, der = BUF_NONE;
+        struct crl_template tmpl = template_of(NULL, 0);
+        struct crl crl;
+
+        assert_int_equal(crl_make(&tmpl, ca.key, &everybodys), 0);
+        assert_int_equal(crl_parse(buf_view(&everybodys), &crl), 0);
+        assert_true(crl_is_for(&crl, TEST_CRL));
+        tmpl.distribution_url = TEST_CRL;
+        assert_int_equal(crl_make(&tmpl, ca.key, &der), 0);
+        assert_int_equal(crl_parse(buf_view(&der), &crl), 0);
+        assert_true(crl_is_for(&crl, TEST_CRL));
+        assert_false(crl_is_for(&crl, TEST_CRL "2"));
+        assert_false(crl_is_for(&crl, ""));
+}
+
 static void altered_lists_are_refused(void **state)
 {
         struct crl_entry entries[2] = {{.serial = {0x40, [15] = 1}, .time = TEST_NOW, .reason = 1},
@@ -237,6 +254,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(lists_are_read_by_openssl), cmocka_unit_test(entries_are_found),
+                cmocka_unit_test(lists_are_for_whom_they_name),
                 cmocka_unit_test(altered_lists_are_refused), cmocka_unit_test(a_user_signs_no_list),
                 cmocka_unit_test(partial_lists_are_refused),
                 cmocka_unit_test(a_large_list_is_quick),

@@ -128,7 +128,11 @@ static int crl_report(const struct judgement *judgement, const struct crl *crl)
                     time_text(entry.time, text), harmless ? ", after he says that he signed, and not because of its key" : "");
                 return 0;
         }
-        if (!crl_covers(crl, judgement->certificate))
+        if (!crl_is_for(crl, judgement->certificate->crl_url ? judgement->certificate->crl_url : ""))
+                SAY(judgement, PROBLEM_MAIL_STALE_CRL,
+                    "Whether the %s was revoked is not known: the revocation list at hand is one of its issuer's for other certificates.",
+                    judgement->what);
+        else if (!crl_covers(crl, judgement->certificate))
                 SAY(judgement, PROBLEM_MAIL_EXPIRED,
                     "The %s expired at %s, and revocation lists of its issuer need not name it since; whether it was "
                     "revoked before is not known.", judgement->what, time_text(judgement->certificate->not_after, text));

@@ -86,9 +86,22 @@ class Pki:
             run(*base)
         return out
 
-    def crl(self, *revoked, days=30):
+    def at(self, name, url):
+        """Certify again, with the place of its revocation list."""
+        config = self.folder / f"{name}.cnf"
+        (self.folder / f"{name}-at.cnf").write_text(config.read_text().replace("[user]\n", f"[user]\ncrlDistributionPoints = URI:{url}\n"))
+        run("openssl", "x509", "-req", "-in", self.folder / f"{name}.csr", "-CA", self.cert("ca"), "-CAkey", self.key("ca"), "-days", 30,
+            "-out", self.cert(name), "-extfile", self.folder / f"{name}-at.cnf", "-extensions", "user")
+        return self
+
+    def crl(self, *revoked, days=30, at=None):
+        """`at`: only for certificates that say that their list is there."""
         out = self.folder / ("crl-" + "-".join(revoked) + f"-{days}.pem")
+        config = self.folder / "db.cnf"
+        if at:
+            config = self.folder / "at.cnf"
+            config.write_text((self.folder / "db.cnf").read_text() + f"issuingDistributionPoint=critical,@at\n[at]\nfullname=URI:{at}\n")
         for name in revoked:
             run("openssl", "ca", "-config", self.folder / "db.cnf", "-revoke", self.cert(name), "-crl_reason", "keyCompromise")
-        run("openssl", "ca", "-config", self.folder / "db.cnf", "-gencrl", "-crldays", str(days), "-crlexts", "x", "-out", out)
+        run("openssl", "ca", "-config", config, "-gencrl", "-crldays", str(days), "-crlexts", "x", "-out", out)
         return out

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every message of the corpus is found out, and nothing of it comes out that must not."""
+import subprocess
 import time
 
 import pytest
@@ -96,6 +97,19 @@ def test_lists_that_say_nothing_of_who_has_expired(pki):
             "-out", pki.folder / "y.crl")
         result = tool("verify", "--roots", pki.cert("ca"), "--crl", pki.folder / "y.crl", "--now", now + 11 * day, message=message)
         assert result.worst == worst and (worst == "ok" or "need not name it" in str(result.findings)), result.findings
+
+
+def test_lists_for_other_certificates(pki):
+    """Of an issuer with several, each at its place."""
+    place = "http://crl.example/1"
+    pki.user("carol", "carol@example.org", "ec").at("carol", place)
+    message = tool("sign", "--signer", pki.cert("carol"), "--signer-key", pki.key("carol"), message=b"From: carol@example.org\n\nhi\n").out
+    for at, worst in ((None, "ok"), (place, "ok"), ("http://crl.example/2", "mail-stale-crl")):
+        result = tool("verify", "--roots", pki.cert("ca"), "--crl", pki.crl(days=29, at=at), message=message)
+        assert result.worst == worst, result.findings
+        theirs = subprocess.run(["openssl", "verify", "-crl_check", "-CAfile", pki.cert("ca"), "-CRLfile", pki.folder / "crl--29.pem", pki.cert("carol")],
+                                capture_output=True)
+        assert (theirs.returncode == 0) == (worst == "ok"), theirs.stderr
 
 
 def test_an_issuer_that_was_revoked(pki):

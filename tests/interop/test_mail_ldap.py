@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipients' certificates straight from an LDAP directory (OpenLDAP's slapd) that our server knows nothing of: those of a partner with a CA of its own."""
+import http.server
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 import ldap3
 import pytest
@@ -13,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import Server, free_ports  # noqa: E402
 from mail_pki import Pki  # noqa: E402
+from mail_tool import tool  # noqa: E402
 from peers import Authority, Slapd  # noqa: E402
 
 pytestmark = pytest.mark.skipif(Slapd.unavailable() is not None, reason=Slapd.unavailable() or "")
@@ -109,6 +112,40 @@ def test_the_newest_is_taken(world):
     # both begin in the same minute or the second begins later: it is the one that openssl made last
     message = world.encrypt("hugo@partner.example").stdout
     assert world.opens("hugo1", message) or world.opens("hugo0", message)
+
+
+class Lists(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_list_for_other_certificates_does_not_take_the_place_of_theirs(world):
+    """Somebody on the way sends another list of the same issuer."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Lists) as lists:
+        threading.Thread(target=lists.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{lists.server_address[1]}/1"
+        world.pki.user("ida", "ida@partner.example", "ec").at("ida", place)
+        message = tool("sign", "--signer", world.pki.cert("ida"), "--signer-key", world.pki.key("ida"), message=b"From: ida@partner.example\n\nhi\n").out
+
+        def verify(crl):
+            lists.content = subprocess.run(["openssl", "crl", "-in", crl, "-outform", "DER"], check=True, capture_output=True).stdout
+            return world.server.result("mail", "verify", "--check", "--trust", world.pki.cert("ca"), stdin=message, status=None, home="alice@example.org",
+                                       password=False).returncode
+
+        issued = world.pki.folder / "index.txt"
+        before = issued.read_bytes()
+        assert verify(world.pki.crl(at=place + "1")) == 45
+        assert verify(world.pki.crl("ida", at=place)) == 47
+        issued.write_bytes(before)
+        other = world.pki.crl(at=place + "1")
+        for _ in range(2):
+            assert verify(other) == 47
+        lists.shutdown()
 
 
 def test_filters_are_escaped(world):
