@@ -34,14 +34,20 @@ static int limit_raise(int resource, rlim_t most)
         return 0;
 }
 
-/* All of it is inherited by the children. */
-int process_limits(void)
+/* The startup secret and the TLS key come through here; the other processes run as the same user. */
+static int process_hide(void)
 {
         struct rlimit none = {0, 0};
 
-        /* The startup secret and the TLS key come through here; the other processes run as the same user. */
         if ((!SANITIZED && prctl(PR_SET_DUMPABLE, 0) < 0) || setrlimit(RLIMIT_CORE, &none) < 0)
                 return fault(errno, "cannot forbid core dumps");
+        return 0;
+}
+
+/* All of it is inherited by the children. */
+int process_limits(void)
+{
+        TRY(process_hide());
         TRY(limit_raise(RLIMIT_NOFILE, DESCRIPTORS_MOST));
         TRY(limit_raise(RLIMIT_MEMLOCK, RLIM_INFINITY));
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -138,6 +144,8 @@ int process_privileges_drop(const struct config *config)
                     setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
                     setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
                         return fault(errno, "cannot become %s", user->pw_name);
+                /* Once more: with the user it became what fs.suid_dumpable says, which systemd-coredump sets to 2. */
+                TRY(process_hide());
         }
         /* What systemd gave for binding to a low port is needed no longer. */
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* there are kernels without */
