@@ -25,6 +25,7 @@ struct process {
         struct keeper keeper;
         struct list peers;
         struct loop_deferred tell;
+        bool unlocked_told;
 };
 
 struct peer {
@@ -58,6 +59,15 @@ static void peers_tell(struct process *process, enum keeper_peer sort, const str
         }
 }
 
+static void unlocked_tell(struct process *process)
+{
+        if (secret_locked() || process->unlocked_told)
+                return;
+        process->unlocked_told = true;
+        log_warning("Secrets are not locked in memory, and may be swapped out: raise the limit of locked memory "
+                    "(LimitMEMLOCK=, ulimit -l).");
+}
+
 /* At the end of each round: what has changed is told once, whatever happened in between. */
 static int process_tell(void *context)
 {
@@ -71,6 +81,7 @@ static int process_tell(void *context)
                 peers_tell(process, PEER_ENGINE, &state);
                 if (process->keeper.detail[0])
                         log_warning("Not unsealed: %s", process->keeper.detail);
+                unlocked_tell(process);
                 TRY(control_ready(&process->control, keeper_state_name(&process->keeper)));
         }
         if (changed & CHANGE_SIBLINGS) {

@@ -10,11 +10,9 @@
 
 enum { SECURE_HEAP = 1 << 20, SECURE_HEAP_LEAST = 16 };
 
-static bool locked;
-
 /*
  * All of memory is locked only where there is no limit: below one, the map that passes it would be refused, and
- * argon2id alone takes 64 MiB. Secrets are locked one by one in any case (base/secret.h).
+ * argon2id alone takes 64 MiB. Secrets are locked one by one in any case (base/secret.h), and whether they are is said.
  */
 int sandbox_memory(void)
 {
@@ -22,16 +20,11 @@ int sandbox_memory(void)
 
         TRY(sandbox_hide());
         if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
-                locked = mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+                (void)mlockall(MCL_CURRENT | MCL_FUTURE);
         /* 2 would say that the limit kept it from being locked: numbers of libcrypto are in it all the same. */
         if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_LEAST) == 0)
                 return fault(ENOMEM, "make libcrypto's secure heap");
         return 0;
-}
-
-bool sandbox_locked(void)
-{
-        return locked;
 }
 
 int sandbox_enter(void)

@@ -324,6 +324,16 @@ def test_processes_are_confined(server):
             assert all(link.startswith(("socket:", "anon_inode:", "/dev/null", str(server.log))) for link in links), links
 
 
+def test_secrets_that_are_not_locked_are_told(own_server):
+    told = "not locked in memory"
+    own_server.init()
+    assert told not in own_server.log.read_text()
+    own_server.stop()
+    own_server.prefix = ["prlimit", "--memlock=0:0"]
+    own_server.start()
+    assert own_server.log.read_text().count(told) == 2, "each keeper says so, once"
+
+
 def test_files_are_private(server):
     for path in server.data.iterdir():
         if path.name != "tls-chain.pem":
