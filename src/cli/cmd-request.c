@@ -327,6 +327,8 @@ static int approve(struct arguments *arguments)
         MSG_OWN(terms) terms = {0};
         MSG_OWN(trust_public) pinned = {0};
 
+        if (argument_json(arguments) && !argument_flag(arguments, "yes"))
+                return refuse(PROBLEM_USAGE, "With --json nothing is shown that you could approve; say --yes too.");
         TRY(session_operator(arguments, &session));
         TRY(fetch(&session, operand(arguments, 0), &shown, &terms));
         TRY(msg_decode(trust_public, buf_view(&session.envelope.trust), &pinned));
@@ -395,7 +397,7 @@ static const struct command_option show_options[] = {
     OPTIONS_END,
 };
 static const struct command_option approve_options[] = {
-    {"yes", NULL, "do not ask; for those who have read the terms already", 'y', false},
+    {"yes", NULL, "do not ask: what is shown now is approved, whatever was shown before", 'y', false},
     OPTIONS_OPERATOR,
     OPTIONS_END,
 };

@@ -80,6 +80,8 @@ def test_without_a_terminal_approval_needs_yes(server, person, tmp_path):
     done = subprocess.run([harness.CLI, "request", "approve", request, "--password-file", server.folder / "password"], capture_output=True, text=True,
                           start_new_session=True, env={**os.environ, "VOUCHSAFE_HOME": str(server.homes / "olga")})
     assert done.returncode == 2 and "--yes" in done.stderr
+    unseen = server.result("request", "approve", request, "--json", home="olga", status=2)
+    assert "nothing is shown" in unseen.stderr, "nobody is asked whether he approves what he was not shown"
     assert not server.json("request", "show", request, home="rita")["request"][0]["approved_by"]
 
 
