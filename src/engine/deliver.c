@@ -196,7 +196,10 @@ static int mail_person(struct engine *engine, const struct token_row *token, str
         r = store_entry_find(engine->store, &user.guid, &entry);
         if (r && r != PROBLEM_NOT_FOUND)
                 return PASS(r);
-        if (r || entry.gone || !entry.addresses.count)
+        if (r || entry.gone)
+                return refuse(PROBLEM_STATE, "%s is no longer in the directory, so nothing can be mailed there.",
+                              msg_text(user.cn));
+        if (!entry.addresses.count)
                 return refuse(PROBLEM_STATE, "%s has no mail address in the directory.", msg_text(user.cn));
         person_fill(&entry, mail);
         return 0;

@@ -16,7 +16,15 @@
 #include "engine/engine.h"
 
 enum { MAILS_AT_ONCE = 4 }; /* more than one for the way, few enough for any mail server */
-enum { SLOTS = 32, TRIES_MOST = 1000, DELAY_MOST = 3600, IDLE_MS = 1000, PROBE_LEAST_MS = 2000, PROBE_MOST_MS = 60000 };
+enum {
+        SLOTS = 32,
+        TRIES_MOST = 1000,
+        REFUSED_MOST = 34, /* a day: what is wrong here and is not put right by then has to be seen by somebody */
+        DELAY_MOST = 3600,
+        IDLE_MS = 1000,
+        PROBE_LEAST_MS = 2000,
+        PROBE_MOST_MS = 60000,
+};
 
 static const struct job_kind {
         const char *name;
@@ -42,6 +50,7 @@ struct slot {
         struct job_row job; /* that is done; version 0: none */
         const struct job_kind *kind;
         bool nothing; /* there was nothing to do any more */
+        bool refused; /* it cannot be given out as things are */
 };
 struct outbound_peer {
         struct list link;
@@ -112,7 +121,7 @@ static int job_store(struct slot *slot, const struct msg_job_done *done)
                 return PASS(store_job_return(engine->store, &slot->job, engine_now(engine)));
         if (done->permanent && slot->kind->mail)
                 return PASS(store_job_bounce(engine->store, &slot->job, until));
-        if (done->permanent || slot->job.attempts >= TRIES_MOST)
+        if (done->permanent || slot->job.attempts >= (slot->refused ? REFUSED_MOST : TRIES_MOST))
                 return PASS(store_job_fail(engine->store, &slot->job));
         return PASS(store_job_retry(engine->store, &slot->job, engine_now(engine) + job_delay(&slot->job)));
 }
@@ -202,6 +211,7 @@ static void job_unsent(struct slot *slot, int result)
         int r;
 
         slot->nothing = done.success;
+        slot->refused = result > 0 && result != PROBLEM_STORAGE && result != PROBLEM_BUSY;
         if (!done.success) {
                 log_report(result, "job %lld could not be given out", (long long)slot->job.number);
                 done.detail = text_copy(report_text());
@@ -261,7 +271,7 @@ static void kind_pump(struct outbound_peer *peer, const struct job_kind *kind)
                 if (!slot)
                         return;
                 slot->kind = kind;
-                slot->nothing = false;
+                slot->nothing = slot->refused = false;
                 r = job_claim(slot);
                 if (r) { /* nothing is due, or something is wrong: not in every round */
                         *idle_until_ms = clock_monotonic_ms() + IDLE_MS;

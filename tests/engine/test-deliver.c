@@ -392,6 +392,32 @@ static void the_part_of_a_recovery_leaves_when_officers_have_approved(void **sta
         world_verify(WORLD);
 }
 
+/* The requester waits for him to get it. */
+static void the_part_for_who_has_left_is_given_up(void **state)
+{
+        CLEANUP(token_done) struct token made = token_new_split();
+        CLEANUP(mem_freep) char *request = NULL;
+        struct msg_directory_edit remove = {.entry = (char[]){"alice@example.org"}, .remove = true};
+        MSG_OWN(directory_edited) removed = {0};
+        struct msg_queue_list ask = {.state = (char[]){"failed"}};
+        MSG_OWN(queue_listed) reply = {0};
+
+        enroll(PLAYER);
+        must(recovery_ask(WORLD, &made, true, &request));
+        must(world_ask(WORLD, ROB, MSG_directory_edit, &remove, &removed));
+        approve(WORLD, ADA, request);
+        approve(WORLD, BEN, request);
+        for (unsigned hour = 0; hour < 48; hour++) {
+                player_look(PLAYER, "mail-token");
+                WORLD->engine.clock_offset += 3600;
+        }
+        assert_int_equal(PLAYER->count, 0);
+        must(world_ask(WORLD, ROB, MSG_queue_list, &ask, &reply));
+        assert_int_equal(reply.jobs.count, 1);
+        assert_non_null(strstr(reply.jobs.at[0].detail, "Alice is no longer in the directory"));
+        world_verify(WORLD);
+}
+
 static void what_officers_refuse_is_never_mailed(void **state)
 {
         CLEANUP(token_done) struct token made = token_new_split();
@@ -442,6 +468,7 @@ int main(void)
             TEST(a_status_holds_no_token),
             TEST(a_crash_loses_no_mail),
             TEST(the_part_of_a_recovery_leaves_when_officers_have_approved),
+            TEST(the_part_for_who_has_left_is_given_up),
             TEST(what_officers_refuse_is_never_mailed),
             TEST(what_cannot_be_noted_is_not_mailed),
         };
