@@ -24,6 +24,8 @@ static void show_status(const struct session *session, const struct msg_status_r
         say_pair("Version", "%s", msg_text(reply->version));
         say_pair("Time", "%s", time_short(reply->time, time));
         say_pair("Keepers", "%llu", (unsigned long long)reply->keepers);
+        for (size_t i = 0; i < reply->warnings.count; i++)
+                say_pair("Warning", "%s", reply->warnings.at[i]);
         if (!open)
                 return;
         say_pair("Quorum", "%llu", (unsigned long long)reply->quorum);

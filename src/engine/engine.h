@@ -127,6 +127,7 @@ enum { JOB_KINDS_MOST = 8 };
 struct outbound_state {
         struct target_state targets[TARGET_COUNT];
         uint64_t idle_until_ms[JOB_KINDS_MOST]; /* nothing was due */
+        struct msg_publish_state publishing;    /* what is published beside the queue */
 };
 
 /* Whom the filter or group of a selection selected last: sorted GUIDs (selection.c). */

@@ -334,6 +334,10 @@ void outbounds_publish(struct engine *engine, const struct msg_publish *publicat
 
 static int outbound_received(void *context, struct channel *channel, struct channel_message *message)
 {
+        struct outbound_peer *peer = context;
+
+        if (message->kind == MSG_publish_state && !message->id && peer->index == 0)
+                return PASS(msg_decode(publish_state, message->payload, &peer->engine->outbound.publishing));
         return refuse(PROBLEM_MALFORMED, "An outbound process sent a message of kind %u.", message->kind);
 }
 
@@ -380,6 +384,8 @@ int outbound_add(struct engine *engine, uint64_t index, int fd)
                 return PASS(r);
         }
         list_append(&engine->outbounds, &peer->link);
+        if (index == 0)
+                engine->outbound.publishing = (struct msg_publish_state){0};
         fronts_authority(engine); /* everybody gets it again: it is seldom, and the same */
         crl_publish(engine);
         return 0;

@@ -11,6 +11,17 @@ static const char *state_text(const struct engine *engine)
         return engine->state == ENGINE_UNSEALED ? "unsealed" : engine->state == ENGINE_SEALED ? "sealed" : "starting";
 }
 
+/* To anybody: where that is, and what is wrong with it, is in the log. */
+static void warnings_fill(const struct engine *engine, struct msg_texts *out)
+{
+        if (engine->outbound.publishing.folder_fails)
+                msg_texts_add(out, "The revocation list or a certificate of the CA cannot be written to the folder of "
+                                   "[publish]; the server's log says why.");
+        if (engine->outbound.publishing.directory_fails)
+                msg_texts_add(out, "The revocation list or a certificate of the CA cannot be published in the "
+                                   "directory; the server's log says why.");
+}
+
 int status_handle(struct request *request)
 {
         struct engine *engine = request->engine;
@@ -25,6 +36,7 @@ int status_handle(struct request *request)
         reply->keepers = engine->keepers.count;
         reply->quorum = engine->trust.quorum;
         reply->crl_next_update = engine->crl.next_update;
+        warnings_fill(engine, &reply->warnings);
         if (engine->state != ENGINE_UNSEALED) {
                 reply->detail = text_copy(msg_text(engine->sealed_why));
                 return 0;
@@ -104,6 +116,19 @@ static void metrics_outbound(struct engine *engine, struct buf *out)
                                outbound_target_reachable(engine, (enum outbound_target)target));
 }
 
+static void metrics_publishing(const struct engine *engine, struct buf *out)
+{
+        const struct msg_publish_state *publishing = &engine->outbound.publishing;
+
+        buf_add_format(out,
+                       "# HELP vouchsafe_publication_fails 1 while the revocation list or a certificate of the CA "
+                       "cannot be published there.\n"
+                       "# TYPE vouchsafe_publication_fails gauge\n"
+                       "vouchsafe_publication_fails{target=\"folder\"} %d\n"
+                       "vouchsafe_publication_fails{target=\"directory\"} %d\n",
+                       publishing->folder_fails, publishing->directory_fails);
+}
+
 int engine_metrics(struct engine *engine, struct buf *out)
 {
         metric(out, "unsealed", "gauge", "1 while the server is unsealed.", engine->state == ENGINE_UNSEALED);
@@ -124,6 +149,7 @@ int engine_metrics(struct engine *engine, struct buf *out)
         metric(out, "lookups_total", "counter", "Look-ups by the LDAP service.", (long long)engine->lookups);
         lookups_metrics(engine, out);
         metrics_outbound(engine, out);
+        metrics_publishing(engine, out);
         if (engine->state == ENGINE_UNSEALED)
                 metrics_stored(engine, out);
         return 0;

@@ -38,6 +38,8 @@ struct outbound {
         bool has_directory; /* and nothing else */
         struct mailer mailer;
         bool ready;
+        struct msg_publish_state told; /* to the engine */
+        struct loop_deferred tell;
 };
 
 /* Where the answer to a job goes, which may come later. */
@@ -102,6 +104,24 @@ static int job_do(struct outbound *outbound, struct channel *channel, const stru
         return PASS(r);
 }
 
+/* At the end of each round: the engine shows it. */
+static int state_tell(void *context)
+{
+        struct outbound *outbound = context;
+        struct msg_publish_state now = {.folder_fails = publications_fail(&outbound->publications),
+                                        .directory_fails = outbound->authority.failures > 0};
+        CLEANUP(buf_done) struct buf encoded = BUF_NONE;
+        int r;
+
+        if (!outbound->engine || (now.folder_fails == outbound->told.folder_fails &&
+                                  now.directory_fails == outbound->told.directory_fails))
+                return 0;
+        outbound->told = now;
+        TRY(msg_encode(publish_state, &now, &encoded));
+        r = channel_send(outbound->engine, MSG_publish_state, buf_view(&encoded));
+        return r == PROBLEM_UNREACHABLE ? 0 : PASS(r);
+}
+
 static int publish_do(struct outbound *outbound, struct bytes payload)
 {
         MSG_OWN(publish) publication = {0};
@@ -154,6 +174,7 @@ static int on_peer(void *context, const struct msg_peer *peer, int fd)
         channel_unref(TAKE(outbound->engine));
         TRY(channel_new(&outbound->loop, fd, &handler, outbound, &outbound->engine));
         directory_engine(&outbound->directory, outbound->engine);
+        outbound->told = (struct msg_publish_state){0}; /* what a new one begins with */
         return 0;
 }
 
@@ -211,6 +232,7 @@ static int outbound_run(struct outbound *outbound)
         authority_init(&outbound->authority, &outbound->loop, &outbound->fixed, &outbound->secrets);
         publisher_init(&outbound->publisher, &outbound->loop, &outbound->fixed, &outbound->secrets);
         outbound->leftovers.publisher = &outbound->publisher;
+        loop_deferred_init(&outbound->tell, &outbound->loop, state_tell, outbound);
         directory_init(&outbound->directory, &outbound->loop, &outbound->fixed, &outbound->secrets);
         TRY(mailer_init(&outbound->mailer, &outbound->loop, &outbound->config));
         TRY(control_init(&outbound->control, &outbound->loop, CONTROL_FD, &handler, outbound));
@@ -230,6 +252,7 @@ int main(void)
         if (r)
                 log_report(r, "stops");
         directory_done(&outbound.directory);
+        loop_deferred_done(&outbound.tell);
         channel_unref(TAKE(outbound.engine));
         control_done(&outbound.control);
         mailer_done(&outbound.mailer);

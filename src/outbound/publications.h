@@ -19,5 +19,10 @@ struct publications {
 
 void publications_init(struct publications *publications, struct loop *loop, const struct config *config);
 void publications_done(struct publications *publications);
+/* Is there something that could not be written? */
+static inline bool publications_fail(const struct publications *publications)
+{
+        return !list_empty(&publications->waiting);
+}
 /* Write it, or keep it; takes its content. Nothing when no folder is configured. */
 void publications_take(struct publications *publications, struct msg_publish *publication);

@@ -43,6 +43,17 @@ def test_public_data_appears_as_files():
         wait_for(lambda: not (www / "site/users/load0@example.org.cer").exists())
         shutil.rmtree(www / "site/pki")
         server.stop()
+        (www / "site/pki").write_text("in the way")
         server.start()
-        wait_for(same)
+
+        def fails() -> bool:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics", timeout=5) as answer:
+                metric = 'vouchsafe_publication_fails{target="folder"} 1' in answer.read().decode()
+            warned = "cannot be written to the folder" in server.run("status", "--server", server.url, password=False)
+            return metric and warned
+
+        wait_for(fails)
+        (www / "site/pki").unlink()
+        wait_for(same, seconds=60)
+        wait_for(lambda: not server.json("status", "--server", server.url, password=False).get("warnings"))
     shutil.rmtree(www)
