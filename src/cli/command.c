@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
@@ -321,6 +322,12 @@ static int run_words(int argc, char **argv, bool *ret_json)
         return PASS(arguments->command->run(arguments));
 }
 
+/* Wherever the disk turned out to be full, it is no failure of the program. */
+static int without_room(int result)
+{
+        return result == -ENOSPC || result == -EDQUOT || result == -EROFS ? PROBLEM_STORAGE : result;
+}
+
 int command_main(int argc, char **argv)
 {
         bool json = false;
@@ -341,6 +348,7 @@ int command_main(int argc, char **argv)
         }
         if (!r && (fflush(stdout) != 0 || ferror(stdout)))
                 r = refuse(PROBLEM_STORAGE, "Standard output could not be written to the end.");
+        r = without_room(r);
         if (r)
                 terminal_report(r, json);
         return result_exit_code(r);

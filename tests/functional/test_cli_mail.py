@@ -99,6 +99,13 @@ def test_out_appears_only_when_it_is_complete(couple, tmp_path):
     assert device.is_fifo()
 
 
+def test_a_full_disk_has_its_own_exit_code(couple):
+    ann, ben = couple
+    full = subprocess.run([harness.CLI, "mail", "sign", "--password-file", ann.server.folder / "password"], input=letter(ann.address, ben.address),
+                          env={**os.environ, "VOUCHSAFE_HOME": str(ann.place)}, stdout=open("/dev/full", "wb"), stderr=subprocess.PIPE, timeout=60)
+    assert full.returncode == 31 and b"No space left" in full.stderr and b".c:" not in full.stderr
+
+
 def test_after_a_revocation_what_is_signed_is_reported(server, person, couple):
     _, ben = couple
     one = person("Eve").enroll()
