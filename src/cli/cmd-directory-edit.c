@@ -101,7 +101,7 @@ static int edit(struct arguments *arguments)
         if (!request.fields.count && !request.add_addresses.count && !request.remove_addresses.count &&
             !request.add_groups.count && !request.remove_groups.count && !request.restore)
                 return refuse(PROBLEM_USAGE, "Nothing is to be changed: give --name, --unit, --add-address or another "
-                                             "option; 'vouchsafe directory edit --help' lists them.");
+                                             "option; \"vouchsafe directory edit --help\" lists them.");
         return PASS(send(arguments, &request, "was changed"));
 }
 
@@ -180,7 +180,7 @@ const struct command command_directory_remove = {
     .least = 1,
     .most = 1,
     .options = remove_options,
-    .about = "Nothing is deleted: old mail can still be recovered. Certificates are revoked with 'vouchsafe user revoke', or\n"
+    .about = "Nothing is deleted: old mail can still be recovered. Certificates are revoked with \"vouchsafe user revoke\", or\n"
              "after a time by [directory] revoke-left-after.\n",
     .examples = "  vouchsafe directory remove bob@example.org\n",
     .run = remove_entry,

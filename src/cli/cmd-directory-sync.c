@@ -147,7 +147,7 @@ static int sync_directory(struct arguments *arguments)
         if (!argument_flag(arguments, "wait")) {
                 if (argument_json(arguments))
                         return PASS(show_json_of(directory_syncing, &reply));
-                say("Run %" PRIu64 " reads the directory; 'vouchsafe directory status' shows how far it is.", reply.run);
+                say("Run %" PRIu64 " reads the directory; \"vouchsafe directory status\" shows how far it is.", reply.run);
                 return 0;
         }
         TRY(sync_wait(&session, reply.run, &now));

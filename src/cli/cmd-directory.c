@@ -282,7 +282,7 @@ const struct command command_directory_import = {
         "or group). The guid says who it is when the address changes: a UUID, or any other text of up to 64 bytes that stays\n"
         "the same, as a number of personnel. Without one a changed address is another person.\n"
         "What cannot be taken is left out and named with its line; all else is taken, and the exit code is 51. Who is\n"
-        "not in the file stays as he is: see 'vouchsafe directory remove'.\n",
+        "not in the file stays as he is: see \"vouchsafe directory remove\".\n",
     .examples = "  vouchsafe directory import people.ldif --dry-run\n"
                 "  ldapsearch -LLL -o ldif-wrap=no '(mail=*)' '*' entryUUID memberOf | vouchsafe directory import "
                 "--format ldif -\n",

@@ -259,7 +259,7 @@ int request_authorize(struct request *request, bool *ret_answered)
                 return refuse(PROBLEM_SEALED,
                               engine->state == ENGINE_STARTING
                                   ? "The server is starting; try again in a moment."
-                                  : "The server is sealed: unseal it with 'vouchsafe unseal' on its machine.");
+                                  : "The server is sealed: unseal it with \"vouchsafe unseal\" on its machine.");
         /* A request that was parked begins anew. */
         operator_row_done(&request->operator_row);
         message_done(request->message_record, request->message);

@@ -58,7 +58,7 @@ static void refuse_departures(struct engine *engine, size_t count)
         char *detail CLEANUP(mem_freep) = text_format(
             "%zu of %lld entries are no longer in the directory, %zu of them people; with those who left within a day that is "
             "more than the %llu %% that may leave at once ([directory] left-most), so all were left as they are. Look at the "
-            "directory; if it is right, run 'vouchsafe directory sync --accept-departures'.",
+            "directory; if it is right, run \"vouchsafe directory sync --accept-departures\".",
             count, (long long)engine->directory.present, engine->directory.leaving_people,
             (unsigned long long)engine->config.left_most);
 

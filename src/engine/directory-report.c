@@ -84,7 +84,7 @@ int directory_sync_handle(struct request *request)
         request_subject(request, "%s", ask->accept_departures ? "whoever is missing may leave" : "");
         if (!engine->config.directory_ldap)
                 return refuse(PROBLEM_UNSUPPORTED,
-                              "This server keeps its own address book; it is filled with 'vouchsafe directory import'.");
+                              "This server keeps its own address book; it is filled with \"vouchsafe directory import\".");
         if (!engine->directory.channel)
                 return refuse(PROBLEM_UNREACHABLE,
                               "The process that follows the directory does not run at the moment; try again shortly.");
@@ -123,7 +123,7 @@ void directory_metrics(struct engine *engine, struct buf *out)
                 return;
         metric(out, "directory_following", "gauge", "1 while changes of the LDAP directory are followed.",
                directory->phase == DIRECTORY_FOLLOWING);
-        metric(out, "directory_wrong", "gauge", "1 while something is wrong with it; 'vouchsafe directory status' says what.",
+        metric(out, "directory_wrong", "gauge", "1 while something is wrong with it; \"vouchsafe directory status\" says what.",
                *wrong_of(engine) != 0);
         metric(out, "directory_findings", "gauge", "Entries that could not be taken, in the last run and since.",
                (long long)directory->findings_total);

@@ -19,7 +19,7 @@ int directory_embedded(const struct engine *engine)
                 return 0;
         return refuse(PROBLEM_UNSUPPORTED,
                       "The people of this server come from an LDAP directory; change them there, and the server follows "
-                      "('vouchsafe directory status' shows how far it is).");
+                      "(\"vouchsafe directory status\" shows how far it is).");
 }
 
 /* ---- import */
@@ -300,7 +300,7 @@ static int edit_load(struct request *request, const struct msg_directory_edit *a
                 return PASS(edit_new(request, ask, entry));
         TRY(entry_named(request->engine, ask->entry, entry));
         if (entry->gone && !ask->restore)
-                return refuse(PROBLEM_STATE, "%s has left; restore the entry first ('vouchsafe directory edit --restore').",
+                return refuse(PROBLEM_STATE, "%s has left; restore the entry first (\"vouchsafe directory edit --restore\").",
                               msg_text(entry->cn));
         return 0;
 }

@@ -255,7 +255,7 @@ static int return_check(const struct msg_person *person, const struct entry_row 
                 return 0;
         return refuse(PROBLEM_EXISTS,
                       "It has the address of %s, who has left, and no id. If it is the same person, restore that entry "
-                      "('vouchsafe directory edit %s --restore'); if it is another one, give an id: keys stay with whom they "
+                      "(\"vouchsafe directory edit %s --restore\"); if it is another one, give an id: keys stay with whom they "
                       "belong to.",
                       msg_text(entry->cn), id_text(&entry->guid, id));
 }

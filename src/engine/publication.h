@@ -21,7 +21,7 @@ int publication_folder_end(struct engine *engine, const struct user_row *user) m
  * who comes back does again. */
 int publication_folder_follow(struct engine *engine, const struct entry_row *entry) must_check;
 /* What an entry should have as things stand now: nothing when nobody is enrolled there, or he has left. Ours is what the
- * issuing CA of 'vouchsafe init' has issued: nothing replaces it. What does so one day has to name here, and to
+ * issuing CA of "vouchsafe init" has issued: nothing replaces it. What does so one day has to name here, and to
  * publish_check, all there ever were, for which the messages have room. */
 int publication_values(struct engine *engine, const struct entry_row *entry,
                        struct msg_directory_values *ret_values) must_check;
