@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operators: who they are, what they may; what they revoke, and what the audit chain has of it. */
+#include "engine/authorize.h"
 #include "room.h"
 
 static void test_signatures(void **state)
@@ -53,6 +54,22 @@ static void test_roles(void **state)
         assert_int_equal(world_ask(WORLD, BEN, MSG_operator_disable, &ask, &reply), PROBLEM_QUORUM);
         must(world_ask(WORLD, BEN, MSG_operator_list, &list_ask, &list));
         assert_int_equal(list.operators.count, 4);
+}
+
+static void test_auditors_change_nothing(void **state)
+{
+        unsigned seen = 0;
+
+        for (unsigned kind = MSG_status; kind < MSG_status + 1000; kind++) {
+                const struct request_entry *entry = request_entry_find(kind);
+
+                if (!entry || !(entry->flags & (REQUEST_CHANGES | REQUEST_OWN_WAY)))
+                        continue;
+                seen++;
+                if (entry->roles & ROLE_AUDITOR)
+                        fail_msg("%s is permitted to auditors", entry->action);
+        }
+        assert_true(seen > 10);
 }
 
 static void test_invite(void **state)
@@ -298,6 +315,7 @@ int main(void)
             TEST(test_roles),
             TEST(test_invite),
             TEST(test_accept_repeated),
+            TEST(test_auditors_change_nothing),
             TEST(test_revoke),
             TEST(test_compromised_after_all),
             TEST(test_compromised_before_a_new_start),
