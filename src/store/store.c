@@ -234,9 +234,10 @@ int store_write_unsealed(struct store *store)
                 TRY(db_begin(&store->db, true));
                 store->writing = true;
                 store->chain_loaded = false;
-                if (!store_sealed(store))
-                        TRY(chain_load(store));
         }
+        /* Whoever comes next in the round must not go on with what is in memory from before. */
+        if (!store_sealed(store))
+                TRY(chain_load(store));
         if (store->savepoint && !store->savepoint_begun) {
                 TRY(db_change(&store->db, "SAVEPOINT request", VALUES_NONE, NULL));
                 store->savepoint_begun = true;
@@ -250,7 +251,7 @@ int store_write_unsealed(struct store *store)
 int store_write(struct store *store)
 {
         TRY(store_need_keys(store));
-        if (likely(store->writing && (!store->savepoint || store->savepoint_begun)))
+        if (likely(store->writing && store->chain_loaded && (!store->savepoint || store->savepoint_begun)))
                 return 0;
         return PASS(store_write_unsealed(store));
 }

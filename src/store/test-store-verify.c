@@ -441,9 +441,12 @@ static void false_chain_ends_and_counts_are_named(void **state)
                                  2); /* once as the end of the chain, once as a row */
         }
         must(store_begin(STORE));
-        {
+        for (unsigned request = 0; request < 2; request++) { /* of one round */
                 CLEANUP(user_row_done) struct user_row user = help_user(9);
+
+                must(store_savepoint(STORE));
                 assert_int_equal(store_user_add(STORE, &user), PROBLEM_TAMPERED);
+                store_rollback_to(STORE);
         }
         store_rollback(STORE);
         restore(state, "chain", "saved");
