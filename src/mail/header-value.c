@@ -264,6 +264,40 @@ static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item, bool
         buf_done(&key);
 }
 
+/* Blanks beside these count for nothing (obs-addr-spec, RFC 5322 4.4). */
+static bool is_joint(char c)
+{
+        return c == '@' || c == '.';
+}
+
+/* The field as programs read it that find addresses everywhere: without comments, quotes, and blanks in an address. */
+static char *as_lenient_read(const char *value)
+{
+        char *read = mem_array(strlen(value) + 1, 1);
+        size_t len = 0, comments = 0;
+        bool quoted = false;
+
+        for (const char *at = value; *at; at++) {
+                bool escaped = *at == '\\' && at[1];
+                char c = escaped ? *++at : *at;
+
+                if (c == '"' && !escaped && comments == 0)
+                        quoted = !quoted;
+                else if (c == '(' && !escaped && !quoted)
+                        comments++;
+                else if (c == ')' && !escaped && comments > 0)
+                        comments--;
+                else if (quoted)
+                        read[len++] = strchr(ADDRESS_ENDS "@", c) ? '_' : c;
+                else if (comments == 0 && !(c == ' ' && len > 0 && is_joint(read[len - 1]))) {
+                        while (is_joint(c) && len > 0 && read[len - 1] == ' ')
+                                len--;
+                        read[len++] = c;
+                }
+        }
+        return read;
+}
+
 /* In a name of the list; groups have members with names of their own. */
 static char *other_address_named(const struct mailboxes *mailboxes, InternetAddressList *list)
 {
@@ -285,11 +319,14 @@ static void deceiving_find(struct mailboxes *mailboxes, InternetAddressList *lis
 {
         /* Encoded words count wherever they stand: programs decode them in comments and quoted strings too. */
         CLEANUP(mem_freep) char *decoded = g_mime_utils_header_decode_text(NULL, value);
+        CLEANUP(mem_freep) char *lenient = as_lenient_read(value);
         CLEANUP(mem_freep) char *found = other_address_shown(mailboxes, value);
         CLEANUP(buf_done) struct buf shown = BUF_NONE;
 
         if (!found)
                 found = other_address_shown(mailboxes, decoded);
+        if (!found)
+                found = other_address(lenient, mailboxes->shown, mailboxes->count, false);
         if (!found)
                 found = other_address_named(mailboxes, list);
         if (!found)

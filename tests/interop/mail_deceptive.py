@@ -136,6 +136,10 @@ def headers(make: Maker):
                         ("name of full width", "alice＠example.org <mallory@evil.example>".encode()),
                         ("name with a small at", '"alice﹫example.org" <mallory@evil.example>'.encode()),
                         ("name with another full stop", '"alice@example。org" <mallory@evil.example>'.encode()),
+                        ("blanks before its at", b"alice @example.org <mallory@evil.example>"),
+                        ("blanks in its domain", b"alice@ example . org <mallory@evil.example>"),
+                        ("comment in it", b"alice(x)@(y)example.org <mallory@evil.example>"),
+                        ("quotes in it", b'"al\\ice"@example.org <mallory@evil.example>'),
                         ("name from right to left", '"\u202egro.elpmaxe@ecila" <mallory@evil.example>'.encode()),
                         ("route", b"<@alice@example.org:mallory@evil.example>")]:
         head = b"From: " + value + b"\n" + make.head.split(b"\n", 1)[1]
@@ -143,7 +147,8 @@ def headers(make: Maker):
     head = b"From: <alice@example.org> <mallory@evil.example>\n" + make.head.split(b"\n", 1)[1]
     yield Case("two addresses without a comma", "verify", make.signed(head=head, who="mallory"), "mail-other-sender", make.content)
     for name in ("zoe@xn--bcher-kva.example", "zoe@XN--BCHER-KVA.example", '"zoe@bücher.example" <zoe@xn--bcher-kva.example>',
-                 '"zoe＠BÜCHER．example" <zoe@xn--bcher-kva.example>', '"J.Smith/Acme@Acme" <zoe@xn--bcher-kva.example>'):
+                 '"zoe＠BÜCHER．example" <zoe@xn--bcher-kva.example>', '"J.Smith/Acme@Acme" <zoe@xn--bcher-kva.example>',
+                 '"Zoe (Sales) @ Acme Inc." <zoe@xn--bcher-kva.example>', '<zoe @ xn--bcher-kva . example>', 'Dr. Zoe (M.D. @ Acme.org) <zoe@xn--bcher-kva.example>'):
         yield Case(f"a domain with A-labels: {name}", "verify", make.signed(head=f"From: {name}\n".encode(), who="zoe"), "ok", make.content)
     # An A-label of "exam", a blank without width, "ple": mapped, it would be Alice's domain.
     yield Case("signed by an A-label that is none", "verify", make.signed(who="mapped"), "mail-other-sender", make.content)
