@@ -93,7 +93,7 @@ static int message_open(struct reading *reading, int input, int output, bool nee
         TRY(finding_add_result(report, result == PROBLEM_MAIL_ALTERED ? 0 : reading->failed_layer, result));
         signed_outside_judge(reading);
         lacks = lacks_layers(reading, needs_encryption);
-        if (result == 0 && !lacks && !is_withheld(report))
+        if (result == 0 && !lacks && !is_withheld(report) && output >= 0)
                 TRY(give_out(reading, output));
         return mail_report_result(report);
 }

@@ -66,6 +66,8 @@ def test_findings_as_json(couple):
     done = ben.result("mail", "verify", "--check", "--json", stdin=signed, password=False)
     report = json.loads(done.stderr)
     assert done.returncode == 0 and report["worst"] == "" and report["findings"] and not done.stdout
+    assert report["written"] is False
+    assert json.loads(ben.result("mail", "verify", "--json", stdin=signed, password=False).stderr)["written"] is True
     done = ben.result("mail", "verify", "--check", "--json", stdin=letter(ann.address, ben.address), password=False)
     assert done.returncode == 40 and json.loads(done.stderr)["worst"] == "mail-unsigned"
 
