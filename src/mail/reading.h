@@ -18,6 +18,7 @@ enum { LAYERS_MOST = 16 };
 struct identity {
         struct mailboxes from, sender;
         int64_t date; /* 0: none */
+        bool date_unreadable;
 };
 /* Also finds what is deceptive in the header. */
 void identity_read(const struct header *header, struct mail_report *report, struct identity *ret_identity);

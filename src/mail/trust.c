@@ -243,6 +243,9 @@ static void time_judge(const struct judgement *judgement)
         if (signing_time > judgement->reading->now + CLOCK_TOLERANCE)
                 SAY(judgement, PROBLEM_MAIL_OTHER_DATE, "The message says that it was signed at %s, which is in the future.",
                     time_text(signing_time, signed_text));
+        else if (judgement->reading->identity.date_unreadable)
+                SAY(judgement, PROBLEM_MAIL_OTHER_DATE, "The message was signed at %s, and its Date is not readable; it may be an old one that was sent again.",
+                    time_text(signing_time, signed_text));
         else if (date != 0 && (date > signing_time + DATE_TOLERANCE || date < signing_time - DATE_TOLERANCE))
                 SAY(judgement, PROBLEM_MAIL_OTHER_DATE, "The message is dated %s, but it was signed at %s; it may be an old one that was sent again.",
                     time_text(date, date_text), time_text(signing_time, signed_text));
@@ -313,8 +316,7 @@ void identity_read(const struct header *header, struct mail_report *report, stru
                 mailboxes_parse(from, &identity.from);
         if (sender)
                 mailboxes_parse(sender, &identity.sender);
-        if (date && header_date(date, &identity.date) != 0)
-                identity.date = 0;
+        identity.date_unreadable = date && header_date(date, &identity.date) != 0;
         deceiving_judge(&identity.from, report, 0);
         *ret_identity = identity;
 }

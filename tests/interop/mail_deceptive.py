@@ -161,6 +161,8 @@ def headers(make: Maker):
     yield Case("a group without members", "verify", make.signed(head=b"From: alice:;\n"), "mail-other-sender", make.content)
     yield Case("no From", "verify", make.signed(head=b"To: x@y.example\n"), "mail-other-sender", make.content)
     yield Case("an old date", "verify", make.signed(head=b"Date: Mon, 1 Jan 2001 00:00:00 +0000\n" + make.head), "mail-other-date", make.content)
+    for date in (b"2001-01-01 00:00", b"yesterday", b"978307200"):
+        yield Case("a date that is not readable", "verify", make.signed(head=b"Date: " + date + b"\n" + make.head), "mail-other-date", make.content)
     signed = make.signed()
     doubled = signed.replace(b"MIME-Version: 1.0\n", b"MIME-Version: 1.0\nContent-Type: text/plain\n", 1)
     yield Case("two Content-Type lines", "verify", doubled, "mail-deceptive")
