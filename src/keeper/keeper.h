@@ -49,7 +49,7 @@ struct keeper {
         struct secret startup_secret;      /* configured; used and wiped when the records come */
         struct secret adopted;             /* a sibling's database key that came before the records */
         uint64_t trust_seen;               /* the highest number of a trust record seen here or by a sibling */
-        bool sealing;                      /* siblings are to seal too */
+        bool ordered;                      /* sealed by an administrator: siblings are to be too, and stay so */
         struct secret transport;           /* of startup requests, while not unsealed */
         struct point transport_public;
         uint64_t transport_since;

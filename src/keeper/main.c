@@ -82,12 +82,12 @@ static int process_tell(void *context)
                 if (process->keeper.detail[0])
                         log_warning("Not unsealed: %s", process->keeper.detail);
                 unlocked_tell(process);
-                TRY(control_ready(&process->control, keeper_state_name(&process->keeper)));
+                TRY(control_ready_keeper(&process->control, keeper_state_name(&process->keeper),
+                                         process->keeper.ordered));
         }
         if (changed & CHANGE_SIBLINGS) {
                 TRY(keeper_describe_to_sibling(&process->keeper, &adopt));
                 peers_tell(process, PEER_SIBLING, &adopt);
-                process->keeper.sealing = false;
         }
         if (changed & CHANGE_POOL) {
                 TRY(keeper_describe_pool_use(&process->keeper, &used));
@@ -179,7 +179,7 @@ static int process_configure(void *context, struct msg_configure *message)
         free(process->keeper.url);
         process->keeper.url = config.server.url[0] ? text_copy(config.server.url) : NULL;
         config_done(&config);
-        if (message->startup_secret.len && process->keeper.state != KEEPER_UNSEALED) {
+        if (message->startup_secret.len && process->keeper.state != KEEPER_UNSEALED && !process->keeper.ordered) {
                 secret_done(&process->keeper.startup_secret);
                 process->keeper.startup_secret = secret_take(&message->startup_secret);
                 keeper_unseal_at_hand(&process->keeper);

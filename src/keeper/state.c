@@ -59,6 +59,7 @@ int keeper_unseal_with(struct keeper *keeper, const struct secret *database)
         keeper_take(keeper, &opened);
         keeper->state = KEEPER_UNSEALED;
         keeper->changed |= CHANGE_STATE | CHANGE_SIBLINGS;
+        keeper->ordered = false;
         keeper->detail[0] = 0;
         secret_done(&keeper->transport);
         secret_done(&keeper->startup_secret);
@@ -117,9 +118,9 @@ int keeper_describe(const struct keeper *keeper, struct keeper_reply *ret_reply)
 int keeper_describe_to_sibling(const struct keeper *keeper, struct keeper_reply *ret_reply)
 {
         CLEANUP(buf_done) struct buf used = BUF_NONE;
-        struct msg_adopt adopt = {.trust_number = keeper->trust_seen, .seal = keeper->sealing};
+        struct msg_adopt adopt = {.trust_number = keeper->trust_seen, .seal = keeper->ordered};
 
-        if (!keeper->sealing) {
+        if (!keeper->ordered) {
                 adopt.pool = keeper->pool;
                 adopt.pool_since = keeper->pool_since;
                 for (size_t i = 0; i < keeper->pool_used.size; i++)
@@ -183,7 +184,7 @@ int handle_seal(struct keeper *keeper, struct bytes payload, struct keeper_reply
 
         TRY(msg_decode(seal, payload, &request));
         TRY(keeper_seal_now(keeper));
-        keeper->sealing = true;
+        keeper->ordered = true;
         keeper->changed |= CHANGE_SIBLINGS;
         return PASS(reply_with(reply, done, &done));
 }
@@ -240,8 +241,11 @@ int handle_adopt(struct keeper *keeper, struct bytes payload, struct keeper_repl
 
         TRY(msg_decode(adopt, payload, &adopt));
         keeper->trust_seen = MAX(keeper->trust_seen, adopt.trust_number);
-        if (adopt.seal && keeper->state == KEEPER_UNSEALED)
+        if (adopt.seal) { /* also before there are records: a secret may wait for them */
                 TRY(keeper_seal_now(keeper));
+                keeper->ordered = true;
+                keeper->transport_since = INT64_MAX; /* whoever was told by an administrator has the one that stays */
+        }
         if (adopt.transport.len && keeper->state != KEEPER_UNSEALED)
                 TRY(transport_adopt(keeper, &adopt));
         if (adopt.pool.len)

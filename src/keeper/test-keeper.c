@@ -154,8 +154,9 @@ static void sealing_forgets(void **state)
         assert_int_equal(f.keeper.state, KEEPER_SEALED);
         assert_null(f.keeper.keys.database.data);
         assert_null(f.keeper.authority.issuer_key);
-        assert_true(f.keeper.sealing);
+        assert_true(f.keeper.ordered);
         fixture_unseal(&f);
+        assert_false(f.keeper.ordered);
 }
 
 static void altered_records_do_not_unseal(void **state)
@@ -244,6 +245,30 @@ static void siblings_share_their_state(void **state)
         assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
         assert_int_equal(sibling_tell(&f.keeper, &g.keeper), 0);
         assert_int_equal(g.keeper.state, KEEPER_SEALED);
+}
+
+/* Before the engine has come with the records, a secret waits in each keeper; that is not to undo it. */
+static void sealing_goes_to_those_without_records_too(void **state)
+{
+        CLEANUP(fixture_done) struct fixture f, g = {0};
+        CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
+        struct msg_keeper_load load;
+
+        fixture_init(&f);
+        assert_int_equal(keeper_init(&g.keeper), 0);
+        load = (struct msg_keeper_load){{f.setup.records.at, 1}, 0};
+        g.keeper.startup_secret = secret_copy(secret_view(&f.setup.startup_secret));
+        assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
+        keeper_reply_done(&answer);
+        assert_int_equal(sibling_tell(&f.keeper, &g.keeper), 0);
+        assert_int_equal(fixture_ask(&g, MSG_keeper_load, &load, &answer), 0);
+        assert_int_equal(g.keeper.state, KEEPER_SEALED);
+        assert_true(point_equal(&g.keeper.transport_public, &f.keeper.transport_public));
+        /* until one of them is unsealed */
+        fixture_unseal(&f);
+        assert_int_equal(sibling_tell(&f.keeper, &g.keeper), 0);
+        assert_int_equal(g.keeper.state, KEEPER_UNSEALED);
+        assert_false(g.keeper.ordered);
 }
 
 /* ---- the trust record -------------------------------------------------------------------------------------- */
@@ -365,6 +390,7 @@ int main(void)
                 cmocka_unit_test(altered_records_do_not_unseal),
                 cmocka_unit_test(a_configured_secret_unseals_when_the_records_come),
                 cmocka_unit_test(siblings_share_their_state),
+                cmocka_unit_test(sealing_goes_to_those_without_records_too),
                 cmocka_unit_test(older_trust_records_are_refused),
                 cmocka_unit_test(only_the_share_admits_an_officer),
                 cmocka_unit_test(the_trust_record_does_not_fork),

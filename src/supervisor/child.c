@@ -25,15 +25,13 @@ static const char *child_name(const struct child *child)
 
 /* ---- what it says ------------------------------------------------------------------------------------- */
 
-/* A keeper that was unsealed and is sealed was told to by an administrator. A crash after that is not to undo it. */
-static void keeper_state_note(struct child *child, const char *state)
+/* A crash after an administrator has sealed is not to undo it. */
+static void keeper_state_note(struct child *child, const struct msg_ready *ready)
 {
-        if (child->role != ROLE_KEEPER)
-                return;
-        if (strcmp(state, "unsealed") == 0)
-                child->supervisor->sealed = false;
-        else if (strcmp(state, "sealed") == 0 && strcmp(child->state, "unsealed") == 0)
+        if (child->role == ROLE_KEEPER && ready->ordered)
                 child->supervisor->sealed = true;
+        else if (child->role == ROLE_KEEPER && strcmp(msg_text(ready->state), "unsealed") == 0)
+                child->supervisor->sealed = false;
 }
 
 static int child_became_ready(struct child *child, struct bytes payload)
@@ -41,7 +39,7 @@ static int child_became_ready(struct child *child, struct bytes payload)
         MSG_OWN(ready) ready = {0};
 
         TRY(msg_decode(ready, payload, &ready));
-        keeper_state_note(child, msg_text(ready.state));
+        keeper_state_note(child, &ready);
         snprintf(child->state, sizeof(child->state), "%s",
                  text_is_printable(bytes_text(msg_text(ready.state))) ? msg_text(ready.state) : "");
         if (!child->ready_at) {

@@ -87,8 +87,13 @@ void control_done(struct control *control)
 
 int control_ready(struct control *control, const char *state)
 {
+        return PASS(control_ready_keeper(control, state, false));
+}
+
+int control_ready_keeper(struct control *control, const char *state, bool ordered)
+{
         CLEANUP(buf_done) struct buf encoded = BUF_NONE;
-        struct msg_ready ready = {.state = (char *)(uintptr_t)state};
+        struct msg_ready ready = {.state = (char *)(uintptr_t)state, .ordered = ordered};
 
         TRY(msg_encode(ready, &ready, &encoded));
         return PASS(channel_send(control->channel, MSG_ready, buf_view(&encoded)));

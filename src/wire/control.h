@@ -54,3 +54,5 @@ int control_tls_renewed(struct control *control, struct bytes chain) must_check;
 /* Tell the supervisor that this process serves, and in what state ("sealed", "unsealed"; shown in status). Repeat when
  * it changes. */
 int control_ready(struct control *control, const char *state) must_check;
+/* The same of a keeper, which an administrator may have sealed. */
+int control_ready_keeper(struct control *control, const char *state, bool ordered) must_check;

@@ -124,10 +124,8 @@ static int on_configure(void *context, struct msg_configure *configure)
                 if (fcntl(fd, F_GETFD) >= 0 && fd <= CONTROL_FD)
                         buf_add_format(&seen, "fd%d\n", fd);
         path = text_format("%s/seen-%s-%llu", self->config.server.run, self->role, (unsigned long long)self->index);
-        if (told(self, "seal")) {
-                TRY(control_ready(&self->control, "unsealed"));
-                TRY(control_ready(&self->control, "sealed"));
-        }
+        if (told(self, "seal"))
+                TRY(control_ready_keeper(&self->control, "sealed", true));
         TRY(file_write(path, buf_view(&seen), 0600));
         return PASS(state_tell(self));
 }

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests and approvals; sealing and unsealing; a lost startup secret; the proofs."""
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -144,3 +147,33 @@ def test_seal_unseal_and_a_lost_startup_secret(own_server, tmp_path):
     server.run("unseal", *config, "--startup-secret-file", tmp_path / "new", password=False)
     server.wait("unsealed")
     assert server.json("user", "list", home="rita")["users"] == []
+
+
+def eventually(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_sealing_holds_while_the_engine_is_away(own_server):
+    """Every keeper waits for its records then, with the startup secret; who seals meanwhile means all of them."""
+    server = own_server.init()
+    config = ["--config", server.config]
+
+    def keepers():
+        return [child for child in json.loads((server.folder / "run/status.json").read_text())["children"] if child["role"] == "keeper"]
+
+    server.stop()
+    (server.data / "vouchsafe.db").rename(server.data / "aside")
+    server.start(wait=None)
+    eventually(lambda: server.result("seal", *config, password=False, status=None).returncode == 0)
+    (server.data / "aside").rename(server.data / "vouchsafe.db")
+    eventually(lambda: {child["state"] for child in keepers()} == {"sealed"})
+    os.kill(keepers()[0]["pid"], signal.SIGKILL)
+    eventually(lambda: [child["starts"] for child in keepers()] == [2, 1] and {child["state"] for child in keepers()} == {"sealed"})
+    server.process.send_signal(signal.SIGHUP)
+    server.wait("sealed")
+    server.run("unseal", *config, "--startup-secret-file", server.startup_secret, password=False)
+    server.wait("unsealed")
+    assert {child["state"] for child in keepers()} == {"unsealed"}
