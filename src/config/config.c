@@ -125,9 +125,10 @@ static void fill(char **member, char *text)
 static char *url_of(const struct config *config, const char *scheme, const struct config_texts *listen,
                     const char *usual)
 {
-        const char *port = listen->count ? strrchr(listen->at[0], ':') : NULL;
+        const char *port = listen->count ? strrchr(listen->at[0], ':') : NULL, *host = config->server.host_names.at[0];
+        bool six = strchr(host, ':') != NULL; /* RFC 3986 section 3.2.2 */
 
-        return text_format("%s://%s%s", scheme, config->server.host_names.at[0],
+        return text_format("%s://%s%s%s%s", scheme, six ? "[" : "", host, six ? "]" : "",
                            port && strcmp(port, usual) != 0 ? port : "");
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <ini.h>
 
 #include "base/dn.h"
@@ -191,6 +192,30 @@ static int publish_check(const char *name, const struct config *config)
 }
 
 /* What no option can check alone. */
+/* It goes into certificates and URLs, for as long as they are valid. */
+static bool is_host(const char *name)
+{
+        struct in6_addr address;
+        size_t len = strlen(name);
+
+        return inet_pton(AF_INET6, name, &address) == 1 ||
+               (len <= 253 && *name != '.' && *name != '-' &&
+                strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") == len);
+}
+
+static int hosts_check(const char *name, const struct config *config)
+{
+        const struct config_texts *hosts = &config->server.host_names;
+
+        for (size_t i = 0; i < hosts->count; i++)
+                if (!is_host(hosts->at[i]))
+                        return refuse(PROBLEM_CONFIGURATION,
+                                      "%s: [server] host-names takes names as keys.example.org, without https:// and "
+                                      "port, and with other letters in their form xn--; not \"%s\".",
+                                      name, hosts->at[i]);
+        return 0;
+}
+
 static int config_check(const char *name, const struct config *config)
 {
         if (!*config->server.organisation)
@@ -199,6 +224,7 @@ static int config_check(const char *name, const struct config *config)
         if (!config->server.host_names.count)
                 return missing(name, "server", "host-names",
                                "say how clients reach the server, as host-names = keys.example.org.");
+        TRY(hosts_check(name, config));
         if (!*config->tls.certificate != !*config->tls.key)
                 return missing(name, "tls", *config->tls.key ? "certificate" : "key",
                                "give both, or neither to use the built-in CA's.");

@@ -30,17 +30,17 @@ static void defaults_are_complete(void **state)
 static void addresses_in_certificates_lead_to_where_is_listened(void **state)
 {
         static const char *const cases[][2] = {
-                {"", "http://keys.example.org:8080"},
-                {"[listen]\nhttp = [::1]:80 127.0.0.1:8080\n", "http://keys.example.org"},
-                {"[listen]\nhttp =\n", "http://keys.example.org"},
-                {"url = http://pki.example.org\n", "http://pki.example.org"},
+                {LEAST, "http://keys.example.org:8080"},
+                {LEAST "[listen]\nhttp = [::1]:80 127.0.0.1:8080\n", "http://keys.example.org"},
+                {LEAST "[listen]\nhttp =\n", "http://keys.example.org"},
+                {LEAST "url = http://pki.example.org\n", "http://pki.example.org"},
+                {"[server]\norganisation = a\nhost-names = 2001:db8::1\n", "http://[2001:db8::1]:8080"},
         };
 
         for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-                char *text CLEANUP(mem_freep) = text_format(LEAST "%s", cases[i][0]);
                 CLEANUP(config_done) struct config config = {0};
 
-                assert_int_equal(config_parse("a", text, &config), 0);
+                assert_int_equal(config_parse("a", cases[i][0], &config), 0);
                 assert_string_equal(config.server.url, cases[i][1]);
         }
 }
@@ -72,6 +72,10 @@ static void mistakes_are_named(void **state)
                 {"[server]\nhost-names = a\n", "[server] organisation is missing"},
                 {"[server]\norganisation = a\n", "[server] host-names is missing"},
                 {"key = value\n", "line 1: \"key\" stands before"},
+                {LEAST " https://a.example\n", "not \"https://a.example\""},
+                {LEAST " a.example:8443\n", "not \"a.example:8443\""},
+                {LEAST " bücher.example\n", "not \"bücher.example\""},
+                {LEAST " *.example\n", "not \"*.example\""},
                 {LEAST "[publish]\ndirectory = yes\n", "[directory] kind is embedded"},
                 {LEAST "[publish]\nauthority-dn = o=x\n", "authority-dn does nothing"},
                 {LEAST "[publish]\ncrl-dn = nonsense\n", "[publish] crl-dn is no distinguished name"},
