@@ -15,6 +15,7 @@
 #include "cli/session.h"
 #include "cli/setup.h"
 #include "cli/terminal.h"
+#include "model/rows.h"
 
 /* ---- configuration ---------------------------------------------------------------------------------------- */
 
@@ -46,25 +47,35 @@ static int wanted(const struct arguments *arguments, const char *option, const c
         return **ret_text ? 0 : refuse(PROBLEM_USAGE, "The question \"%s\" was not answered.", question);
 }
 
-static void add_line(struct buf *out, const char *key, const char *value)
+/* Refused, when reading the configuration would give another value: it would be in certificates for good. */
+static int add_line(struct buf *out, const char *key, const char *value)
 {
-        if (value && *value)
-                buf_add_format(out, "%s = %s\n", key, value);
+        char *line CLEANUP(mem_freep) = NULL;
+
+        if (!value || !*value)
+                return 0;
+        line = text_format("%s = %s", key, value);
+        if (strpbrk(line, "\r\n\t") || strstr(line, " ;") || *value == ' ' || line[strlen(line) - 1] == ' ')
+                return refuse(PROBLEM_USAGE,
+                              "\"%s\" cannot stand in a configuration: it may have no blank at its ends, no semicolon "
+                              "after a blank and no line break.",
+                              value);
+        buf_add_format(out, "%s\n", line);
+        return 0;
 }
 
 static int add_hosts(const struct arguments *arguments, struct buf *out)
 {
+        CLEANUP(buf_done) struct buf hosts = BUF_NONE;
         char *asked CLEANUP(mem_freep) = NULL;
 
-        buf_add_text(out, "host-names =");
         for (size_t i = 0; i < argument_count(arguments, "hostname"); i++)
-                buf_add_format(out, " %s", argument_text_at(arguments, "hostname", i));
-        if (!argument_count(arguments, "hostname")) {
+                buf_add_format(&hosts, "%s%s", i ? " " : "", argument_text_at(arguments, "hostname", i));
+        if (!hosts.len) {
                 TRY(ask("Host name under which clients reach the server:", "--hostname", &asked));
-                buf_add_format(out, " %s", asked);
+                buf_add_text(&hosts, asked);
         }
-        buf_add_text(out, "\n");
-        return 0;
+        return PASS(add_line(out, "host-names", buf_text(&hosts)));
 }
 
 /* A configuration for a server that has none yet; with --data everything is within that folder. */
@@ -79,22 +90,36 @@ static int compose(const struct arguments *arguments, struct buf *out)
                 char *run CLEANUP(mem_freep) = NULL;
                 TRY(absolute(argument_text(arguments, "data"), &data));
                 run = text_format("%s/run", data);
-                add_line(out, "data", data);
-                add_line(out, "run", run);
+                TRY(add_line(out, "data", data));
+                TRY(add_line(out, "run", run));
         }
-        add_line(out, "organisation", organisation);
+        TRY(add_line(out, "organisation", organisation));
         TRY(add_hosts(arguments, out));
-        add_line(out, "url", argument_text(arguments, "url"));
+        TRY(add_line(out, "url", argument_text(arguments, "url")));
         buf_add_text(out, "\n[listen]\n");
-        add_line(out, "https", argument_text(arguments, "https"));
-        add_line(out, "http", argument_text(arguments, "http"));
-        add_line(out, "metrics", argument_text(arguments, "metrics"));
+        TRY(add_line(out, "https", argument_text(arguments, "https")));
+        TRY(add_line(out, "http", argument_text(arguments, "http")));
+        TRY(add_line(out, "metrics", argument_text(arguments, "metrics")));
         if (argument_text(arguments, "startup-secret-file")) {
                 TRY(absolute(argument_text(arguments, "startup-secret-file"), &secret));
-                buf_add_format(out, "\n[startup]\nsecret = file\nsecret-file = %s\n", secret);
+                buf_add_text(out, "\n[startup]\nsecret = file\n");
+                TRY(add_line(out, "secret-file", secret));
         }
-        if (argument_text(arguments, "user"))
-                buf_add_format(out, "\n[process]\nuser = %s\n", argument_text(arguments, "user"));
+        buf_add_text(out, "\n[process]\n");
+        return PASS(add_line(out, "user", argument_text(arguments, "user")));
+}
+
+/* A configuration that is there says it all: what an option would say otherwise must not be passed over. */
+static int check_given(const struct arguments *arguments, const struct setup *setup)
+{
+        static const char *const options[] = {"organisation", "hostname", "url", "https", "http", "metrics", "user"};
+
+        for (size_t i = 0; !setup->config_text && i < ARRAY_LEN(options); i++)
+                if (argument_count(arguments, options[i]))
+                        return refuse(PROBLEM_USAGE,
+                                      "The configuration %s is there already, and --%s is for a new one. Leave the option "
+                                      "out, or move the configuration away.",
+                                      setup->config_path, options[i]);
         return 0;
 }
 
@@ -130,8 +155,7 @@ static int add_operator(struct msg_keeper_init *request, const char *name, const
 {
         struct msg_operator_setup *operator;
 
-        if (!*name || !text_is_printable(bytes_text(name)))
-                return refuse(PROBLEM_USAGE, "\"%s\" is no name for an operator.", name);
+        TRY(operator_name_check(name));
         operator = operator_of(request, name);
         if (msg_texts_have(&operator->roles, role))
                 return refuse(PROBLEM_USAGE, "%s is %s twice.", name, role);
@@ -205,10 +229,6 @@ static int show_secrets(const struct setup *setup)
 
 static void show_next(const struct setup *setup)
 {
-        const char *host =
-            setup->config.server.host_names.count ? setup->config.server.host_names.at[0] : "localhost";
-        const char *https = setup->config.listen.https.count ? strrchr(setup->config.listen.https.at[0], ':') : NULL;
-
         say_styled(STYLE_GREEN, "The server of %s is set up.", setup->config.server.organisation);
         say_pair("Configuration", "%s", setup->config_path);
         say_pair("Data", "%s", setup->config.server.data);
@@ -218,8 +238,8 @@ static void show_next(const struct setup *setup)
         if (setup->codes_folder)
                 say_pair("Codes", "%s, one file an operator", setup->codes_folder);
         tell("Start it with: vouchsafed --config %s", setup->config_path);
-        tell("Each operator then accepts on his own machine: vouchsafe operator accept --server https://%s%s", host,
-             https ? https : "");
+        tell("Each operator then accepts on his own machine: vouchsafe operator accept --server %s",
+             setup->config.mail.client_url);
 }
 
 /* ---- init ------------------------------------------------------------------------------------------------- */
@@ -260,6 +280,7 @@ static int set_up(const struct arguments *arguments, struct setup *setup)
                                        true};
         int r;
 
+        TRY(check_given(arguments, setup));
         TRY(collect_people(arguments, &setup->request));
         setup->request.organisation = text_copy(setup->config.server.organisation);
         TRY(password_get(arguments, &root, &setup->request.root_password));

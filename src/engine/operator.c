@@ -33,26 +33,12 @@ static int roles_parse(const struct msg_texts *names, int64_t *ret_roles)
         return 0;
 }
 
-/* Names go into file names, records and headers. */
-static int name_check_operator(const char *name)
-{
-        size_t length = strlen(name);
-
-        for (size_t i = 0; i < length; i++)
-                if ((unsigned char)name[i] <= ' ' || strchr("\"/\\:,;", name[i]))
-                        length = 0;
-        if (length && length <= 64 && name[0] != '.' && text_is_printable(bytes_text(name)))
-                return 0;
-        return refuse(PROBLEM_MALFORMED,
-                      "An operator's name has 1 to 64 characters, without blanks and without any of \" / \\ : , ;.");
-}
-
 static int invitation_row(struct request *request, const struct msg_operator_invite *ask, struct operator_row *row)
 {
         int64_t roles = 0;
         int r;
 
-        TRY(name_check_operator(msg_text(ask->operator)));
+        TRY(operator_name_check(msg_text(ask->operator)));
         TRY(selector_check(bytes_text(msg_text(ask->selector))));
         if (ask->auth.len != KEY_SIZE)
                 return refuse(PROBLEM_MALFORMED, "The invitation's MAC key has %zu bytes in place of %d.",

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/rows.h"
 
+#include <string.h>
+
+#include "base/fault.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 void entry_row_done(struct entry_row *row)
 {
@@ -153,4 +157,19 @@ int role_parse(struct bytes name, enum operator_role *ret_role)
                 }
         return refuse(PROBLEM_MALFORMED, "“%.*s” is no role: there are officer, registrar and auditor.",
                       (int)MIN(name.len, 40), name.data ? (const char *)name.data : "");
+}
+
+int operator_name_check(const char *name)
+{
+        size_t length = strlen(name);
+
+        for (size_t i = 0; i < length; i++)
+                if ((unsigned char)name[i] <= ' ' || strchr("\"/\\:,;", name[i]))
+                        length = 0;
+        if (length && length <= 64 && name[0] != '.' && text_is_printable(bytes_text(name)))
+                return 0;
+        return refuse(PROBLEM_MALFORMED,
+                      "An operator's name has 1 to 64 characters, without blanks and without any of \" / \\ : , ;; "
+                      "it is not \"%s\".",
+                      name);
 }

@@ -248,3 +248,5 @@ void job_row_done(struct job_row *row);
 /* "officer", "registrar", "auditor" for one bit. */
 const char *role_name(enum operator_role role);
 int role_parse(struct bytes name, enum operator_role *ret_role) must_check;
+/* Operators' names go into file names, records and headers. PROBLEM_MALFORMED. */
+int operator_name_check(const char *name) must_check;

@@ -68,6 +68,8 @@ def test_secrets_are_shown_once_where_no_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("change, hint", [
     (["--quorum", "3"], "quorum"), (["--officer", "olga"], "twice"), (["--root-password-file", "/nonexistent"], "/nonexistent"),
+    (["--officer", "Olga Müller"], "Olga Müller"), (["--officer", "o" * 300], "1 to 64"), (["--hostname", "https://localhost"], "without https://"),
+    (["--hostname", "localhost:8443"], "localhost:8443"), (["--organisation", "Smith ; Jones"], "semicolon"), (["--organisation", "a\nb = c"], "line break"),
 ])
 def test_mistakes_change_nothing(tmp_path, change, hint):
     words = arguments(tmp_path)
@@ -78,6 +80,15 @@ def test_mistakes_change_nothing(tmp_path, change, hint):
     assert done.returncode != 0 and hint in done.stderr
     assert not (tmp_path / "data/vouchsafe.db").exists() and not (tmp_path / "startup-secret").exists()
     assert run(arguments(tmp_path)).returncode == 0
+
+
+def test_what_a_configuration_says_already_is_not_passed_over(tmp_path):
+    (tmp_path / "data").mkdir()
+    config = tmp_path / "data/vouchsafe.conf"
+    config.write_text(f"[server]\norganisation = Another\nhost-names = localhost\ndata = {tmp_path}/data\nrun = {tmp_path}/run\n[process]\nuser = nobody\n")
+    done = run(arguments(tmp_path))
+    assert done.returncode == 2 and "--organisation" in done.stderr and str(config) in done.stderr
+    assert not (tmp_path / "data/vouchsafe.db").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives what it makes to another user")
