@@ -102,6 +102,7 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
         *engine = (struct engine){.loop = loop, .self_step_ms = 1000, .config = *config};
         *config = (struct engine_config){0};
         list_init(&engine->requests);
+        list_init(&engine->unparked);
         list_init(&engine->openings);
         list_init(&engine->fronts);
         list_init(&engine->lookup_peers);

@@ -154,6 +154,8 @@ struct engine {
 
         struct round round;
         struct list requests; /* that wait or are parked */
+        struct list unparked; /* that begin anew in a moment */
+        bool unparking;
         struct list openings; /* approved requests at a keeper */
         struct keepers keepers;
         struct list fronts, outbounds;

@@ -321,21 +321,37 @@ bool request_guard(struct request *request, const char *guard)
         return request->parked;
 }
 
-/* The first that is parked begins anew; the others with this guard follow it. */
+static void request_anew(struct request *request)
+{
+        request->parked = false;
+        free(TAKE(request->guard));
+        if (request->work_free)
+                request->work_free(request->work);
+        request->work = NULL;
+        request_step(request, step_begin, 0, BYTES_NONE);
+}
+
+/* The first that is parked begins anew; the others with this guard follow it, when that is done: not out of it, since
+ * there may be as many of them as fronts have connections. */
 static void requests_unpark(struct engine *engine, const char *guard)
 {
         LIST_EACH (request, &engine->requests, struct request, link) {
                 if (!request->parked || strcmp(request->guard, guard) != 0)
                         continue;
-                request->parked = false;
                 list_remove(&request->link);
-                free(TAKE(request->guard));
-                if (request->work_free)
-                        request->work_free(request->work);
-                request->work = NULL;
-                request_step(request, step_begin, 0, BYTES_NONE);
-                return;
+                list_append(&engine->unparked, &request->link);
+                break;
         }
+        if (engine->unparking)
+                return;
+        engine->unparking = true;
+        while (!list_empty(&engine->unparked)) {
+                struct request *request = CONTAINER_OF(engine->unparked.next, struct request, link);
+
+                list_remove(&request->link);
+                request_anew(request);
+        }
+        engine->unparking = false;
 }
 
 /* ---- life */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine with a real keeper: enrollment, tokens, people, and what happens when something is cut off. */
+#include <sys/resource.h>
+
+#include "base/mem.h"
 #include "engine/authorize.h"
 #include "room.h"
 
@@ -256,6 +259,35 @@ static void test_at_once(void **state)
         assert_true(bytes_equal(buf_view(&first.payload), buf_view(&second.payload)));
 }
 
+/* As often as fronts have connections: who has waited follows who was before him, and not on top of him. */
+static void test_at_once_by_many(void **state)
+{
+        enum { MANY = 8000, STACK = 1 << 19 };
+        struct rlimit before, small;
+        CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org");
+        CLEANUP(client_done) struct client client = {0};
+        CLEANUP(mem_freep) struct world_answer *answers = mem_array(MANY, sizeof(*answers));
+        MSG_OWN(token_use) use = {0};
+
+        assert_int_equal(getrlimit(RLIMIT_STACK, &before), 0);
+        small = before;
+        small.rlim_cur = STACK;
+        client_init(&client, &token, "enroll");
+        use_message(&client, &use);
+        WORLD->keeper_holds = true;
+        for (unsigned i = 0; i < MANY; i++)
+                world_send(WORLD, -1, MSG_token_use, &use, &answers[i]);
+        WORLD->keeper_holds = false;
+        assert_int_equal(setrlimit(RLIMIT_STACK, &small), 0);
+        world_run(WORLD);
+        assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
+        for (unsigned i = 0; i < MANY; i++) {
+                assert_true(answers[i].there);
+                assert_int_equal(answers[i].result, 0);
+                world_answer_done(&answers[i]);
+        }
+}
+
 static void test_cancelled_meanwhile(void **state)
 {
         CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org"), newer = TOKEN_NONE;
@@ -429,6 +461,7 @@ int main(void)
             TEST(test_crash_before_commit),
             TEST(test_keeper_lost),
             TEST(test_at_once),
+            TEST(test_at_once_by_many),
             TEST(test_cancelled_meanwhile),
             TEST(test_disk_full),
             TEST(test_disk_full_meanwhile),
