@@ -108,6 +108,9 @@ static void structure_judge(const struct leaf *leaf)
                             "A signed part stands beside other parts that nobody signed; the message as a whole is not signed.");
         if (structure->attached_secured)
                 finding_add(report, PROBLEM_NONE, depth, "A message that is attached is itself signed or encrypted; it was left as it is.");
+        if (structure->ambiguous)
+                finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth,
+                            "A part of the message says more than once what it is: programs disagree about which of them counts.");
         if (structure->too_deep)
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth, "The parts of the message are nested deeper than %d, or so broken that programs read them differently.",
                             STRUCTURE_DEPTH);

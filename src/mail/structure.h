@@ -22,6 +22,7 @@ struct structure {
         unsigned parts, cuts;
         /* what was found */
         bool wrapped_signed, wrapped_encrypted, attached_secured, too_deep, binary;
+        bool ambiguous;      /* a part says more than once what it is */
         bool encoded_inner;  /* the entity is a message in base64 or the like, which was not looked into */
         struct header inner; /* the header of the message inside, if the entity is a message/rfc822 */
         bool has_inner;

@@ -239,6 +239,9 @@ def structures(make: Maker):
     yield Case("a signed message attached", "verify", make.head + attached, "mail-unsigned")
     beside = b"Content-Type: multipart/mixed; boundary=m\n\n--m\n" + HTML + b"\n--m\n" + make.sealed()[len(make.head):] + b"\n--m--\n"
     yield Case("an encrypted part inside what is signed", "verify", make.signed(content=beside), "mail-deceptive")
+    twice = beside.replace(b"Content-Type: application", b"Content-Type: text/plain\nContent-Type: application")
+    for verb, message in (("verify", make.signed(content=twice)), ("decrypt", make.sealed(content=twice))):
+        yield Case("a part with two types", verb, message, "mail-deceptive")
     yield Case("an encrypted part inside what is encrypted", "decrypt", make.sealed(content=beside), "mail-deceptive")
 
 
