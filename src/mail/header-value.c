@@ -62,6 +62,81 @@ static bool parameters_are_ambiguous(const char *value)
         return false;
 }
 
+/* ---- multiparts that everybody reads alike */
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define TOKEN LETTERS "!#$%&'*+-.^_`{|}~"
+
+/* Skip what is of the characters; is there any? */
+static bool skip(const char **at, const char *characters)
+{
+        size_t len = strspn(*at, characters);
+
+        *at += len;
+        return len > 0;
+}
+
+static bool skip_quoted(const char **at)
+{
+        for ((*at)++; **at && **at != '"'; (*at)++)
+                *at += **at == '\\' && (*at)[1];
+        return *(*at)++ == '"';
+}
+
+/* Without what programs unwrap, trim or cut off, each in its way; but with what old ones leave unquoted. */
+static bool boundary_is_plain(const char *value, size_t len)
+{
+        bool quoted = len >= 2 && value[0] == '"';
+        const char *text = value + quoted;
+        size_t text_len = len - 2 * quoted;
+
+        if (text_len == 0 || text[0] == ' ' || text[text_len - 1] == ' ' || memchr(text, '\\', text_len) ||
+            memmem(text, text_len, "=?", 2) || memmem(text, text_len, "?=", 2))
+                return false;
+        return quoted || strspn(text, TOKEN "=/:?@") >= text_len;
+}
+
+/* A parameter as nobody misreads it: NAME=VALUE or NAME="VALUE", and nothing beside it. */
+static bool parameter_is_plain(const char **at, size_t *boundaries)
+{
+        const char *name = *at, *value;
+        bool is_boundary = strncasecmp(name, "boundary", 8) == 0;
+
+        if (!skip(at, TOKEN) || (is_boundary && *at != name + 8))
+                return false;
+        (void)skip(at, " ");
+        if (*(*at)++ != '=')
+                return false;
+        (void)skip(at, " ");
+        value = *at;
+        if (**at != '"')
+                *at += strcspn(*at, " ;\"(");
+        else if (!skip_quoted(at))
+                return false;
+        *boundaries += is_boundary;
+        return !is_boundary || boundary_is_plain(value, (size_t)(*at - value));
+}
+
+/* Whoever reads another boundary than we sees other parts, such as encrypted ones beside others. */
+static bool multipart_is_plain(const char *value)
+{
+        const char *at = value;
+        size_t boundaries = 0;
+
+        if (!skip(&at, TOKEN) || *at++ != '/' || !skip(&at, TOKEN))
+                return false;
+        for (;;) {
+                (void)skip(&at, " ");
+                if (!*at)
+                        return boundaries == 1 || strncasecmp(value, "multipart/", 10) != 0;
+                if (*at++ != ';')
+                        return false;
+                (void)skip(&at, " ");
+                if (*at && *at != ';' && !parameter_is_plain(&at, &boundaries))
+                        return false;
+        }
+}
+
 static void content_type_parse(const char *value, struct content *content)
 {
         GMimeContentType *type = g_mime_content_type_parse(NULL, value);
@@ -107,7 +182,8 @@ void content_parse(const struct header *header, struct content *ret_content)
         gmime_ready();
         content.type = text_copy("text/plain");
         content.declared = type != NULL;
-        content.ambiguous = types > 1 || encodings > 1 || (value && parameters_are_ambiguous(value));
+        content.ambiguous = types > 1 || encodings > 1 || (value && parameters_are_ambiguous(value)) ||
+                            (value && strcasestr(value, "multipart") && !multipart_is_plain(value));
         if (value && strlen(value) > VALUE_MOST)
                 content.ambiguous = true;
         else if (value)

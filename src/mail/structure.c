@@ -60,7 +60,7 @@ static void structure_part(struct structure *structure, const struct header *hea
 
         content_parse(header, &content);
         structure->binary = structure->binary || strcmp(content.encoding, "binary") == 0;
-        structure->ambiguous = structure->ambiguous || (content.ambiguous && !structure->attached);
+        structure->ambiguous = structure->ambiguous || ((content.ambiguous || header_has_false_ends(header)) && !structure->attached);
         is_signed = content_is_signed(&content) || (content.smime_type && strcmp(content.smime_type, "signed-data") == 0);
         if (content_is_signed(&content) || content_is_pkcs7(&content)) {
                 if (structure->attached)

@@ -239,6 +239,13 @@ def structures(make: Maker):
     yield Case("a signed message attached", "verify", make.head + attached, "mail-unsigned")
     beside = b"Content-Type: multipart/mixed; boundary=m\n\n--m\n" + HTML + b"\n--m\n" + make.sealed()[len(make.head):] + b"\n--m--\n"
     yield Case("an encrypted part inside what is signed", "verify", make.signed(content=beside), "mail-deceptive")
+    for parameters in (b'boundary=m,', b'charset="x"boundary=m', b'charset=x,boundary=m', b'boundary="m "', b'boundary="=?us-ascii?q?m?="', b'x=y',
+                       b"boundary*=us-ascii''m", b'boundary="m\\m"; boundary=m', b'(x) boundary=m'):
+        other = beside.replace(b"boundary=m", parameters, 1)
+        yield Case(f"a multipart that programs read differently: {parameters.decode()}", "verify", make.signed(content=other), "mail-deceptive")
+    for boundary in (b'----=_Part_1', b'"=_a b"', b'a:b/c', b'"m" ; charset="a;b" ;'):
+        plain = b"Content-Type: multipart/mixed; boundary=" + boundary + b"\n\n--" + boundary.split(b'" ')[0].strip(b'"') + b"\nContent-Type: text/plain\n\nhi\n"
+        yield Case(f"a multipart that everybody reads: {boundary.decode()}", "verify", make.signed(content=plain), "ok", plain)
     twice = beside.replace(b"Content-Type: application", b"Content-Type: text/plain\nContent-Type: application")
     for verb, message in (("verify", make.signed(content=twice)), ("decrypt", make.sealed(content=twice))):
         yield Case("a part with two types", verb, message, "mail-deceptive")
