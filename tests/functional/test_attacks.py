@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import pathlib
+import signal
 import sqlite3
 import ssl
 import subprocess
@@ -306,6 +307,7 @@ def test_processes_are_confined(server):
     for name, pid in [*server.children().items(), ("supervisor", server.process.pid)]:
         status = status_of(pid)
         assert status["NoNewPrivs"] == "1", name
+        assert int(status["SigIgn"], 16) & 1 << (signal.SIGPIPE - 1), f"{name} ends when nobody reads its log"
         assert int(status["CapEff"], 16) == 0 and status["Uid"].split()[0] != "0", name
         if name.startswith(("keeper", "front")):
             assert status["Seccomp"] == "2", name
