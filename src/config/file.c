@@ -191,7 +191,8 @@ static int publish_check(const char *name, const struct config *config)
         return 0;
 }
 
-/* What no option can check alone. */
+#define HOST_SYMBOLS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
+
 /* It goes into certificates and URLs, for as long as they are valid. */
 static bool is_host(const char *name)
 {
@@ -200,7 +201,7 @@ static bool is_host(const char *name)
 
         return inet_pton(AF_INET6, name, &address) == 1 ||
                (len <= 253 && *name != '.' && *name != '-' &&
-                strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") == len);
+                strspn(name, HOST_SYMBOLS) == len);
 }
 
 static int hosts_check(const char *name, const struct config *config)
@@ -216,6 +217,23 @@ static int hosts_check(const char *name, const struct config *config)
         return 0;
 }
 
+/* RFC 3986; a path is added to it. In certificates URIs are ASCII (RFC 5280 section 7.4), and readers pass over others. */
+static int url_check(const char *name, const char *url)
+{
+        if (*url && strncmp(url, "http://", 7) != 0)
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s: [server] url starts with http:// (revocation lists are signed, "
+                              "and fetching them over TLS could not end).",
+                              name);
+        if (strspn(url, HOST_SYMBOLS "~:/[]%!$&'()*+,;=@") != strlen(url))
+                return refuse(PROBLEM_CONFIGURATION,
+                              "%s: [server] url is http:// and a host, perhaps with port and path, all in ASCII, with other "
+                              "letters of the host in their form xn--; not \"%s\".",
+                              name, url);
+        return 0;
+}
+
+/* What no option can check alone. */
 static int config_check(const char *name, const struct config *config)
 {
         if (!*config->server.organisation)
@@ -240,11 +258,7 @@ static int config_check(const char *name, const struct config *config)
                 return refuse(PROBLEM_CONFIGURATION,
                               "%s: [store] url is sqlite:/path/of/file or postgresql://…, not \"%s\".", name,
                               config->store.url);
-        if (*config->server.url && strncmp(config->server.url, "http://", 7) != 0)
-                return refuse(PROBLEM_CONFIGURATION,
-                              "%s: [server] url starts with http:// (revocation lists are signed, "
-                              "and fetching them over TLS could not end).",
-                              name);
+        TRY(url_check(name, config->server.url));
         TRY(directory_check(name, config));
         TRY(ldap_check(name, config));
         TRY(self_check(name, config));

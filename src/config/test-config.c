@@ -76,6 +76,8 @@ static void mistakes_are_named(void **state)
                 {LEAST " a.example:8443\n", "not \"a.example:8443\""},
                 {LEAST " bücher.example\n", "not \"bücher.example\""},
                 {LEAST " *.example\n", "not \"*.example\""},
+                {LEAST "url = http://bücher.example\n", "not \"http://bücher.example\""},
+                {LEAST "url = http://a.example/?x\n", "not \"http://a.example/?x\""},
                 {LEAST "[publish]\ndirectory = yes\n", "[directory] kind is embedded"},
                 {LEAST "[publish]\nauthority-dn = o=x\n", "authority-dn does nothing"},
                 {LEAST "[publish]\ncrl-dn = nonsense\n", "[publish] crl-dn is no distinguished name"},
