@@ -169,7 +169,7 @@ static int answer_repeat(struct request *request, bool *ret_answered)
 
 /* ---- tickets */
 
-enum { TICKET_SIZE = 1 + ID_SIZE + 8 + DIGEST_SIZE };
+enum { TICKET_SIZE = 1 + ID_SIZE + 8 + 8 + DIGEST_SIZE };
 
 static void ticket_mac(struct engine *engine, struct bytes body, struct digest *ret_mac)
 {
@@ -181,6 +181,21 @@ static void ticket_mac(struct engine *engine, struct bytes body, struct digest *
         *ret_mac = hasher_end(&hasher);
 }
 
+static void time_add(struct buf *out, int64_t time)
+{
+        for (int shift = 56; shift >= 0; shift -= 8)
+                buf_add_byte(out, (uint8_t)((uint64_t)time >> shift));
+}
+
+static int64_t time_at(const uint8_t *at)
+{
+        uint64_t time = 0;
+
+        for (unsigned i = 0; i < 8; i++)
+                time = time << 8 | at[i];
+        return (int64_t)time;
+}
+
 int ticket_make(struct engine *engine, const struct id *user, int64_t expires, struct buf *ret_ticket)
 {
         struct digest mac;
@@ -188,17 +203,32 @@ int ticket_make(struct engine *engine, const struct id *user, int64_t expires, s
 
         buf_add_byte(ret_ticket, 1);
         buf_add_bytes(ret_ticket, id_view(user));
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(ret_ticket, (uint8_t)((uint64_t)expires >> shift));
+        time_add(ret_ticket, engine_now(engine));
+        time_add(ret_ticket, expires);
         ticket_mac(engine, bytes_of(ret_ticket->data + start, ret_ticket->len - start), &mac);
         buf_add_bytes(ret_ticket, digest_view(&mac));
         return 0;
 }
 
+static int ticket_user_check(struct engine *engine, const struct id *id, int64_t made)
+{
+        CLEANUP(user_row_done) struct user_row user = {0};
+        int r = store_user_find(engine->store, id, &user);
+
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        if (r || user.state == USER_REVOKED || (user.revoked && made < user.enrolled)) /* when he enrolled since */
+                return refuse(PROBLEM_UNAUTHENTICATED,
+                              "The ticket ended when the certificates of its user were revoked; enroll again to get a "
+                              "new one.");
+        return 0;
+}
+
 int ticket_check(struct engine *engine, struct bytes ticket, struct id *ret_user)
 {
-        uint64_t expires = 0;
+        const uint8_t *times;
         struct digest mac;
+        struct id user;
 
         if (ticket.len != TICKET_SIZE || ticket.data[0] != 1)
                 return refuse(PROBLEM_UNAUTHENTICATED, "This is no ticket of this server; enroll to get one.");
@@ -206,11 +236,12 @@ int ticket_check(struct engine *engine, struct bytes ticket, struct id *ret_user
         if (!bytes_equal_constant_time(digest_view(&mac),
                                        bytes_of(ticket.data + TICKET_SIZE - DIGEST_SIZE, DIGEST_SIZE)))
                 return refuse(PROBLEM_UNAUTHENTICATED, "This is no ticket of this server; enroll to get one.");
-        for (unsigned i = 0; i < 8; i++)
-                expires = expires << 8 | ticket.data[1 + ID_SIZE + i];
-        if ((int64_t)expires < engine_now(engine))
+        times = ticket.data + 1 + ID_SIZE;
+        if (time_at(times + 8) < engine_now(engine))
                 return refuse(PROBLEM_UNAUTHENTICATED, "The ticket has expired; enroll again to get a new one.");
-        memcpy(ret_user->data, ticket.data + 1, ID_SIZE);
+        memcpy(user.data, ticket.data + 1, ID_SIZE);
+        TRY(ticket_user_check(engine, &user, time_at(times)));
+        *ret_user = user;
         return 0;
 }
 

@@ -11,7 +11,8 @@ int request_authorize(struct request *request, bool *ret_answered) must_check;
 /* Keep request->answer under the operator's nonce. */
 int answer_keep(struct request *request) must_check;
 
-/* Tickets: version 1 ‖ user id 16 ‖ expiry 8 ‖ HMAC 32. */
+/* Tickets: version 1 ‖ user id 16 ‖ made 8 ‖ expiry 8 ‖ HMAC 32. They end when their user is revoked, too: whoever
+ * has stolen his keys has his ticket. */
 int ticket_make(struct engine *engine, const struct id *user, int64_t expires, struct buf *ret_ticket) must_check;
 /* PROBLEM_UNAUTHENTICATED */
 int ticket_check(struct engine *engine, struct bytes ticket, struct id *ret_user) must_check;

@@ -445,6 +445,30 @@ static void test_find(void **state)
         assert_int_equal(none.found.count, 0);
 }
 
+/* A stolen machine has it beside the keys. */
+static void test_ticket_of_the_revoked(void **state)
+{
+        CLEANUP(client_done) struct client former = {0}, now = {0};
+        MSG_OWN(certificate_find) ask = {0};
+        MSG_OWN(certificate_found) found = {0};
+        MSG_OWN(user_revoke) revoke = {.user = text_copy("alice@example.org")};
+        MSG_OWN(user_revoked) revoked = {0};
+
+        msg_texts_add(&ask.addresses, "alice@example.org");
+        enroll(WORLD, "alice@example.org", &former);
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &revoke, &revoked));
+        WORLD->ticket = buf_view(&former.answer.ticket);
+        assert_int_equal(world_ask(WORLD, -1, MSG_certificate_find, &ask, &found), PROBLEM_UNAUTHENTICATED);
+        WORLD->ticket = BYTES_NONE;
+        WORLD->engine.clock_offset += 60;
+        enroll(WORLD, "alice@example.org", &now);
+        WORLD->ticket = buf_view(&former.answer.ticket);
+        assert_int_equal(world_ask(WORLD, -1, MSG_certificate_find, &ask, &found), PROBLEM_UNAUTHENTICATED);
+        WORLD->ticket = buf_view(&now.answer.ticket);
+        must(world_ask(WORLD, -1, MSG_certificate_find, &ask, &found));
+        assert_int_equal(found.found.count, 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -463,6 +487,7 @@ int main(void)
             TEST(test_at_once),
             TEST(test_at_once_by_many),
             TEST(test_cancelled_meanwhile),
+            TEST(test_ticket_of_the_revoked),
             TEST(test_disk_full),
             TEST(test_disk_full_meanwhile),
             TEST(test_recipient_no_point),

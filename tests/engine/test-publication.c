@@ -290,7 +290,10 @@ static void what_the_client_signed_is_published_and_withdrawn(void **state)
         assert_int_equal(after.smime.len, 0);
         player_answer(PLAYER, &well);
         WORLD->engine.clock_offset = 120;
-        assert_int_equal(smime_put(PLAYER, &alice, &value, NULL), PROBLEM_STATE);
+        assert_int_equal(smime_put(PLAYER, &alice, &value, NULL), PROBLEM_UNAUTHENTICATED); /* his ticket has ended */
+        assert_int_equal(world_ask(WORLD, ROB, MSG_smime_put, &(struct msg_smime_put){.value = value},
+                                   &(struct msg_smime_taken){0}),
+                         PROBLEM_STATE);
         world_verify(WORLD);
 }
 

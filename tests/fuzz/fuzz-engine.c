@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         operator = data[0] % 5 < 4 ? data[0] % 5 : -1;
         kind = kinds[data[1] % ARRAY_LEN(kinds)];
-        world.ticket = operator < 0 ? bytes_of(data + 2, size - 2 < 57 ? size - 2 : 57) : BYTES_NONE;
+        world.ticket = operator < 0 ? bytes_of(data + 2, size - 2 < 65 ? size - 2 : 65) : BYTES_NONE;
         if (operator >= 0)
                 world.people[operator].nonce++;
         world_send_raw(&world, operator, kind, bytes_of(data + 2, size - 2), &answer);
