@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/home.h"
 #include "cli/smime.h"
+#include "cli/terminal.h"
 #include "crypto/crl.h"
 
 enum { BATCH = 100, CONNECT_SECONDS = 4, STALL_SECONDS = 8, SETTLED_SECONDS = 3 };
@@ -57,6 +58,16 @@ int directory_keep(const char *server_id, const struct msg_address_certificates 
         return PASS(home_record_write(path, msg_record_address_certificates(), found));
 }
 
+/* On a full or read-only disk what is asked for serves, and is asked for again. */
+static bool was_kept(int result)
+{
+        if (result == 0)
+                return true;
+        tell("What was looked up serves, but is not kept for later: %s.", report_text());
+        report_clear();
+        return false;
+}
+
 static bool is_fresh(const struct found_certificates *found)
 {
         int64_t age = clock_now() - found->fetched;
@@ -83,7 +94,7 @@ static int ask_batch(struct session *session, const struct msg_texts *addresses,
                 struct found_certificates *place = place_of(addresses, msg_text(reply.found.at[i].address), found);
                 if (!place)
                         continue;
-                TRY(directory_keep(msg_text(session->server.server_id), &reply.found.at[i]));
+                (void)was_kept(directory_keep(msg_text(session->server.server_id), &reply.found.at[i]));
                 found_certificates_done(place);
                 *place = (struct found_certificates){.found = reply.found.at[i], .fetched = clock_now()};
                 reply.found.at[i] = (struct msg_address_certificates){0};
@@ -142,6 +153,27 @@ static int crl_path(const char *url, char **ret_path)
         return PASS(home_path(ret_path, "cache/crl/%s", buf_text(&name)));
 }
 
+/* A command asks for each list once: with many recipients it would wait for each of them while nobody answers. */
+struct asked {
+        const char *url;
+        struct buf unkept; /* the list that came, where it could not be written to its file; until the command ends */
+};
+
+static struct asked *asked_find(const char *url, bool add)
+{
+        static struct asked *all;
+        static size_t count;
+
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(all[i].url, url) == 0)
+                        return &all[i];
+        if (!add)
+                return NULL;
+        all = mem_resize(all, count + 1, sizeof(*all));
+        all[count] = (struct asked){.url = text_copy(url)};
+        return &all[count++];
+}
+
 /* The list at hand. */
 struct kept {
         struct buf der;
@@ -179,20 +211,33 @@ static bool is_older(const struct crl *crl, const struct crl *kept)
         return crl->this_update < kept->this_update && crl->number <= kept->number;
 }
 
+static int kept_load(const struct crl_query *query, const char *path, struct kept *kept)
+{
+        const struct asked *asked = asked_find(query->url, false);
+        struct stat st;
+
+        if (asked && asked->unkept.len) {
+                kept->der = buf_copy_of(buf_view(&asked->unkept));
+                kept->checked = clock_now();
+                return 0;
+        }
+        TRY(file_read(path, CRL_MOST, &kept->der));
+        if (stat(path, &st) < 0)
+                return fault(errno, "cannot tell the age of %s", path);
+        kept->checked = st.st_mtime;
+        return 0;
+}
+
 /* PROBLEM_NOT_FOUND, also for what is of another issuer or damaged. */
 static int kept_read(const struct crl_query *query, const char *path, struct kept *kept)
 {
-        struct stat st;
-        int r = file_read(path, CRL_MOST, &kept->der);
+        int r = kept_load(query, path, kept);
 
-        if (!r && stat(path, &st) < 0)
-                r = fault(errno, "cannot tell the age of %s", path);
         if (!r)
                 r = crl_check(query, &kept->der, &kept->crl);
         if (r > 0)
                 return refuse(PROBLEM_NOT_FOUND, "No revocation list of %s is kept here.", query->url);
         kept->have = r == 0;
-        kept->checked = r == 0 ? st.st_mtime : 0;
         return PASS(r);
 }
 
@@ -201,6 +246,12 @@ static int kept_read(const struct crl_query *query, const char *path, struct kep
 static int64_t unless_since(const struct kept *kept)
 {
         return kept->have && kept->checked >= kept->crl.this_update + SETTLED_SECONDS ? kept->crl.this_update : 0;
+}
+
+static int crl_keep(const char *path, const struct buf *der)
+{
+        TRY(home_make_parent(path));
+        return PASS(file_write(path, buf_view(der), 0600));
 }
 
 /* *ret_der stays empty when what is kept is the newest. */
@@ -227,21 +278,10 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
         TRY(crl_check(query, &answer.body, &crl));
         if (kept->have && is_older(&crl, &kept->crl))
                 return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is older than the one that is kept here.", query->url);
-        TRY(home_make_parent(path));
-        TRY(file_write(path, buf_view(&answer.body), 0600));
+        if (!was_kept(crl_keep(path, &answer.body)))
+                asked_find(query->url, true)->unkept = buf_copy_of(buf_view(&answer.body));
         *ret_der = buf_take(&answer.body);
         return 0;
-}
-
-/* A command asks for each list once: with many recipients it would wait for each of them while nobody answers. */
-static bool is_to_be_asked(const struct crl_query *query)
-{
-        static struct msg_texts asked;
-
-        if (query->offline || msg_texts_have(&asked, query->url))
-                return false;
-        msg_texts_add(&asked, query->url);
-        return true;
 }
 
 int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *ret_checked)
@@ -249,10 +289,12 @@ int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *r
         CLEANUP(kept_done) struct kept kept = {0};
         CLEANUP(buf_done) struct buf new = BUF_NONE;
         char *path CLEANUP(mem_freep) = NULL;
-        bool ask = is_to_be_asked(query);
+        bool ask = !query->offline && !asked_find(query->url, false);
         int r;
 
         TRY(crl_path(query->url, &path));
+        if (ask)
+                (void)asked_find(query->url, true);
         r = kept_read(query, path, &kept);
         if (r && !ask)
                 return r == PROBLEM_NOT_FOUND ? refuse(PROBLEM_UNREACHABLE, "%s", report_text()) : PASS(r);

@@ -222,6 +222,23 @@ def test_a_list_is_asked_for_once_however_many_recipients_there_are(couple, betw
         assert between.asked == 1
 
 
+def test_a_full_disk_hides_no_revocation(server, person, couple, monkeypatch):
+    """What cannot be kept counts all the same."""
+    ann, ben = couple
+    one = person("Eve").enroll()
+    text = letter(one.address, ben.address)
+    signed = one.result("mail", "sign", "--clear", stdin=text, status=0).stdout
+    assert ben.result("mail", "verify", "--check", stdin=signed, password=False).returncode == 0
+    server.run("user", "revoke", one.address, "--reason", "keyCompromise", home="rita")
+    wait_for(lambda: one.result("mail", "sign", stdin=text).returncode == 47)
+    monkeypatch.setattr(server, "prefix", ["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh"])
+    for _ in range(2):
+        done = ben.result("mail", "verify", "--check", stdin=signed, password=False)
+        assert done.returncode == 47 and b"is not kept for later" in done.stderr, done.stderr
+        done = ben.result("mail", "encrypt", "--to", ann.address, "--refresh", stdin=text, password=False)
+        assert done.returncode == 0 and b"is not kept for later" in done.stderr, done.stderr
+
+
 def test_mail_works_while_the_server_is_down(own_server):
     from conftest import new_person
     server = own_server.init()
