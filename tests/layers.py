@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails when a file includes a header of a layer that its own may not use. ARCHITECTURE.md, "Layers", says the same in words."""
+"""Fails when a file includes a header of a layer that its own may not use (ARCHITECTURE.md, "Layers", says the same in words), and when
+nothing reads an option of the configuration."""
 import pathlib
 import re
 import sys
@@ -60,13 +61,22 @@ def wrong_lines(path: pathlib.Path, layer: str, text: str) -> list[str]:
     return wrong
 
 
+def unread_options(root: pathlib.Path) -> list[str]:
+    code = "\n".join(path.read_text() for path in root.rglob("*.c") if not path.name.startswith("test-"))
+    options = re.findall(r"^\s+(?:TEXT|PATH|CHOICE|TEXTS|ADDRESSES|FLAG|NUMBER|SIZE|DURATION)\((\w+), (\w+),",
+                         (root / "config/options.def").read_text(), re.M)
+    assert options
+    return [f"src/config/options.def: nothing reads {section}.{member}" for section, member in options
+            if not re.search(rf"\b{section}\.{member}\b", code)]
+
+
 def main() -> int:
     root = pathlib.Path(__file__).resolve().parent.parent / "src"
-    wrong = []
+    wrong = unread_options(root)
     for path in sorted(root.rglob("*.[ch]")):
         layer = path.relative_to(root).parts[0]
         wrong += wrong_lines(path, layer, path.read_text())
-    print("\n".join(wrong) or "every include is permitted")
+    print("\n".join(wrong) or "every include is permitted, and every option is read")
     return 1 if wrong else 0
 
 

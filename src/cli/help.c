@@ -98,7 +98,7 @@ void help_all(FILE *out)
             "Examples:\n"
             "  vouchsafe init --data /var/lib/vouchsafe          set up a server, asking for what it needs\n"
             "  vouchsafe user enroll all --dry-run               who would get a token\n"
-            "  vouchsafe enroll --server https://keys.example.org\n"
+            "  vouchsafe enroll --server https://keys.example.org:8443\n"
             "  vouchsafe mail sign <draft.eml | vouchsafe mail encrypt --to bob@example.org | sendmail -t\n",
             out);
 }

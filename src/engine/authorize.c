@@ -254,7 +254,7 @@ static int authorize_operator(struct request *request, bool *ret_answered)
         if (!request->api.authorization.count)
                 return refuse(
                     PROBLEM_UNAUTHENTICATED,
-                    "This needs the signature of an operator; name one with --as, or in the configuration.");
+                    "This needs the signature of an operator, as the commands for operators make it.");
         TRY(operator_authenticate(request, authorization));
         if (request->kind->flags & REQUEST_CHANGES && !store_sealed(request->engine->store))
                 TRY(answer_repeat(request, ret_answered));
