@@ -8,7 +8,7 @@
  *   users/ADDRESS/config     client_config, encoded        cache/                certificates, revocation lists
  *   pending/SELECTOR         a use of a token that was begun
  *
- * Names from outside become file names by home_name(): percent-encoding of what has a meaning to the file system, and
+ * Names from outside become file names by home_name_add(): percent-encoding of what has a meaning to the file system, and
  * a digest in place of the rest of one that would be too long.
  */
 #include "base/buf.h"

@@ -158,11 +158,6 @@ struct digest hmac_sha256(const struct secret *key, struct bytes bytes)
         return hasher_end(&hasher);
 }
 
-bool digest_equal_secret(const struct digest *a, const struct digest *b)
-{
-        return bytes_equal_constant_time(digest_view(a), digest_view(b));
-}
-
 struct secret hkdf(struct bytes key, struct bytes salt, struct bytes info, size_t len)
 {
         struct secret out = secret_new(len);

@@ -7,7 +7,7 @@
  * (base/mem.h), so that no caller carries a path that no test could cover. Digests are values of 32 bytes and
  * public; keys are struct secret.
  *
- * Whatever is hashed from several parts goes through digest_part(), which writes the length first: two different
+ * Whatever is hashed from several parts goes through hasher_add_part(), which writes the length first: two different
  * lists of parts never give the same input.
  */
 #include "base/buf.h"
@@ -51,8 +51,6 @@ struct digest hasher_end(struct hasher *hasher);
 
 /* HMAC-SHA256 at once; for many under one key keep a hasher. */
 struct digest hmac_sha256(const struct secret *key, struct bytes bytes);
-/* In constant time. */
-bool digest_equal_secret(const struct digest *a, const struct digest *b);
 
 /* HKDF-SHA256: extract and expand `len` (at most 8160) bytes; an empty salt is that of RFC 5869. */
 struct secret hkdf(struct bytes key, struct bytes salt, struct bytes info, size_t len);

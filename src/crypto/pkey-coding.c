@@ -323,14 +323,6 @@ int spki_key_id(struct bytes spki, uint8_t ret_id[static KEY_ID_SIZE])
         return 0;
 }
 
-int pkey_from_point(const struct point *point, EVP_PKEY **ret_key)
-{
-        uint8_t uncompressed[65];
-
-        TRY(point_uncompressed(point, uncompressed));
-        return PASS(ec_from_public(PKEY_P256, bytes_of(uncompressed, sizeof(uncompressed)), ret_key));
-}
-
 int pkey_to_point(const EVP_PKEY *key, struct point *ret_point)
 {
         uint8_t uncompressed[1 + 2 * ELEMENT_MOST];

@@ -209,28 +209,6 @@ int pkey_verify(EVP_PKEY *key, struct bytes message, struct bytes signature)
         return PASS(verify_hash(key, signature_digest(type), hash, signature));
 }
 
-static int digest_key_check(const EVP_PKEY *key)
-{
-        enum pkey_type type = pkey_type_of(key);
-
-        if (type != PKEY_P256 && !pkey_type_is_rsa(type))
-                return refuse(PROBLEM_UNSUPPORTED, "A key of type %s does not sign a SHA-256 digest.",
-                              pkey_type_name(type));
-        return 0;
-}
-
-int pkey_sign_digest(EVP_PKEY *key, const struct digest *digest, struct buf *ret_signature)
-{
-        TRY(digest_key_check(key));
-        return PASS(sign_hash(key, crypto_sha256(), digest->data, ret_signature));
-}
-
-int pkey_verify_digest(EVP_PKEY *key, const struct digest *digest, struct bytes signature)
-{
-        TRY(digest_key_check(key));
-        return PASS(verify_hash(key, crypto_sha256(), digest->data, signature));
-}
-
 void der_add_signature_algorithm(struct buf *out, enum pkey_type type)
 {
         switch (type) {

@@ -60,7 +60,6 @@ static inline struct digest spki_hash(struct bytes spki)
 }
 
 /* P-256 as points and scalars (curve.h). */
-int pkey_from_point(const struct point *point, EVP_PKEY **ret_key) must_check;
 int pkey_to_point(const EVP_PKEY *key, struct point *ret_point) must_check;
 int point_to_spki(const struct point *point, struct buf *ret_spki) must_check;
 int pkey_from_scalar(const struct secret *scalar, EVP_PKEY **ret_key) must_check;
@@ -68,13 +67,11 @@ int pkey_to_scalar(const EVP_PKEY *key, struct secret *ret_scalar) must_check;
 
 /*
  * Signatures, one algorithm a type: P-256 ECDSA with SHA-256, P-384 ECDSA with SHA-384, RSA PKCS#1 v1.5 with SHA-256,
- * Ed25519. pkey_sign() hashes the message itself; pkey_sign_digest() takes a SHA-256 digest (P-256 and RSA only).
+ * Ed25519.
  */
 int pkey_sign(EVP_PKEY *key, struct bytes message, struct buf *ret_signature) must_check;
-int pkey_sign_digest(EVP_PKEY *key, const struct digest *digest, struct buf *ret_signature) must_check;
 /* PROBLEM_UNAUTHENTICATED when the signature does not verify. */
 int pkey_verify(EVP_PKEY *key, struct bytes message, struct bytes signature) must_check;
-int pkey_verify_digest(EVP_PKEY *key, const struct digest *digest, struct bytes signature) must_check;
 /*
  * What others may have signed with another digest: `algorithm` is a whole AlgorithmIdentifier: RSA PKCS#1 v1.5 or ECDSA
  * with SHA-256, SHA-384 or SHA-512, or Ed25519. PROBLEM_UNSUPPORTED for others and for one that is not for this key;

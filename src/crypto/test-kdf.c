@@ -47,7 +47,7 @@ static void macs_are_those_of_rfc_4231(void **state)
                 hasher_add(&hasher, bytes_text("what do ya want "));
                 hasher_add(&hasher, bytes_text("for nothing?"));
                 again = hasher_end(&hasher);
-                assert_true(digest_equal_secret(&digest, &again));
+                assert_true(digest_equal(&digest, &again));
         }
         hasher_add_part(&hasher, bytes_text("ab"));
         hasher_add_part(&hasher, bytes_text("c"));

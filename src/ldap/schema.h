@@ -55,8 +55,8 @@ int schema_group(const struct schema *schema, const struct ldap_entry *entry,
                  struct msg_directory_page *findings, struct msg_person *ret_group) must_check;
 
 /*
- * The members of a group, one after the other: next(&cursor, …) is false at the end. Active Directory gives
- * many members in parts ("member;range=0-1499"); *ret_more_from is where the next part begins, 0 when there
+ * The members of a group, one after the other: schema_member_next() is false at the end. Active Directory gives
+ * many members in parts ("member;range=0-1499"); schema_members_more() says where the next part begins, 0 when there
  * is none.
  */
 struct schema_members {

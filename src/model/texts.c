@@ -36,15 +36,6 @@ int texts_add(struct texts *texts, const char *text)
         return 0;
 }
 
-struct texts texts_copy(const struct texts *texts)
-{
-        struct texts copy = TEXTS_NONE;
-
-        for (size_t i = 0; i < texts->count; i++)
-                texts_append(&copy, texts->items[i], strlen(texts->items[i]));
-        return copy;
-}
-
 void texts_join(const struct texts *texts, struct buf *out)
 {
         for (size_t i = 0; i < texts->count; i++) {

@@ -17,7 +17,6 @@ void texts_done(struct texts *texts); /* leaves TEXTS_NONE */
 /* Adds a copy unless it is there, or is empty. PROBLEM_MALFORMED for a text with a control character. */
 int texts_add(struct texts *texts, const char *text) must_check;
 bool texts_have(const struct texts *texts, const char *text);
-struct texts texts_copy(const struct texts *texts);
 /* Append the items, joined by newlines. */
 void texts_join(const struct texts *texts, struct buf *out);
 /* The inverse. PROBLEM_MALFORMED for what texts_join() does not give. */

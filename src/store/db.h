@@ -62,7 +62,6 @@ struct db_driver {
         /* 0: nothing there yet. */
         int (*version)(struct db *db, int64_t *ret_version);
         int (*set_version)(struct db *db, int64_t version);
-        const char *(*describe)(struct db *db);
         bool pgsql; /* which of the two texts of a migration */
 };
 extern const struct db_driver db_sqlite, db_pgsql;
@@ -79,7 +78,6 @@ struct db {
         bool open, broken; /* `open`: within a transaction */
         struct cached *cache; /* open addressing, a power of two */
         size_t cache_size, cache_count;
-        char description[64];
 };
 
 int db_open(struct db *db, const char *location, bool create, bool read_only) must_check;

@@ -425,16 +425,6 @@ static int pgsql_set_version(struct db *db, int64_t version)
         return PASS(pgsql_run(db, sql));
 }
 
-static const char *pgsql_describe(struct db *db)
-{
-        struct session *session = db->connection;
-        int version = PQserverVersion(session->connection);
-
-        snprintf(db->description, sizeof(db->description), "PostgreSQL %d.%d", version / 10000,
-                 version % 10000);
-        return db->description;
-}
-
 const struct db_driver db_pgsql = {
     .open = pgsql_open,
     .close = pgsql_close,
@@ -453,6 +443,5 @@ const struct db_driver db_pgsql = {
     .bytes = pgsql_bytes,
     .version = pgsql_version,
     .set_version = pgsql_set_version,
-    .describe = pgsql_describe,
     .pgsql = true,
 };

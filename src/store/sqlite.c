@@ -247,12 +247,6 @@ static struct bytes sqlite_bytes(struct statement *statement, unsigned column)
         return bytes_of(data, (size_t)sqlite3_column_bytes(statement->handle, (int)column));
 }
 
-static const char *sqlite_describe(struct db *db)
-{
-        snprintf(db->description, sizeof(db->description), "SQLite %s", sqlite3_libversion());
-        return db->description;
-}
-
 const struct db_driver db_sqlite = {
     .open = sqlite_open,
     .close = sqlite_close,
@@ -269,5 +263,4 @@ const struct db_driver db_sqlite = {
     .bytes = sqlite_bytes,
     .version = sqlite_version,
     .set_version = sqlite_set_version,
-    .describe = sqlite_describe,
 };

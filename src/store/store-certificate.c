@@ -59,14 +59,6 @@ int store_certificate_list_address(struct store *store, const char *address, int
         return 0;
 }
 
-int store_certificate_list_all(struct store *store, const uint8_t *after, size_t most, void *context,
-                               int (*each)(void *context, struct certificate_row *row))
-{
-        return ROWS_EACH(store, &table_certificates, certificate_row, context, each,
-                         "WHERE serial > $1 ORDER BY serial LIMIT $2",
-                         BYTES(bytes_of(after, after ? SERIAL_SIZE : 0)), NUMBER((int64_t)most));
-}
-
 int store_certificate_list_expired(struct store *store, const struct store_certificate_place *after, int64_t now,
                                    size_t most, void *context,
                                    int (*each)(void *context, struct certificate_row *row))

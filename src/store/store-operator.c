@@ -119,9 +119,3 @@ int store_setting_find(struct store *store, const char *name, struct setting_row
         return PASS(row_find(store, &table_settings, "WHERE name = $1", VALUES(TEXT(name)), ret_row));
 }
 
-int store_setting_list(struct store *store, void *context,
-                       int (*each)(void *context, struct setting_row *row))
-{
-        return ROWS_EACH(store, &table_settings, setting_row, context, each,
-                         "WHERE version > $1 ORDER BY name", NUMBER(0));
-}

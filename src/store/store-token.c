@@ -28,13 +28,6 @@ int store_token_find_issued(struct store *store, const struct id *user, int kind
                      VALUES(BYTES(id_view(user)), NUMBER(kind)), ret_row));
 }
 
-int store_token_list(struct store *store, const struct id *user, void *context,
-                     int (*each)(void *context, struct token_row *row))
-{
-        return ROWS_EACH(store, &table_tokens, token_row, context, each,
-                         "WHERE user_id = $1 ORDER BY selector", BYTES(id_view(user)));
-}
-
 int store_token_list_due(struct store *store, int64_t now, size_t most, void *context,
                          int (*each)(void *context, struct token_row *row))
 {

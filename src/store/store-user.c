@@ -86,14 +86,6 @@ int store_archive_list(struct store *store, const struct id *user, int state, vo
                          BYTES(id_view(user)), NUMBER(state));
 }
 
-int store_archive_list_all(struct store *store, const struct id *after, size_t most, void *context,
-                           int (*each)(void *context, struct archive_row *row))
-{
-        return ROWS_EACH(store, &table_archives, archive_row, context, each,
-                         "WHERE id > $1 ORDER BY id LIMIT $2", after ? BYTES(id_view(after)) : NONE_BYTES,
-                         NUMBER((int64_t)most));
-}
-
 /* ---- pool ---- */
 
 int store_pool_add(struct store *store, struct pool_row *row)

@@ -43,11 +43,6 @@ void store_free(struct store *store)
         free(store);
 }
 
-const char *store_engine(const struct store *store)
-{
-        return store->db.driver->describe((struct db *)&store->db);
-}
-
 bool store_sealed(const struct store *store)
 {
         return store->column.len == 0;

@@ -44,7 +44,6 @@ enum store_flags { STORE_CREATE = 1 /* make it if it is not there */, STORE_READ
 int store_open(const char *location, unsigned flags, struct store **ret_store) must_check;
 void store_free(struct store *store); /* rolls an open transaction back */
 DEFINE_CLEANUP(struct store *, store_free)
-const char *store_engine(const struct store *store); /* "SQLite 3.40.1" */
 
 /* Row MACs and audit records under `row`, sealed columns under `column`; 32 bytes each, copied. Also reads server id
  * and chain head. NULL, NULL takes
@@ -174,9 +173,6 @@ int store_token_find(struct store *store, const char *selector, struct token_row
 /* The issued one of a user; there is at most one of a kind if each new one cancels the old. */
 int store_token_find_issued(struct store *store, const struct id *user, int kind,
                             struct token_row *ret_row) must_check;
-/* All of a user, in the order of the selector. */
-int store_token_list(struct store *store, const struct id *user, void *context,
-                     int (*each)(void *context, struct token_row *row)) must_check;
 /* Issued ones that expired at or before `now`, at most `most`. */
 int store_token_list_due(struct store *store, int64_t now, size_t most, void *context,
                          int (*each)(void *context, struct token_row *row)) must_check;
@@ -200,9 +196,6 @@ int store_certificate_list(struct store *store, const struct id *user, int kind,
 /* The encryption certificates to be used for an address at `now`: of the user who has it, valid, in time, naming it. */
 int store_certificate_list_address(struct store *store, const char *address, int64_t now, void *context,
                                    int (*each)(void *context, struct certificate_row *row)) must_check;
-/* All, in the order of serial. */
-int store_certificate_list_all(struct store *store, const uint8_t *after, size_t most, void *context,
-                               int (*each)(void *context, struct certificate_row *row)) must_check;
 /* Valid ones that expired before `now`, in the order of expiry, after a place where this was read up to before. */
 struct store_certificate_place {
         int64_t not_after;
@@ -233,9 +226,6 @@ int store_archive_find_key(struct store *store, const uint8_t *spki_hash, struct
 /* Of a user, oldest first; state 0 = any. */
 int store_archive_list(struct store *store, const struct id *user, int state, void *context,
                        int (*each)(void *context, struct archive_row *row)) must_check;
-/* All, in the order of id (re-wrapping, backup). */
-int store_archive_list_all(struct store *store, const struct id *after, size_t most, void *context,
-                           int (*each)(void *context, struct archive_row *row)) must_check;
 
 /* ---- pool of encryption pairs ---- */
 
@@ -281,8 +271,6 @@ int store_operation_find(struct store *store, const char *operator_name, const u
 int store_operation_purge(struct store *store, int64_t before, size_t most, size_t *ret_count) must_check;
 int store_setting_put(struct store *store, struct setting_row *row) must_check; /* add, or put when row.version > 0 */
 int store_setting_find(struct store *store, const char *name, struct setting_row *ret_row) must_check;
-int store_setting_list(struct store *store, void *context, int (*each)(void *context,
-                       struct setting_row *row)) must_check;
 
 /* ---- outbound queue: under a MAC, but outside the audit chain ---- */
 

@@ -71,11 +71,6 @@ static int see_approval(void *context, struct approval_row *row)
         see(context, row->officer);
         return 0;
 }
-static int see_setting(void *context, struct setting_row *row)
-{
-        see(context, row->name);
-        return 0;
-}
 static int see_job(void *context, struct job_row *row)
 {
         see(context, row->kind);
@@ -139,8 +134,6 @@ static void tokens_keep_their_secret_and_counters(void **state)
         must(store_token_find(STORE, help_selector(2), &found));
         assert_int_equal(found.attempts, 3);
         assert_int_equal(found.attempts_most, 5);
-        assert_int_equal(SEEN(store_token_list, &user, &seen, see_token) == seen.text, 1);
-        assert_int_equal(seen.count, 2);
         assert_int_equal(SEEN(store_token_list_due, b.expires - 1, 9, &seen, see_token) == seen.text &&
                              seen.count == 0,
                          1);
@@ -229,11 +222,6 @@ static void certificates_are_found_by_who_they_are_for(void **state)
         assert_int_equal(seen.count, 1);
         SEEN(store_certificate_list_address, "user1@example.org", b.not_after + 1, &seen, see_certificate);
         assert_int_equal(seen.count, 0);
-        SEEN(store_certificate_list_all, NULL, 1, &seen, see_certificate);
-        assert_int_equal(seen.count, 1);
-        SEEN(store_certificate_list_all, MIN(memcmp(a.serial, b.serial, 16), 0) ? a.serial : b.serial, 5,
-             &seen, see_certificate);
-        assert_int_equal(seen.count, 1);
         must(store_certificate_find(STORE, b.serial, &found));
         found.state = CERTIFICATE_REVOKED;
         memcpy(revocation.serial, b.serial, SERIAL_SIZE);
@@ -275,7 +263,6 @@ static void keys_are_archived_once_and_taken_once(void **state)
         assert_true(bytes_equal(buf_view(&found.record), buf_view(&b.record)));
         assert_string_equal(SEEN(store_archive_list, &user, 0, &seen, see_archive), "former current ");
         assert_string_equal(SEEN(store_archive_list, &user, ARCHIVE_CURRENT, &seen, see_archive), "current ");
-        assert_string_equal(SEEN(store_archive_list_all, &a.id, 9, &seen, see_archive), "current ");
 
         CHANGE(must(store_pool_add(STORE, &p)); must(store_pool_add(STORE, &q)));
         CHANGE(must(store_pool_take(STORE, "default", &taken)));
@@ -348,7 +335,6 @@ static void operations_and_settings_are_kept(void **state)
                              found = {0};
         CLEANUP(setting_row_done)
         struct setting_row setting = {.name = text_copy("policy"), .value = help_bytes(1, 9)}, read = {0};
-        struct seen seen;
         size_t count;
 
         a.nonce[3] = 7;
@@ -360,7 +346,6 @@ static void operations_and_settings_are_kept(void **state)
         must(store_setting_find(STORE, "policy", &read));
         assert_int_equal(read.value.data[0], 99);
         assert_int_equal(read.row.version, 2);
-        assert_string_equal(SEEN(store_setting_list, &seen, see_setting), "policy ");
         CHANGE(must(store_operation_purge(STORE, 10, 10, &count)));
         operation_row_done(&found);
         assert_int_equal(store_operation_find(STORE, "o", a.nonce, &found), PROBLEM_NOT_FOUND);
