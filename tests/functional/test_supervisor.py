@@ -56,6 +56,7 @@ class Supervised:
         """Root gives the folder to the user that the server becomes."""
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", "nobody:nogroup", str(self.folder)], check=True)
+            subprocess.run(["chown", "root", str(self.config)], check=True)
             open_way(self.folder)
 
     def start(self, wait=True, **environment):
@@ -357,6 +358,16 @@ def test_a_closed_parent_is_named(server):
     done = subprocess.run([str(DAEMON), "--config", str(server.config)], capture_output=True, text=True, timeout=20,
                           env=dict(os.environ, VOUCHSAFE_LIBEXEC=str(server.folder / "libexec")))
     assert done.returncode == 29 and f"does not come through {server.folder} to {server.data}" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads for others")
+def test_root_believes_no_configuration_but_its_own(server):
+    """It could name a file of root's, the startup secret, as the password of a mail server."""
+    for owner, mode, status in (("nobody", 0o644, 29), ("root", 0o666, 29), ("root", 0o664, 29), ("root", 0o644, 0)):
+        subprocess.run(["chown", owner, str(server.config)], check=True)
+        server.config.chmod(mode)
+        done = subprocess.run([str(DAEMON), "--check", "--config", str(server.config)], capture_output=True, text=True, timeout=20)
+        assert done.returncode == status and ("can be written by others than root" in done.stderr) == (status != 0), (owner, mode, done)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start programs that the server's user cannot reach")
