@@ -16,6 +16,14 @@ struct sweep {
         size_t request_count;
 };
 
+static void sweep_done(struct sweep *sweep)
+{
+        for (size_t i = 0; i < sweep->token_count; i++)
+                token_row_done(&sweep->tokens[i]);
+        for (size_t i = 0; i < sweep->request_count; i++)
+                request_row_done(&sweep->requests[i]);
+}
+
 static int token_due(void *context, struct token_row *row)
 {
         struct sweep *sweep = context;
@@ -74,38 +82,42 @@ static int answers_forget(struct engine *engine)
             engine_audit_server(engine, "server.forget", "", "done", "kept answers that nobody will ask for again"));
 }
 
-static int sweep_run(struct sweep *sweep)
+static int tokens_sweep(struct engine *engine)
 {
-        struct engine *engine = sweep->engine;
+        CLEANUP(sweep_done) struct sweep sweep = {.engine = engine};
 
-        TRY(store_token_list_due(engine->store, engine_now(engine), SWEEP_MOST, sweep, token_due));
-        for (size_t i = 0; i < sweep->token_count; i++)
-                TRY(token_expire(engine, &sweep->tokens[i]));
-        TRY(store_request_list(engine->store, REQUEST_OPEN, NULL, NULL, SWEEP_MOST, sweep, request_due));
-        for (size_t i = 0; i < sweep->request_count; i++)
-                TRY(request_expire(engine, &sweep->requests[i]));
-        TRY(publication_sweep(engine));
-        TRY(directory_sweep(engine));
-        return PASS(answers_forget(engine));
+        TRY(store_token_list_due(engine->store, engine_now(engine), SWEEP_MOST, &sweep, token_due));
+        for (size_t i = 0; i < sweep.token_count; i++)
+                TRY(token_expire(engine, &sweep.tokens[i]));
+        return 0;
 }
 
+static int requests_sweep(struct engine *engine)
+{
+        CLEANUP(sweep_done) struct sweep sweep = {.engine = engine};
+
+        TRY(store_request_list(engine->store, REQUEST_OPEN, NULL, NULL, SWEEP_MOST, &sweep, request_due));
+        for (size_t i = 0; i < sweep.request_count; i++)
+                TRY(request_expire(engine, &sweep.requests[i]));
+        return 0;
+}
+
+/* Each for itself: a row that somebody has altered stops what it belongs to, and nothing else. */
 void sweep_pump(struct engine *engine)
 {
-        struct sweep *sweep;
-        int r;
+        static int (*const parts[])(struct engine *engine) = {tokens_sweep, requests_sweep, publication_sweep,
+                                                              directory_sweep, answers_forget};
 
         if (engine->state != ENGINE_UNSEALED)
                 return;
-        sweep = NEW(struct sweep);
-        sweep->engine = engine;
-        r = round_savepoint(engine);
-        if (!r)
-                r = round_settle(engine, sweep_run(sweep));
-        if (r)
-                log_report(r, "what expired could not be swept");
-        for (size_t i = 0; i < sweep->token_count; i++)
-                token_row_done(&sweep->tokens[i]);
-        for (size_t i = 0; i < sweep->request_count; i++)
-                request_row_done(&sweep->requests[i]);
-        free(sweep);
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+                int r = round_savepoint(engine);
+
+                if (!r)
+                        r = round_settle(engine, parts[i](engine));
+                if (r)
+                        log_report(r, "what expired could not be swept");
+                if (r == PROBLEM_STORAGE || r == PROBLEM_BUSY)
+                        return;
+        }
 }

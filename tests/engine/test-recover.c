@@ -2,6 +2,7 @@
 /* The engine with a real keeper: recovery by officers, sealing, and a startup secret that was lost. */
 #include "engine/people.h"
 #include "recovery.h"
+#include "store/internal.h"
 
 /* ---- recovery */
 
@@ -153,6 +154,24 @@ static void test_pieces_do_not_stay(void **state)
         assert_int_equal(pieces_of(WORLD, expired.request), 0);
 }
 
+/* Also when a row of something else cannot be believed: somebody may have altered it for that. */
+static void test_pieces_do_not_stay_for_an_altered_row(void **state)
+{
+        CLEANUP(client_done) struct client bob = {0};
+        CLEANUP(recovery_done) struct recovery recovery = {0};
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+        MSG_OWN(request_approved) reply = {0};
+
+        enroll(WORLD, "bob@example.org", &bob);
+        must(recovery_ask(WORLD, "bob@example.org", &recovery));
+        must(approve(WORLD, ADA, &recovery, false, &reply));
+        token = world_token(WORLD, "alice@example.org");
+        must(db_run(&WORLD->engine.store->db, "UPDATE tokens SET attempts = 4 WHERE kind = 1 AND state = 1"));
+        WORLD->engine.clock_offset = 31 * 86400;
+        must(second_tick(&WORLD->engine));
+        assert_int_equal(pieces_of(WORLD, recovery.request), 0);
+}
+
 /* A registrar gives Bob's entry the name and address of somebody whose keys the officers would release: they are shown
  * whose keys they really are. */
 static void test_renamed_user_is_shown_as_certified(void **state)
@@ -297,6 +316,7 @@ int main(void)
             TEST(test_pieces_do_not_stay),
             TEST(test_renamed_user_is_shown_as_certified),
             TEST(test_recover_crash),
+            TEST(test_pieces_do_not_stay_for_an_altered_row),
             TEST(test_recover_expired),
             cmocka_unit_test_setup_teardown(test_sealed, set_up_sealed, tear_down),
             TEST(test_startup),
