@@ -266,6 +266,8 @@ int user_revoke_handle(struct request *request)
                 msg_texts_add(&reply->serials, buf_text(&serial));
         }
         reply->crl_number = request->engine->crl.number + 1;
+        if (request->engine->crl.signing) /* that one has it not yet */
+                reply->crl_number++;
         request_details(request, "%zu certificates revoked, %s; %s", revoked.count, reason_name(reason),
                         msg_text(ask->note));
         return 0;

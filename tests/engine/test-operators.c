@@ -141,6 +141,30 @@ static int revoke_user(struct world *world, const char *user, const char *reason
         return 0;
 }
 
+/* The list that a keeper is making has not what is revoked meanwhile. */
+static void test_revoked_while_a_list_is_made(void **state)
+{
+        CLEANUP(client_done) struct client alice = {0}, bob = {0};
+        MSG_OWN(user_revoke) ask = {.user = text_copy("bob@example.org")};
+        MSG_OWN(user_revoked) first = {0}, reply = {0};
+
+        enroll(WORLD, "alice@example.org", &alice);
+        enroll(WORLD, "bob@example.org", &bob);
+        crl_settle(WORLD);
+        WORLD->engine.crl.retry_ms = 0;
+        WORLD->keeper_holds = true;
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &(struct msg_user_revoke){.user = (char[]){"alice@example.org"}},
+                       &first));
+        assert_true(WORLD->engine.crl.signing);
+        must(world_ask(WORLD, ROB, MSG_user_revoke, &ask, &reply));
+        WORLD->keeper_holds = false;
+        world_run(WORLD);
+        crl_has(WORLD, &bob.answer.signature_certificate, false);
+        crl_settle(WORLD);
+        crl_has(WORLD, &bob.answer.signature_certificate, true);
+        assert_int_equal(WORLD->engine.crl.number, reply.crl_number);
+}
+
 /* Where and when it was revoked stays; only for what changes, and that to keyCompromise alone. */
 static void test_compromised_after_all(void **state)
 {
@@ -317,6 +341,7 @@ int main(void)
             TEST(test_accept_repeated),
             TEST(test_auditors_change_nothing),
             TEST(test_revoke),
+            TEST(test_revoked_while_a_list_is_made),
             TEST(test_compromised_after_all),
             TEST(test_compromised_before_a_new_start),
             TEST(test_clock_a_little_back),
