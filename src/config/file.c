@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <ini.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/dn.h"
 #include "base/fault.h"
@@ -284,6 +286,21 @@ int config_parse(const char *name, const char *text, struct config *ret_config)
         *ret_config = config;
         config = (struct config){0};
         return 0;
+}
+
+/* What it names is read as root, and goes to processes of the server's user. In a folder of his own he can remove root's
+ * file, but not write another that is root's. */
+int config_owner_check(const char *path)
+{
+        struct stat info;
+
+        if (geteuid() != 0 || stat(path, &info) < 0 || (info.st_uid == 0 && !(info.st_mode & (S_IWGRP | S_IWOTH))))
+                return 0;
+        return refuse(PROBLEM_CONFIGURATION,
+                      "%s can be written by others than root, for whom root would read every file that it names. See "
+                      "whether it is as it should be, and correct it with \"chown root\" and \"chmod go-w\"; or do this "
+                      "as the server's user.",
+                      path);
 }
 
 int config_load(const char *path, struct config *ret_config)

@@ -128,7 +128,7 @@ static int supervisor_main(const struct arguments *arguments)
         };
 
         secrets_init(&supervisor);
-        TRY(process_config_check(arguments->config));
+        TRY(config_owner_check(arguments->config));
         TRY(config_load(arguments->config, &supervisor.config));
         if (arguments->check) {
                 printf("%s is right.\n", arguments->config);

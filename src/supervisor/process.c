@@ -56,21 +56,6 @@ int process_limits(void)
         return 0;
 }
 
-/* What it names is read as root, and goes to processes of the server's user. In a folder of his own he can remove root's
- * file, but not write another that is root's. */
-int process_config_check(const char *path)
-{
-        struct stat info;
-
-        if (geteuid() != 0 || stat(path, &info) < 0 || (info.st_uid == 0 && !(info.st_mode & (S_IWGRP | S_IWOTH))))
-                return 0;
-        return refuse(PROBLEM_CONFIGURATION,
-                      "%s can be written by others than root, for whom root would read every file that it names. See "
-                      "whether it is as it should be, and correct it with \"chown root\" and \"chmod go-w\"; or start "
-                      "vouchsafed as the server's user.",
-                      path);
-}
-
 static int user_find(const struct config *config, struct passwd **ret_user)
 {
         struct passwd *user = getpwnam(config->process.user);

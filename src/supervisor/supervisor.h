@@ -174,7 +174,6 @@ int secrets_load(struct supervisor *supervisor, enum role role, struct msg_confi
 
 /* process.c */
 int process_limits(void) must_check;
-int process_config_check(const char *path) must_check; /* as root: is it root's? */
 /* Before sockets are opened: the folders. After: give up root and every capability. */
 int process_folders(const struct config *config) must_check;
 int process_privileges_drop(const struct config *config) must_check;

@@ -148,3 +148,6 @@ def test_names_that_another_wants_given_are_not(tmp_path):
     done = run(arguments(tmp_path))
     assert done.returncode == 16 and "There is a server already" in done.stderr
     assert planted.exists() and not target.exists()
+    os.chown(tmp_path / "data/vouchsafe.conf", 65534, 65534)
+    done = run(arguments(tmp_path))
+    assert done.returncode == 29 and "can be written by others than root" in done.stderr
