@@ -171,6 +171,15 @@ static void content_disposition_parse(const struct header *header, struct conten
         g_object_unref(disposition);
 }
 
+/* Is there anything about the type that programs take differently? */
+static bool type_is_ambiguous(const char *value)
+{
+        for (const char *at = value; *at; at++)
+                if ((unsigned char)*at < ' ' || *at == 0x7f)
+                        return true;
+        return parameters_are_ambiguous(value) || (strcasestr(value, "multipart") && !multipart_is_plain(value));
+}
+
 void content_parse(const struct header *header, struct content *ret_content)
 {
         struct content content = {0};
@@ -182,8 +191,7 @@ void content_parse(const struct header *header, struct content *ret_content)
         gmime_ready();
         content.type = text_copy("text/plain");
         content.declared = type != NULL;
-        content.ambiguous = types > 1 || encodings > 1 || (value && parameters_are_ambiguous(value)) ||
-                            (value && strcasestr(value, "multipart") && !multipart_is_plain(value));
+        content.ambiguous = types > 1 || encodings > 1 || (value && type_is_ambiguous(value));
         if (value && strlen(value) > VALUE_MOST)
                 content.ambiguous = true;
         else if (value)
@@ -192,6 +200,8 @@ void content_parse(const struct header *header, struct content *ret_content)
         content.encoding = encoding ? lower(header_value(encoding)) : text_copy("7bit");
         /* A token, perhaps with a comment or a stray semicolon behind it. */
         content.encoding[strcspn(content.encoding, " ;(")] = 0;
+        /* RFC 2045 6.4 permits it for no multipart; whoever decodes it sees other parts. */
+        content.ambiguous = content.ambiguous || (strncmp(content.type, "multipart/", 10) == 0 && strcmp(content.encoding, "base64") == 0);
         *ret_content = content;
 }
 
@@ -224,10 +234,12 @@ bool content_is_pkcs7(const struct content *content)
 {
         size_t len = content->name ? strlen(content->name) : 0;
 
+        while (len > 0 && !strchr(LETTERS, content->name[len - 1])) /* which others may cut off */
+                len--;
         if (strcmp(content->type, "application/pkcs7-mime") == 0 || strcmp(content->type, "application/x-pkcs7-mime") == 0)
                 return true;
         /* RFC 8551 3.9: a name ending in .p7m says it too. */
-        return len > 4 && strcasecmp(content->name + len - 4, ".p7m") == 0 &&
+        return len > 4 && strncasecmp(content->name + len - 4, ".p7m", 4) == 0 &&
                (strcmp(content->type, "application/octet-stream") == 0 || strcmp(content->type, "application/x-octet-stream") == 0);
 }
 

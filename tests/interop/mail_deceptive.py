@@ -246,6 +246,11 @@ def structures(make: Maker):
     for boundary in (b'----=_Part_1', b'"=_a b"', b'a:b/c', b'"m" ; charset="a;b" ;'):
         plain = b"Content-Type: multipart/mixed; boundary=" + boundary + b"\n\n--" + boundary.split(b'" ')[0].strip(b'"') + b"\nContent-Type: text/plain\n\nhi\n"
         yield Case(f"a multipart that everybody reads: {boundary.decode()}", "verify", make.signed(content=plain), "ok", plain)
+    encoded = b"Content-Type: multipart/mixed; boundary=m\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(beside.split(b"\n\n", 1)[1])
+    yield Case("a multipart in base64", "verify", make.signed(content=encoded), "mail-deceptive")
+    for kind in (b"\x0bapplication/pkcs7-mime;", b"application/octet-stream; name=smime.p7m,;"):
+        other = beside.replace(b"application/pkcs7-mime;", kind).replace(b"smime-type=enveloped-data", b"x=y")
+        yield Case(f"an encrypted part that not all take for one: {kind.decode()}", "decrypt", make.sealed(content=other), "mail-deceptive")
     twice = beside.replace(b"Content-Type: application", b"Content-Type: text/plain\nContent-Type: application")
     for verb, message in (("verify", make.signed(content=twice)), ("decrypt", make.sealed(content=twice))):
         yield Case("a part with two types", verb, message, "mail-deceptive")
