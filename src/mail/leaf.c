@@ -102,7 +102,7 @@ static void structure_judge(const struct leaf *leaf)
 
         if (structure->wrapped_encrypted)
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth,
-                            "An encrypted part stands beside other parts, which can draw its text out when both are shown together; it was not decrypted.");
+                            "A part that is encrypted, or may be, stands beside other parts, which can draw its text out when both are shown together; it was not decrypted.");
         if (structure->wrapped_signed)
                 finding_add(report, PROBLEM_MAIL_DECEPTIVE, depth,
                             "A signed part stands beside other parts that nobody signed; the message as a whole is not signed.");
