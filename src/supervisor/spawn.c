@@ -100,11 +100,15 @@ static void child_become(int control, pid_t parent)
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
                 _exit(126);
+        /* What a terminal sends to its foreground is for the supervisor, which stops the others in their order. */
+        if (setpgid(0, 0) < 0)
+                _exit(126);
         sigemptyset(&none);
         if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || null < 0)
                 _exit(126);
         for (int signal_number = 1; signal_number < NSIG; signal_number++)
-                signal(signal_number, signal_number == SIGPIPE ? SIG_IGN : SIG_DFL); /* a log that is gone stops nobody */
+                /* A log that is gone, or is a terminal, stops nobody. */
+                signal(signal_number, signal_number == SIGPIPE || signal_number == SIGTTOU ? SIG_IGN : SIG_DFL);
         /* The control channel may sit on any number, and the numbers below it may be free. */
         control = fcntl(control, F_DUPFD, CONTROL_FD + 1);
         if (control < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||

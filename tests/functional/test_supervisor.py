@@ -304,6 +304,14 @@ def test_stop_is_orderly_and_has_a_deadline(server):
     assert not any(alive(pid) for pid in pids)
 
 
+def test_a_terminal_stops_the_supervisor_alone(server):
+    """^C goes to the whole process group in the foreground."""
+    server.start()
+    pids = [server.process.pid, *server.pids().values()]
+    assert len(pids) > 5 and [os.getpgid(pid) for pid in pids[1:]] == pids[1:]
+    server.stop()
+
+
 def test_systemd_is_notified(server):
     path = server.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
