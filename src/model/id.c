@@ -34,7 +34,7 @@ int id_parse(struct bytes text, struct id *ret_id)
                         buf_add_byte(&digits, text.data[i] >= 'A' && text.data[i] <= 'F' ? text.data[i] | 0x20
                                                                                          : text.data[i]);
         if (digits.len != 2 * ID_SIZE || hex_parse(buf_view(&digits), &bytes) != 0)
-                return refuse(PROBLEM_MALFORMED, "“%.*s” is not an identifier of 32 hexadecimal digits.",
+                return refuse(PROBLEM_MALFORMED, "\"%.*s\" is not an identifier of 32 hexadecimal digits.",
                               (int)MIN(text.len, 64), text.data ? (const char *)text.data : "");
         return id_from_bytes(buf_view(&bytes), ret_id);
 }

@@ -155,7 +155,7 @@ int role_parse(struct bytes name, enum operator_role *ret_role)
                         *ret_role = bit;
                         return 0;
                 }
-        return refuse(PROBLEM_MALFORMED, "“%.*s” is no role: there are officer, registrar and auditor.",
+        return refuse(PROBLEM_MALFORMED, "\"%.*s\" is no role: there are officer, registrar and auditor.",
                       (int)MIN(name.len, 40), name.data ? (const char *)name.data : "");
 }
 

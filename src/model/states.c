@@ -210,6 +210,6 @@ int state_parse(const struct state_table *table, struct bytes name, int *ret_sta
                         *ret_state = state;
                         return 0;
                 }
-        return refuse(PROBLEM_MALFORMED, "“%.*s” is no state of a %s.", (int)MIN(name.len, 40),
+        return refuse(PROBLEM_MALFORMED, "\"%.*s\" is no state of a %s.", (int)MIN(name.len, 40),
                       name.data ? (const char *)name.data : "", table->noun);
 }

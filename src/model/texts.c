@@ -30,7 +30,7 @@ int texts_add(struct texts *texts, const char *text)
 {
         for (const char *c = text; *c; c++)
                 if ((unsigned char)*c < 0x20 || *c == 0x7f)
-                        return refuse(PROBLEM_MALFORMED, "“%s” contains a control character.", text);
+                        return refuse(PROBLEM_MALFORMED, "\"%s\" contains a control character.", text);
         if (*text && !texts_have(texts, text))
                 texts_append(texts, text, strlen(text));
         return 0;

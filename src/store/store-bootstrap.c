@@ -52,7 +52,7 @@ int store_bootstrap_get(struct store *store, const char *name, int64_t number, s
         int r = bootstrap_find(store, name, number, &row);
 
         if (r == PROBLEM_NOT_FOUND)
-                return refuse(PROBLEM_NOT_FOUND, "The database has no record “%s”%s", name,
+                return refuse(PROBLEM_NOT_FOUND, "The database has no record \"%s\"%s", name,
                               number < 0 ? "" : " of this number");
         TRY(r);
         *ret_record = buf_take(&row.record);

@@ -113,7 +113,7 @@ static int keys_put(struct store *store, const struct entry_row *row)
                     VALUES(NUMBER(keys.items[i].kind), TEXT(keys.items[i].text), BYTES(id_view(&row->guid))),
                     &added));
                 if (!added && unique)
-                        return refuse(PROBLEM_EXISTS, "The %s “%s” belongs to another entry of the directory.",
+                        return refuse(PROBLEM_EXISTS, "The %s \"%s\" belongs to another entry of the directory.",
                                       keys.items[i].kind == ENTRY_KEY_ADDRESS ? "address" : "name",
                                       keys.items[i].text);
         }
@@ -136,7 +136,7 @@ static int name_other(struct store *store, const struct entry_row *row, int resu
                         r = store_entry_find_name(store, row->name, &other);
                 if (r == 0 && !id_equal(&other.guid, &row->guid))
                         return refuse(PROBLEM_EXISTS,
-                                      "The %s “%s” belongs to another entry of the directory, “%s” (%s).",
+                                      "The %s \"%s\" belongs to another entry of the directory, \"%s\" (%s).",
                                       kind == ENTRY_KEY_ADDRESS ? "address" : "name",
                                       kind == ENTRY_KEY_ADDRESS ? keys.items[i].text : row->name, other.cn,
                                       id_text(&other.guid, id));
@@ -169,7 +169,7 @@ int store_entry_find(struct store *store, const struct id *guid, struct entry_ro
 static int index_false(const char *noun, const char *text)
 {
         return refuse(PROBLEM_TAMPERED,
-                      "The index of the directory points for %s “%s” to an entry that does not have it. "
+                      "The index of the directory points for %s \"%s\" to an entry that does not have it. "
                       "Run verify, and restore it from a backup",
                       noun, text);
 }
@@ -283,7 +283,7 @@ static int groups_ambiguous(const char *name, const struct rows *rows)
         CLEANUP(buf_done) struct buf names = BUF_NONE;
 
         for (size_t i = 0; i < rows->count; i++)
-                buf_add_format(&names, "%s“%s”", i ? ", " : "", ((struct entry_row *)(void *)rows->items)[i].name);
+                buf_add_format(&names, "%s\"%s\"", i ? ", " : "", ((struct entry_row *)(void *)rows->items)[i].name);
         return refuse(PROBLEM_EXISTS, "Several groups are called %s; give the DN of one: %s.", name, buf_text(&names));
 }
 

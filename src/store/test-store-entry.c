@@ -40,7 +40,7 @@ static void addresses_belong_to_one_entry(void **state)
         must(store_begin(STORE));
         assert_int_equal(store_entry_put(STORE, &b), PROBLEM_EXISTS);
         assert_non_null(
-            strstr(report_text(), "“alias@example.org” belongs to another entry of the directory, “User 1”"));
+            strstr(report_text(), "\"alias@example.org\" belongs to another entry of the directory, \"User 1\""));
         store_rollback(STORE);
         texts_done(&a.addresses);
         must(texts_add(&a.addresses, help_address(1)));
@@ -114,7 +114,7 @@ static void groups_have_names(void **state)
         CHANGE(put_group(state, 11, "cn=staff,ou=other", "staff", ""));
         group.group = "staff";
         assert_int_equal(store_entry_list(STORE, &group, NULL, 9, &seen, see_entry), PROBLEM_EXISTS);
-        assert_non_null(strstr(report_text(), "“cn=Staff,ou=Groups”, “cn=staff,ou=other”"));
+        assert_non_null(strstr(report_text(), "\"cn=Staff,ou=Groups\", \"cn=staff,ou=other\""));
 }
 
 static void who_left_is_apart(void **state)

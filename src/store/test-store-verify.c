@@ -148,7 +148,7 @@ static void expect(struct store *store, enum store_finding_kind kind, size_t cou
 
         if (findings.by_kind[kind] != count || findings.count - findings.by_kind[FINDING_COUNT] != count ||
             !strstr(buf_text(&findings.text), text))
-                fprintf(stderr, "expected %zu of kind %d with “%s”, found:\n%s", count, (int)kind, text,
+                fprintf(stderr, "expected %zu of kind %d with \"%s\", found:\n%s", count, (int)kind, text,
                         buf_text(&findings.text));
         assert_int_equal(findings.by_kind[kind], count);
         assert_int_equal(findings.count - (kind == FINDING_COUNT ? 0 : findings.by_kind[FINDING_COUNT]),

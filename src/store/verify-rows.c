@@ -237,7 +237,7 @@ int verify_keys(struct store_verify *verify, size_t most, bool *ret_done)
                 buf_add_bytes(&verify->keys_guid, query_bytes(&query, 2));
                 if (query_number(&query, 3) == 0)
                         TRY(verify_found(verify, FINDING_INDEX, "entry_keys", buf_text(&verify->keys_text),
-                                         "The directory's index has “%s” for an entry that does not exist",
+                                         "The directory's index has \"%s\" for an entry that does not exist",
                                          buf_text(&verify->keys_text)));
         }
         *ret_done = count < most;
