@@ -128,6 +128,8 @@ struct outbound_state {
         struct target_state targets[TARGET_COUNT];
         uint64_t idle_until_ms[JOB_KINDS_MOST]; /* nothing was due */
         struct msg_publish_state publishing;    /* what is published beside the queue */
+        bool adrift; /* some may be running in the database only: a commit failed, or what became of one was lost */
+        uint64_t commit_failures, adrift_until_ms;
 };
 
 /* Whom the filter or group of a selection selected last: sorted GUIDs (selection.c). */

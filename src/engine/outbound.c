@@ -24,6 +24,7 @@ enum {
         IDLE_MS = 1000,
         PROBE_LEAST_MS = 2000,
         PROBE_MOST_MS = 60000,
+        ADRIFT_MOST = 1000,
 };
 
 static const struct job_kind {
@@ -161,8 +162,10 @@ static void job_replied(void *context, int result, struct channel_message *reply
         if (result != PROBLEM_SEALED && engine->state == ENGINE_UNSEALED) {
                 int r = job_settle(slot, &done);
 
-                if (r)
+                if (r) {
                         log_report(r, "job %lld", (long long)slot->job.number);
+                        engine->outbound.adrift = true;
+                }
         }
         slot_empty(slot);
 }
@@ -287,6 +290,44 @@ static void kind_pump(struct outbound_peer *peer, const struct job_kind *kind)
         }
 }
 
+/* ---- jobs that run in the database only */
+
+static bool is_under_way(const struct engine *engine, int64_t number)
+{
+        LIST_EACH (peer, &engine->outbounds, struct outbound_peer, link)
+                for (size_t i = 0; i < SLOTS; i++)
+                        if (peer->slots[i].job.row.version && peer->slots[i].job.number == number)
+                                return true;
+        return false;
+}
+
+static int adrift_one(void *context, struct job_row *row)
+{
+        struct engine *engine = context;
+
+        return is_under_way(engine, row->number) ? 0 : PASS(store_job_return(engine->store, row, engine_now(engine)));
+}
+
+/* They would run for good, and hold up those behind them: they are given out again. */
+static void adrift_return(struct engine *engine)
+{
+        struct outbound_state *outbound = &engine->outbound;
+        int r;
+
+        outbound->adrift = outbound->adrift || outbound->commit_failures != engine->commit_failures;
+        if (!outbound->adrift || clock_monotonic_ms() < outbound->adrift_until_ms)
+                return;
+        outbound->commit_failures = engine->commit_failures;
+        outbound->adrift_until_ms = clock_monotonic_ms() + IDLE_MS;
+        r = round_savepoint(engine);
+        if (!r)
+                r = round_settle(engine, store_job_list(engine->store, JOB_RUNNING, 0, ADRIFT_MOST, engine,
+                                                        adrift_one));
+        outbound->adrift = r != 0;
+        if (r)
+                log_report(r, "jobs that nobody has could not be taken back");
+}
+
 void outbound_hasten(struct engine *engine, const char *kind)
 {
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -309,6 +350,8 @@ void outbound_pump(struct engine *engine)
         if (engine->state != ENGINE_UNSEALED || list_empty(&engine->outbounds))
                 return;
         store_counts(engine->store, &counts);
+        if (counts.jobs[JOB_RUNNING])
+                adrift_return(engine);
         if (!counts.jobs[JOB_WAITING])
                 return;
         LIST_EACH (peer, &engine->outbounds, struct outbound_peer, link)

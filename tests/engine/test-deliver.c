@@ -453,6 +453,27 @@ static void what_cannot_be_noted_is_not_mailed(void **state)
         the_state_is(PLAYER, "sent");
 }
 
+/* Nobody knows what became of it, so it goes again: once, when that can be noted. */
+static void what_could_not_be_noted_is_tried_again(void **state)
+{
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
+
+        must(give(PLAYER, "mail", &token));
+        assert_int_equal(PLAYER->count, 1);
+        WORLD->engine.fail_commits = true;
+        player_answer(PLAYER, &well);
+        player_look(PLAYER, "mail-token");
+        assert_int_equal(PLAYER->count, 0);
+        WORLD->engine.fail_commits = false;
+        WORLD->engine.outbound.adrift_until_ms = 0;
+        player_look(PLAYER, "mail-token");
+        player_look(PLAYER, "mail-token");
+        assert_int_equal(PLAYER->count, 1);
+        player_answer(PLAYER, &well);
+        the_state_is(PLAYER, "sent");
+        world_verify(WORLD);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -471,6 +492,7 @@ int main(void)
             TEST(the_part_for_who_has_left_is_given_up),
             TEST(what_officers_refuse_is_never_mailed),
             TEST(what_cannot_be_noted_is_not_mailed),
+            TEST(what_could_not_be_noted_is_tried_again),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
