@@ -149,18 +149,24 @@ static void add_case_folded(struct buf *out, struct bytes text)
         buf_add_bytes(out, folded ? bytes_of(folded, len) : text);
 }
 
-/* Twice: what compatibility makes of a character may have case (ℂ), or be invisible; and what an invisible
- * one held apart composes. */
+/*
+ * Twice: what compatibility makes of a character may have case (ℂ), or be invisible; and what an invisible one held apart
+ * composes. Again while something is mapped: a dot that an invisible one held apart may have come next to an i.
+ */
 static struct buf prepared(struct bytes text)
 {
-        CLEANUP(buf_done) struct buf folded = BUF_NONE, mapped = BUF_NONE;
         struct buf key = BUF_NONE;
 
-        add_case_folded(&folded, text);
-        add_mapped(&mapped, buf_view(&folded));
-        if (mapped.len)
+        add_case_folded(&key, text);
+        for (bool again = false;; again = true) {
+                CLEANUP(buf_done) struct buf mapped = BUF_NONE;
+
+                add_mapped(&mapped, buf_view(&key));
+                if (again && bytes_equal(buf_view(&mapped), buf_view(&key)))
+                        return key;
+                buf_truncate(&key, 0);
                 add_case_folded(&key, buf_view(&mapped));
-        return key;
+        }
 }
 
 /* Section 2.6.1; control characters as in 2.2. */

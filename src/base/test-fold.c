@@ -44,6 +44,7 @@ static const struct {
     {"İpek", "ipek", false, false, true},
     {"I\u0307pek", "İpek", false, true, true},
     {"YİĞİT", "yiğit", false, false, true},
+    {"i\u0307\u0362\u034f\u0307", "i\u0362", false, false, true}, /* a dot held apart from its i */
     {"Ilgın", "ılgın", false, false, false}, /* dotless */
     {"Admins", "Ad\u00admins", false, false, true},
     {"Admins", "Ad\u200bmins", false, false, true},
