@@ -471,10 +471,8 @@ const struct command command_mail_verify = {
     .operands = "[FILE]",
     .most = 1,
     .options = verify_options,
-    .about = "Checks the chain, validity, revocation (whoever serves the list is asked for a newer one; what is kept "
-             "serves when\n"
-             "he cannot be reached),\n"
-             "and that the signer is the sender.\n" CODES,
+    .about = "Checks the chain, validity, revocation (whoever serves the list is asked for a newer one; what is kept\n"
+             "serves when he cannot be reached), and that the signer is the sender.\n" CODES,
     .examples = "  vouchsafe mail verify <in.eml >content.eml\n",
     .run = verify,
 };
