@@ -280,6 +280,15 @@ int bulk_files_open(struct bulk *bulk, const char *tokens, const char *report)
         return PASS(files_take_up(bulk));
 }
 
+void bulk_files_discard(struct bulk *bulk)
+{
+        const char *paths[] = {bulk->tokens.path, bulk->report.path, bulk->seen_file.path, bulk->journal};
+
+        for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+                if (paths[i])
+                        (void)unlink(paths[i]);
+}
+
 int bulk_files_finish(struct bulk *bulk)
 {
         const char *paths[] = {bulk->seen_file.path, bulk->journal};

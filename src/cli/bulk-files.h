@@ -10,6 +10,8 @@ int bulk_files_open(struct bulk *bulk, const char *tokens, const char *report) m
 int bulk_files_add(struct bulk *bulk, const struct msg_user_enroll_reply *page) must_check;
 /* The page is done, and the next one begins with a new nonce. */
 int bulk_journal_keep(struct bulk *bulk) must_check;
+/* Nothing is done: all that was made for the command goes. */
+void bulk_files_discard(struct bulk *bulk);
 /* All is done: the journal goes. */
 int bulk_files_finish(struct bulk *bulk) must_check;
 void bulk_files_close(struct bulk *bulk);

@@ -213,6 +213,15 @@ static int page_run(struct bulk *bulk, const struct bulk_show *show)
         return PASS(bulk_journal_keep(bulk));
 }
 
+/* The first thing that was asked was refused: nothing is done that the files would be needed for. */
+static bool was_refused(const struct bulk *bulk, int result)
+{
+        return !bulk->went_on && !bulk->at.selected &&
+               (result == PROBLEM_MALFORMED || result == PROBLEM_UNSUPPORTED || result == PROBLEM_UNAUTHENTICATED ||
+                result == PROBLEM_FORBIDDEN || result == PROBLEM_NOT_FOUND || result == PROBLEM_STATE ||
+                result == PROBLEM_SEALED);
+}
+
 int bulk_run(struct bulk *bulk, const struct bulk_show *show)
 {
         struct progress progress;
@@ -225,7 +234,9 @@ int bulk_run(struct bulk *bulk, const struct bulk_show *show)
                 progress_step(&progress, bulk->at.selected);
         }
         progress_end(&progress);
-        if (r && bulk->journal)
+        if (was_refused(bulk, r) || (!r && !bulk->at.selected))
+                bulk_files_discard(bulk);
+        else if (r && bulk->journal)
                 tell("%llu people are done; the same command goes on from there.",
                      (unsigned long long)bulk->at.selected);
         return r ? PASS(r) : PASS(bulk_files_finish(bulk));

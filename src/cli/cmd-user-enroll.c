@@ -99,6 +99,8 @@ static void show_sum(const struct bulk *bulk)
         count_add(&words, sum->enrolled, "enrolled");
         count_add(&words, sum->refused, "refused");
         tell("%s.", buf_text(&words));
+        if (!sum->selected)
+                return; /* there are no files */
         if (bulk->tokens.path)
                 tell(sum->given ? "The tokens are in %s." : "There is no token in %s.", bulk->tokens.path);
         if (bulk->report.path)

@@ -142,6 +142,14 @@ def test_it_goes_on_after_a_kill(crowd, tmp_path, page):
     assert not list(tmp_path.glob("*.progress*"))
 
 
+@pytest.mark.parametrize("words, status", [(["unit:Nowhere"], 15), (["group:Nobody"], 15), (["all", "--deliver", "mail"], 17)])
+def test_what_was_refused_leaves_nothing_in_the_way(crowd, tmp_path, words, status):
+    """The same files can be named by the command that is right."""
+    done = enroll(crowd, *words, "--out", tmp_path / "tokens", "--report", tmp_path / "report.csv", status=None)
+    assert done.returncode == status, done.stderr
+    assert not list(tmp_path.iterdir()) and "tokens" not in done.stderr.split("vouchsafe:")[0]
+
+
 def test_a_damaged_file_is_noticed(crowd, tmp_path):
     out = tmp_path / "tokens"
     crowd.run("directory", "import", crowd.people(600, unit="Damage", first=50000), home="rita")
