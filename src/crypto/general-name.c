@@ -49,14 +49,17 @@ void address_to_ascii(const char *address, struct buf *ret_address)
 }
 
 /*
- * An A-label can be made of anything: of characters that no address may have, or that the way back maps to others or to nothing, and so to
- * somebody else's domain. It is one only if it is what its U-label gives (RFC 5890 2.3.2.1), or if that has no way back, as with emoji.
+ * An A-label can be made of anything: of characters that no address may have, or that the way back maps to others or to
+ * nothing, and so to somebody else's domain. It is one only if it is what its U-label gives (RFC 5890 2.3.2.1), or if that
+ * has no way back, as with emoji; and never if it looks like another, with something in it that is not seen or composed.
  */
 static bool is_proper(const char *address, struct bytes unicode, struct buf *ret_checked)
 {
-        CLEANUP(buf_done) struct buf back = BUF_NONE;
+        CLEANUP(buf_done) struct buf back = BUF_NONE, composed = BUF_NONE;
 
-        if (address_parse(unicode, ret_checked) != 0)
+        fold_composed_add(&composed, unicode);
+        if (address_parse(unicode, ret_checked) != 0 || fold_has_unseen(unicode) ||
+            !bytes_equal(buf_view(&composed), unicode))
                 return false;
         address_to_ascii(buf_text(ret_checked), &back);
         return strcasecmp(buf_text(&back), address) == 0 || bytes_equal(buf_view(&back), buf_view(ret_checked));
@@ -95,11 +98,11 @@ int address_key(struct bytes text, struct buf *ret_key)
         CLEANUP(buf_done) struct buf parsed = BUF_NONE, key = BUF_NONE;
 
         TRY(address_parse(text, &parsed));
-        if (fold_has_unseen(buf_view(&parsed)))
-                return refuse(PROBLEM_MALFORMED, "The mail address \"%s\" has a character that cannot be seen.",
-                              buf_text(&parsed));
         fold_composed_add(&key, buf_view(&parsed));
         address_normalize(&key);
+        if (fold_has_unseen(buf_view(&key)))
+                return refuse(PROBLEM_MALFORMED, "The mail address \"%s\" has a character that cannot be seen.",
+                              buf_text(&parsed));
         /* Once more: letters are mapped to signs too, to "/", "," or "@". */
         return PASS(address_parse(buf_view(&key), ret_key));
 }

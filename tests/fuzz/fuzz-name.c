@@ -8,6 +8,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* An address has one key, and a certificate that was made for it is read as just that one's. */
+static void key_check(const char *text)
+{
+        CLEANUP(buf_done) struct buf key = BUF_NONE, again = BUF_NONE, general = BUF_NONE, back = BUF_NONE;
+        struct bytes cursor;
+
+        if (address_key(bytes_text(text), &key))
+                return;
+        if (address_key(buf_view(&key), &again) || !bytes_equal(buf_view(&again), buf_view(&key)))
+                abort();
+        general_name_add_address(&general, buf_text(&key));
+        cursor = buf_view(&general);
+        if (general_name_read_address(&cursor, &back) || !bytes_equal(buf_view(&back), buf_view(&key)))
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         CLEANUP(buf_done) struct buf shown = BUF_NONE, written = BUF_NONE, common = BUF_NONE, address = BUF_NONE;
@@ -16,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (name_check(input) == 0 && (name_add_text(&shown, input) || !text_is_printable(buf_view(&shown))))
                 abort();
+        key_check(text);
         name_write(&written,
                    &(struct name_attributes){
                            .common_name = text, .organization = text, .country = text, .serial_number = text});
