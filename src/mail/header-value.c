@@ -318,20 +318,27 @@ static char *as_it_looks(const char *text)
         return text_copy(buf_text(&folded));
 }
 
-/* The same, of a text that is shown to people; as it stands there, and as it looks. */
-static char *other_address_shown(const struct mailboxes *mailboxes, const char *text)
+/* The same, where the text and the addresses are read in another form. */
+static char *other_address_in(const struct mailboxes *mailboxes, const char *text, char *(*form)(const char *), bool turned)
 {
-        char *found = other_address(text, mailboxes->shown, mailboxes->count, false);
-        CLEANUP(mem_freep) char *looks = as_it_looks(text);
+        CLEANUP(mem_freep) char *read = form(text);
         CLEANUP(mem_freep) char **own = mem_array(mailboxes->count + 1, sizeof(char *));
+        char *found;
 
         for (size_t i = 0; i < mailboxes->count; i++)
-                own[i] = as_it_looks(mailboxes->shown[i]);
-        if (!found)
-                found = other_address(looks, own, mailboxes->count, is_turned(text));
+                own[i] = form(mailboxes->shown[i]);
+        found = other_address(read, own, mailboxes->count, turned);
         for (size_t i = 0; i < mailboxes->count; i++)
                 free(own[i]);
         return found;
+}
+
+/* Of a text that is shown to people: as it stands there, and as it looks. */
+static char *other_address_shown(const struct mailboxes *mailboxes, const char *text)
+{
+        char *found = other_address(text, mailboxes->shown, mailboxes->count, false);
+
+        return found ? found : other_address_in(mailboxes, text, as_it_looks, is_turned(text));
 }
 
 static void mailbox_add(struct mailboxes *mailboxes, InternetAddress *item, bool has_a_labels)
@@ -407,14 +414,13 @@ static void deceiving_find(struct mailboxes *mailboxes, InternetAddressList *lis
 {
         /* Encoded words count wherever they stand: programs decode them in comments and quoted strings too. */
         CLEANUP(mem_freep) char *decoded = g_mime_utils_header_decode_text(NULL, value);
-        CLEANUP(mem_freep) char *lenient = as_lenient_read(value);
         CLEANUP(mem_freep) char *found = other_address_shown(mailboxes, value);
         CLEANUP(buf_done) struct buf shown = BUF_NONE;
 
         if (!found)
                 found = other_address_shown(mailboxes, decoded);
         if (!found)
-                found = other_address(lenient, mailboxes->shown, mailboxes->count, false);
+                found = other_address_in(mailboxes, value, as_lenient_read, false);
         if (!found)
                 found = other_address_named(mailboxes, list);
         if (!found)

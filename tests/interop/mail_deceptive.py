@@ -150,6 +150,7 @@ def headers(make: Maker):
                  '"zoe＠BÜCHER．example" <zoe@xn--bcher-kva.example>', '"J.Smith/Acme@Acme" <zoe@xn--bcher-kva.example>',
                  '"Zoe (Sales) @ Acme Inc." <zoe@xn--bcher-kva.example>', '<zoe @ xn--bcher-kva . example>', 'Dr. Zoe (M.D. @ Acme.org) <zoe@xn--bcher-kva.example>'):
         yield Case(f"a domain with A-labels: {name}", "verify", make.signed(head=f"From: {name}\n".encode(), who="zoe"), "ok", make.content)
+    yield Case("an address with a quoted part", "verify", make.signed(head=b'From: "alice"@example.org\n'), "mail-other-sender", make.content)
     # An A-label of "exam", a blank without width, "ple": mapped, it would be Alice's domain.
     yield Case("signed by an A-label that is none", "verify", make.signed(who="mapped"), "mail-other-sender", make.content)
     yield Case("from an A-label that is none", "verify", make.signed(head=b"From: alice@xn--example-3z6c.org\n"), "mail-deceptive")
