@@ -38,6 +38,22 @@ static int job_find(struct store *store, const struct job_row *like, int state, 
                              VALUES(TEXT(like->subject), TEXT(like->kind), NUMBER(state)), ret_row));
 }
 
+int store_job_push_on(struct store *store, struct job_row *row)
+{
+        CLEANUP(job_row_done) struct job_row waiting = {0};
+        int r;
+
+        TRY(store_write(store));
+        r = job_find(store, row, JOB_WAITING, &waiting);
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        if (r == 0 && waiting.due > row->due) {
+                waiting.due = row->due;
+                TRY(row_update(store, &table_jobs, &waiting));
+        }
+        return PASS(store_job_push(store, row));
+}
+
 /* What was given up is replaced and not taken up again: its old number would come before one that runs. */
 static int job_forget_failed(struct store *store, const struct job_row *like)
 {

@@ -275,6 +275,8 @@ int store_setting_find(struct store *store, const char *name, struct setting_row
 /* ---- outbound queue: under a MAC, but outside the audit chain ---- */
 
 int store_job_push(struct store *store, struct job_row *row) must_check; /* number is given; waiting, due as set */
+/* The same, and the one that it would wait for, of its subject and kind, is due no later. */
+int store_job_push_on(struct store *store, struct job_row *row) must_check;
 /* For a kind whose job says only that something is to be brought up to date: one of subject and kind that waits already will do,
  * and is due no later than this; one that was given up is replaced. */
 int store_job_push_once(struct store *store, struct job_row *row) must_check;

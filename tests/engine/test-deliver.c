@@ -392,6 +392,27 @@ static void the_part_of_a_recovery_leaves_when_officers_have_approved(void **sta
         world_verify(WORLD);
 }
 
+/* Who is given another token does not wait for the one that it replaces to be tried again. */
+static void what_is_void_holds_nothing_up(void **state)
+{
+        CLEANUP(token_done) struct token first = TOKEN_NONE, second = TOKEN_NONE;
+        MSG_OWN(token_mail) mail = {0};
+
+        must(give(PLAYER, "mail", &first));
+        for (unsigned i = 0; i < 8; i++) {
+                assert_int_equal(PLAYER->count, 1);
+                player_answer(PLAYER, &later);
+                WORLD->engine.clock_offset += i < 7 ? 3600 : 0;
+                player_look(PLAYER, "mail-token");
+        }
+        assert_int_equal(PLAYER->count, 0);
+        must(give(PLAYER, "mail", &second));
+        player_look(PLAYER, "mail-token");
+        mailed(PLAYER, &mail);
+        player_answer(PLAYER, &well);
+        the_state_is(PLAYER, "sent");
+}
+
 /* The requester waits for him to get it. */
 static void the_part_for_who_has_left_is_given_up(void **state)
 {
@@ -489,6 +510,7 @@ int main(void)
             TEST(a_status_holds_no_token),
             TEST(a_crash_loses_no_mail),
             TEST(the_part_of_a_recovery_leaves_when_officers_have_approved),
+            TEST(what_is_void_holds_nothing_up),
             TEST(the_part_for_who_has_left_is_given_up),
             TEST(what_officers_refuse_is_never_mailed),
             TEST(what_cannot_be_noted_is_not_mailed),
