@@ -94,7 +94,7 @@ void help_all(FILE *out)
         show_commands(out, NULL);
         fputs(
             "\n\"vouchsafe NOUN VERB --help\" shows options and examples. All commands take --json and --home DIR.\n"
-            "Exit codes and files: man 1 vouchsafe.\n\n"
+            "Times are UTC. Exit codes and files: man 1 vouchsafe.\n\n"
             "Examples:\n"
             "  vouchsafe init --data /var/lib/vouchsafe          set up a server, asking for what it needs\n"
             "  vouchsafe user enroll all --dry-run               who would get a token\n"

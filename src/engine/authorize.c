@@ -247,6 +247,17 @@ int ticket_check(struct engine *engine, struct bytes ticket, struct id *ret_user
 
 /* ---- all together */
 
+static int role_missing(const struct request *request)
+{
+        CLEANUP(buf_done) struct buf names = BUF_NONE;
+
+        for (unsigned role = ROLE_OFFICER; role <= ROLE_AUDITOR; role <<= 1)
+                if (request->kind->roles & role)
+                        buf_add_format(&names, "%s%s", names.len ? " or " : "", role_name((enum operator_role)role));
+        return refuse(PROBLEM_FORBIDDEN, "%s has no role that permits %s; ask an operator who is %s.",
+                      request_operator(request), request->kind->action, buf_text(&names));
+}
+
 static int authorize_operator(struct request *request, bool *ret_answered)
 {
         const struct msg_authorization *authorization = request->api.authorization.at;
@@ -261,10 +272,7 @@ static int authorize_operator(struct request *request, bool *ret_answered)
         if (*ret_answered)
                 return 0;
         TRY(clock_check(request, authorization->created));
-        if (!request_has_role(request, request->kind->roles))
-                return refuse(PROBLEM_FORBIDDEN, "%s has no role that permits %s.", request_operator(request),
-                              request->kind->action);
-        return 0;
+        return request_has_role(request, request->kind->roles) ? 0 : PASS(role_missing(request));
 }
 
 static int authorize_ticket(struct request *request)

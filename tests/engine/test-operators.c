@@ -45,6 +45,7 @@ static void test_roles(void **state)
         struct msg_operator_list list_ask = {0};
 
         assert_int_equal(world_ask(WORLD, ROB, MSG_operator_disable, &ask, &reply), PROBLEM_FORBIDDEN);
+        assert_non_null(strstr(report_text(), "ask an operator who is officer"));
         assert_int_equal(audit_count(WORLD, "operator.disable", "forbidden"), 1);
         must(world_ask(WORLD, BEN, MSG_operator_disable, &ask, &reply));
         assert_int_equal(world_ask(WORLD, ADA, MSG_operator_list, &list_ask, &list), PROBLEM_UNAUTHENTICATED);
