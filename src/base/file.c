@@ -57,6 +57,7 @@ int file_read(const char *path, size_t limit, struct buf *ret_content)
 {
         CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
         CLEANUP(buf_done) struct buf content = BUF_NONE;
+        struct stat st;
 
         if (fd < 0 && errno == ENOENT)
                 return refuse(PROBLEM_NOT_FOUND, "There is no file %s.", path);
@@ -64,6 +65,8 @@ int file_read(const char *path, size_t limit, struct buf *ret_content)
                 return refuse(PROBLEM_FORBIDDEN, "The file %s cannot be read: %s.", path, strerror(errno));
         if (fd < 0)
                 return fault(errno, "cannot open %s", path);
+        if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+                return refuse(PROBLEM_MALFORMED, "%s is a folder, not a file.", path);
         for (;;) {
                 size_t len;
 

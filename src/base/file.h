@@ -10,7 +10,7 @@ void fd_closep(int *fd); /* for CLEANUP; -1 is none */
 int fd_write_all(int fd, const void *data, size_t len) must_check;
 /* Read up to `len`; *ret_len is 0 at the end only. */
 int fd_read(int fd, void *data, size_t len, size_t *ret_len) must_check;
-/* PROBLEM_NOT_FOUND, PROBLEM_FORBIDDEN by its mode, PROBLEM_TOO_LARGE. */
+/* PROBLEM_NOT_FOUND, PROBLEM_FORBIDDEN by its mode, PROBLEM_MALFORMED for a folder, PROBLEM_TOO_LARGE. */
 int file_read(const char *path, size_t limit, struct buf *ret_content) must_check;
 /* PROBLEM_EXISTS when a device, a pipe or a folder has this name, which a file must not take. */
 int file_replaceable(const char *path) must_check;

@@ -278,6 +278,7 @@ static void files_are_replaced_whole(void **state)
         CLEANUP(mem_freep) char *parent = text_format("%s/a/b", folder), *upper = text_format("%s/a", folder);
         assert_int_equal(folder_make(parent, 0700), 0);
         assert_int_equal(file_read(path, 10, &content), PROBLEM_NOT_FOUND);
+        assert_int_equal(file_read(folder, 10, &content), PROBLEM_MALFORMED);
         assert_int_equal(file_write(path, TEXT("one"), 0600), 0);
         assert_int_equal(file_write(path, TEXT("twelve bytes"), 0600), 0);
         assert_int_equal(file_read(path, 10, &content), PROBLEM_TOO_LARGE);

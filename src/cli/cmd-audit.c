@@ -270,11 +270,13 @@ static int load_roots(const struct arguments *arguments, struct cert_list *roots
         CLEANUP(session_done) struct session session = {0};
         CLEANUP(buf_done) struct buf file = BUF_NONE;
         const char *path = argument_text(arguments, "root");
+        int r;
 
         if (path) {
                 TRY(file_read(path, CERTIFICATE_MOST, &file));
-                return memmem(file.data, file.len, "-----BEGIN", 10) ? PASS(cert_list_add_pem(roots, buf_view(&file)))
-                                                                     : PASS(cert_list_add(roots, buf_view(&file)));
+                r = memmem(file.data, file.len, "-----BEGIN", 10) ? cert_list_add_pem(roots, buf_view(&file))
+                                                                  : cert_list_add(roots, buf_view(&file));
+                return r ? report_prefix(PASS(r), "%s: ", path) : 0;
         }
         if (session_anyone(arguments, &session) == 0 && session.server.ca.len)
                 return PASS(cert_list_add_pem(roots, buf_view(&session.server.ca)));
@@ -296,8 +298,8 @@ static void show_summary(const struct audit_summary *summary, bool rooted)
                 tell("The signatures were checked with the certificate in the file itself; give --root FILE to check "
                      "that as well.");
         if (summary->signed_head.seq < summary->last.seq)
-                tell("The last %lld records are chained, but no head was signed after them yet.",
-                     (long long)(summary->last.seq - summary->signed_head.seq));
+                tell("What was recorded after %lld is chained, but no head was signed after it yet.",
+                     (long long)summary->signed_head.seq);
 }
 
 static int verify(struct arguments *arguments)

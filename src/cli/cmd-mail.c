@@ -63,6 +63,7 @@ static int open_files(struct work *work)
 {
         const char *in = operand(work->arguments, 0);
         char *name CLEANUP(mem_freep) = NULL;
+        struct stat st;
 
         work->input = STDIN_FILENO;
         work->output = STDOUT_FILENO;
@@ -70,6 +71,8 @@ static int open_files(struct work *work)
                 work->input = open(in, O_RDONLY | O_CLOEXEC);
                 if (work->input < 0)
                         return refuse(PROBLEM_NOT_FOUND, "The message %s cannot be read: %s.", in, strerror(errno));
+                if (fstat(work->input, &st) == 0 && S_ISDIR(st.st_mode))
+                        return refuse(PROBLEM_NOT_FOUND, "%s is a folder, not a message.", in);
         }
         if (work->input == STDIN_FILENO && terminal_is(stdin))
                 tell("Reading a message from the terminal; end it with Ctrl-D.");
