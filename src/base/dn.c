@@ -32,6 +32,12 @@ static uint8_t peek(const struct scanner *s)
         return at_end(s) ? 0 : s->text.data[s->at];
 }
 
+/* Not by strchr(): a zero byte would be one. */
+static bool is_separator(uint8_t c)
+{
+        return c == ',' || c == ';' || c == '+';
+}
+
 static void skip_blanks(struct scanner *s)
 {
         while (peek(s) == ' ')
@@ -98,7 +104,7 @@ static int scan_plain(struct scanner *s, struct buf *value)
 {
         size_t keep = 0;
 
-        while (!at_end(s) && !strchr(",;+", peek(s))) {
+        while (!at_end(s) && !is_separator(peek(s))) {
                 if (peek(s) == '\\') {
                         TRY(scan_escape(s, value));
                         keep = value->len;
@@ -164,7 +170,7 @@ int dn_parse(struct bytes text, struct dn *ret_dn)
                 dn.parts[dn.count - 1].joined = joined;
                 if (at_end(&s))
                         break;
-                if (!strchr(",;+", peek(&s)))
+                if (!is_separator(peek(&s)))
                         return refuse_dn(&s, "something after a value");
                 joined = peek(&s) == '+';
         }

@@ -324,6 +324,13 @@ static void values_of_names_are_escaped(void **state)
                 assert_int_equal(dn.count, 1);
                 assert_string_equal(dn.parts[0].value, cases[i].value);
         }
+        /* a zero byte, as it is or escaped, makes no two parts, and no end */
+        for (size_t i = 0; i < 2; i++) {
+                struct bytes zero = i ? bytes_text("cn=a\\00,dc=b") : bytes_of("cn=a\0dc=b", 9);
+                struct dn none = {0};
+
+                assert_int_equal(dn_parse(zero, &none), PROBLEM_MALFORMED);
+        }
 }
 
 int main(void)
