@@ -395,11 +395,22 @@ static int agreement_open(struct bytes info, const struct mail_keys *keys, struc
         return 0;
 }
 
+static int recipient_open(uint8_t tag, struct bytes info, const struct mail_keys *keys, struct secret *key, const struct mail_own_key **ret_own)
+{
+        if (tag == DER_SEQUENCE)
+                return PASS(transport_open(info, keys, key, ret_own));
+        if (tag == DER_CONTEXT_CONSTRUCTED(1))
+                return PASS(agreement_open(info, keys, key, ret_own));
+        return 0;
+}
+
 int recipients_open(struct bytes recipients, const struct mail_keys *keys, size_t key_len, struct secret *ret_key,
                     const struct mail_own_key **ret_own)
 {
         CLEANUP(secret_done) struct secret key = secret_random(key_len);
+        CLEANUP(buf_done) struct buf why = BUF_NONE;
         const struct mail_own_key *own = NULL;
+        int problem, first = 0;
         size_t count = 0;
         struct bytes set, info;
         uint8_t tag;
@@ -408,11 +419,16 @@ int recipients_open(struct bytes recipients, const struct mail_keys *keys, size_
         while (set.len > 0 && !own) {
                 TRY(der_read_any(&set, &tag, &info));
                 count++;
-                if (tag == DER_SEQUENCE)
-                        TRY(transport_open(info, keys, &key, &own));
-                else if (tag == DER_CONTEXT_CONSTRUCTED(1))
-                        TRY(agreement_open(info, keys, &key, &own));
+                problem = recipient_open(tag, info, keys, &key, &own);
+                if (problem < 0)
+                        return PASS(problem);
+                if (problem > 0 && !why.len) { /* another of our keys may do */
+                        buf_add_text(&why, report_text());
+                        first = problem;
+                }
         }
+        if (!own && first)
+                return refuse(first, "%s", buf_text(&why));
         if (!own)
                 return refuse(PROBLEM_MAIL_NO_KEY,
                               "The message is encrypted for %zu recipient%s, and none of your %zu keys is among them; if it was meant for you, "

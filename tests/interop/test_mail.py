@@ -172,6 +172,8 @@ def test_what_others_use_that_is_not_supported_hinders_nobody(pki):
                          base64.encodebytes(cms_close(ENVELOPED, fields)))
         result = tool("decrypt", "--entity", *owning(pki, "carol"), message=message)
         assert (result.worst, result.out) == ("ok", b"\nhi\n")
+        result = tool("decrypt", "--entity", *owning(pki, "dave", "carol"), message=message)
+        assert (result.worst, result.out) == ("ok", b"\nhi\n")
         assert tool("decrypt", *owning(pki, "dave"), message=message).worst == "unsupported"
         assert tool("decrypt", *owning(pki, "alice"), message=message).worst == "mail-no-key"
 
