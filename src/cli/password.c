@@ -155,6 +155,8 @@ static int from_descriptor(const char *text, struct secret *ret_password)
 
         if (number_parse(bytes_text(text), 1 << 20, &number) != 0)
                 return refuse(PROBLEM_USAGE, "\"%s\" is not the number of a file descriptor.", text);
+        if (fcntl((int)number, F_GETFD) < 0)
+                return refuse(PROBLEM_USAGE, "File descriptor %s is not open.", text);
         return PASS(secret_line_read((int)number, ret_password));
 }
 

@@ -70,6 +70,12 @@ def test_an_unreachable_server_is_named():
     assert run("status", "--server", "https://no-such-host.invalid").returncode == 23
 
 
+def test_a_descriptor_that_is_not_open_is_a_mistake(tmp_path):
+    for number, words in (("99", "not open"), ("x", "not the number")):
+        done = run("unseal", "--socket", "/nonexistent", "--password-fd", number, home=tmp_path)
+        assert done.returncode == 2 and words in done.stderr
+
+
 @pytest.mark.parametrize("words, instead", [
     (["enroll", "--server", "https://localhost:1"], "--token or --token-file"),
     (["operator", "accept", "--server", "https://localhost:1"], "--code or --code-file"),
