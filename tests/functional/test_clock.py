@@ -46,6 +46,10 @@ class Clocked(harness.Server):
         instant = {name: int(time.mktime(time.strptime(found[name], "%Y-%m-%d %H:%M:%SZ"))) - time.timezone for name in ("lastUpdate", "nextUpdate")}
         return {"number": int(found["crlNumber"], 16), "this": instant["lastUpdate"], "next": instant["nextUpdate"]}
 
+    def metrics_text(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
     def wait_until(self, condition, seconds=60):
         until = time.monotonic() + seconds
         while not condition():
@@ -134,6 +138,7 @@ def test_far_ahead_and_back_heals(server):
     numbers = [server.crl()["number"]]
     server.shift(2 * YEAR)
     server.wait_until(lambda: server.crl()["this"] > time.time() + YEAR)
+    server.wait_until(lambda: 'vouchsafe_tokens{state="issued"} 0' in server.metrics_text())
     numbers.append(server.crl()["number"])
     # The certificate of the server is of the future too by now, or the operator is refused.
     done = server.result("user", "list", home="rita", status=CLOCK)
