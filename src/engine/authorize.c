@@ -80,23 +80,32 @@ static int operator_unknown(void)
             "that his invitation was accepted on this machine.");
 }
 
-/* One answer for all of it: no such operator, not active, another key. */
+int operator_decoy_init(struct engine *engine)
+{
+        CLEANUP(secret_done) struct secret scalar = SECRET_NONE;
+        struct point key;
+
+        TRY(scalar_random(&scalar));
+        TRY(point_of_scalar(&scalar, &key));
+        return PASS(point_to_spki(&key, &engine->operator_decoy));
+}
+
+/* One answer for all of it: no such operator, not active, another key; and the same work. */
 static int operator_signature_check(struct request *request, const struct msg_authorization *authorization)
 {
         struct operator_row *row = &request->operator_row;
+        bool active = row->public_key.len && row->state == OPERATOR_ACTIVE;
         struct point key;
         int r;
 
-        if (!row->public_key.len || row->state != OPERATOR_ACTIVE)
-                return operator_unknown();
-        TRY(operator_point(buf_view(&row->public_key), &key));
+        TRY(operator_point(buf_view(active ? &row->public_key : &request->engine->operator_decoy), &key));
         r = operation_verify(&(struct operation){.server_id = engine_server_id(request->engine),
                                                  .created = authorization->created,
                                                  .nonce = buf_view(&authorization->nonce),
                                                  .kind = bytes_text(request->message_record->name),
                                                  .message = buf_view(&request->api.payload)},
                              &key, buf_view(&authorization->signature));
-        return r > 0 ? operator_unknown() : PASS(r);
+        return !active || r > 0 ? operator_unknown() : PASS(r);
 }
 
 static int operator_authenticate(struct request *request, const struct msg_authorization *authorization)
@@ -106,9 +115,10 @@ static int operator_authenticate(struct request *request, const struct msg_autho
         int r = store_sealed(store) ? store_operator_find_unverified(store, name, &request->operator_row)
                                     : store_operator_find(store, name, &request->operator_row);
 
-        if (r == PROBLEM_NOT_FOUND || authorization->nonce.len != OPERATION_NONCE_SIZE)
+        if (r && r != PROBLEM_NOT_FOUND)
+                return PASS(r);
+        if (authorization->nonce.len != OPERATION_NONCE_SIZE)
                 return operator_unknown();
-        TRY(r);
         TRY(operator_signature_check(request, authorization));
         request->is_operator = true;
         request_actor(request, "operator:%s", name);

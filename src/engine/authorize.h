@@ -18,3 +18,5 @@ int ticket_make(struct engine *engine, const struct id *user, int64_t expires, s
 int ticket_check(struct engine *engine, struct bytes ticket, struct id *ret_user) must_check;
 /* The point of an operation-signing key. PROBLEM_UNSUPPORTED for other keys. */
 int operator_point(struct bytes spki, struct point *ret_point) must_check;
+/* A key that no operator has, so that the time tells nobody who is one. */
+int operator_decoy_init(struct engine *engine) must_check;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/authorize.h"
 
 void engine_config_from(const struct config *config, struct engine_config *ret_config)
 {
@@ -124,6 +125,7 @@ int engine_init(struct engine *engine, struct loop *loop, struct engine_config *
                     engine->config.attempts_window);
         loop_timer_init(&engine->second, loop, second_tick, engine);
         verification_init(engine);
+        TRY(operator_decoy_init(engine));
         TRY(store_open(engine->config.database, 0, &engine->store));
         TRY(trust_load(engine));
         TRY(crl_load(engine));
@@ -189,6 +191,7 @@ void engine_done(struct engine *engine)
         pool_reset(engine);
         free(TAKE(engine->pool.name));
         decoy_done(engine);
+        buf_done(&engine->operator_decoy);
         selected_forget(engine);
         msg_done(engine_keys, &engine->keys);
         msg_done(trust_public, &engine->trust);

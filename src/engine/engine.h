@@ -170,6 +170,7 @@ struct engine {
         size_t selves;           /* people who enroll by password at this moment */
         uint64_t self_step_ms;   /* refusals of them leave in such steps; for tests */
         struct token_decoy *decoy;
+        struct buf operator_decoy; /* SPKI: what requests of nobody are verified with */
         struct crl_state crl;
         struct pool_state pool;
         struct heads_state heads;

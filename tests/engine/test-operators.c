@@ -13,6 +13,10 @@ static void test_signatures(void **state)
         WORLD->people[ROB].signing = WORLD->people[ADA].signing;
         assert_int_equal(world_ask(WORLD, ROB, MSG_user_list, &ask, &reply), PROBLEM_UNAUTHENTICATED);
         WORLD->people[ROB].signing = rob.signing;
+        strcpy(WORLD->people[ROB].name, "nobody");
+        assert_int_equal(world_ask(WORLD, ROB, MSG_user_list, &ask, &reply), PROBLEM_UNAUTHENTICATED);
+        assert_non_null(strstr(report_text(), "not signed by an active operator"));
+        WORLD->people[ROB] = rob;
         WORLD->sign_ahead = 400;
         assert_int_equal(world_ask(WORLD, ROB, MSG_user_list, &ask, &reply), PROBLEM_CLOCK);
         assert_non_null(strstr(report_text(), "400 seconds ahead"));
