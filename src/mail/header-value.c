@@ -83,6 +83,15 @@ static bool skip_quoted(const char **at)
         return *(*at)++ == '"';
 }
 
+/* The marks of encoded words (RFC 2047). */
+static bool has_encoded_mark(const char *text, size_t len)
+{
+        for (size_t i = 1; i < len; i++)
+                if ((text[i - 1] == '=' && text[i] == '?') || (text[i - 1] == '?' && text[i] == '='))
+                        return true;
+        return false;
+}
+
 /* Without what programs unwrap, trim or cut off, each in its way; but with what old ones leave unquoted. */
 static bool boundary_is_plain(const char *value, size_t len)
 {
@@ -91,7 +100,7 @@ static bool boundary_is_plain(const char *value, size_t len)
         size_t text_len = len - 2 * quoted;
 
         if (text_len == 0 || text[0] == ' ' || text[text_len - 1] == ' ' || memchr(text, '\\', text_len) ||
-            memmem(text, text_len, "=?", 2) || memmem(text, text_len, "?=", 2))
+            has_encoded_mark(text, text_len))
                 return false;
         return quoted || strspn(text, TOKEN "=/:?@") >= text_len;
 }
