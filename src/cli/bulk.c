@@ -216,7 +216,7 @@ static int page_run(struct bulk *bulk, const struct bulk_show *show)
 /* The first thing that was asked was refused: nothing is done that the files would be needed for. */
 static bool was_refused(const struct bulk *bulk, int result)
 {
-        return !bulk->went_on && !bulk->at.selected &&
+        return !bulk->went_on && !bulk->at.selected && !bulk->server->uncertain &&
                (result == PROBLEM_MALFORMED || result == PROBLEM_UNSUPPORTED || result == PROBLEM_UNAUTHENTICATED ||
                 result == PROBLEM_FORBIDDEN || result == PROBLEM_NOT_FOUND || result == PROBLEM_STATE ||
                 result == PROBLEM_SEALED);

@@ -265,6 +265,7 @@ int http_call(struct http *http, const struct http_request *request, struct http
                 if (try)
                         usleep(wait);
                 r = call_once(http, request, ret_answer, &code);
+                ret_answer->again = try > 0;
                 if (r == 0 || !request->repeatable || !connection_failed(code))
                         break;
         }

@@ -37,6 +37,7 @@ struct http_answer {
         char *media_type; /* without parameters, or NULL */
         struct buf body;
         int64_t modified; /* Last-Modified, 0 if absent */
+        bool again;       /* a try before broke off; the server may have done that one */
 };
 void http_answer_done(struct http_answer *answer);
 

@@ -129,6 +129,7 @@ int server_call_message(struct server *server, unsigned kind, const void *reques
 
         if (!route)
                 return fault(0, "the API has no message of kind %u", kind);
+        server->uncertain = false;
         TRY(check_size(route_encode(route, request, &target, &body)));
         TRY(check_size(authorize(server, route, request, &authorization)));
         buf_add_text(&url, server->url);
@@ -144,6 +145,7 @@ int server_call_message(struct server *server, unsigned kind, const void *reques
                                              .limit = ANSWER_MOST,
                                              .timeout_s = SECONDS_MOST},
                       &answer));
+        server->uncertain = answer.again || (answer.status >= 200 && answer.status <= 299);
         if (answer.status < 200 || answer.status > 299)
                 return raise_problem(server, &answer);
         r = json_message_parse(route->reply(), buf_view(&answer.body), ret_reply);

@@ -20,6 +20,7 @@ struct server {
         struct secret signing; /* scalar */
         struct bytes nonce;    /* of the next requests that are signed, borrowed; none: a new one for each. What is asked
                                   again with the same nonce is answered as before */
+        bool uncertain;        /* of the last request: it may have been done, although it failed */
 };
 
 /* `roots` are DER certificates to be trusted; empty ones are left out. */

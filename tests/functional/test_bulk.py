@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrolling many at once: selections, lists, reports, and going on after an interruption."""
+import contextlib
 import csv
 import json
 import os
 import pathlib
+import select
 import signal
+import socket
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -148,6 +152,51 @@ def test_what_was_refused_leaves_nothing_in_the_way(crowd, tmp_path, words, stat
     done = enroll(crowd, *words, "--out", tmp_path / "tokens", "--report", tmp_path / "report.csv", status=None)
     assert done.returncode == status, done.stderr
     assert not list(tmp_path.iterdir()) and "tokens" not in done.stderr.split("vouchsafe:")[0]
+
+
+def test_what_may_have_been_done_before_a_refusal_can_be_asked_again(crowd, tmp_path):
+    """The answer is lost and the server sealed before it can be repeated: the tokens that it has given come by repeating the command."""
+    crowd.run("directory", "import", crowd.people(3, unit="Uncertain", first=70000), home="rita")
+    listener, calls, losing = socket.create_server(("127.0.0.1", 0)), [], threading.Event()
+
+    def serve():
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            calls.append(losing.is_set())
+            with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", crowd.https)) as server:
+                pass_on(client, server, calls.count(True) == 1)
+
+    def pass_on(client, server, lose):
+        while True:
+            for readable in select.select([client, server], [], [])[0]:
+                piece = readable.recv(65536)
+                if not piece:
+                    return
+                if lose and readable is server and asked():
+                    crowd.run("seal", *config, password=False)
+                    return
+                (server if readable is client else client).sendall(piece)
+
+    def asked():
+        return crowd.json("user", "show", "load70000@example.org", home="rita")["user"][0]["state"] == "new"
+
+    config = ["--config", crowd.config]
+    threading.Thread(target=serve, daemon=True).start()
+    crowd.run("operator", "invite", "rex", "--role", "registrar", "--code-out", tmp_path / "code", home="olga")
+    crowd.run("operator", "accept", "--server", f"https://localhost:{listener.getsockname()[1]}", "--code-file", tmp_path / "code", home="rex")
+    command = ["user", "enroll", "unit:Uncertain", "--out", tmp_path / "tokens"]
+    losing.set()
+    lost = crowd.result(*command, home="rex", status=None)
+    assert lost.returncode == 21 and calls.count(True) > 1, lost.stderr
+    losing.clear()
+    crowd.run("unseal", *config, "--startup-secret-file", crowd.startup_secret, password=False)
+    crowd.wait("unsealed")
+    crowd.run(*command, home="rex")
+    assert len(token_lines(tmp_path / "tokens")) == 3
+    listener.close()
 
 
 def test_a_damaged_file_is_noticed(crowd, tmp_path):
