@@ -236,7 +236,7 @@ static int store_config(const char *folder, const struct msg_pending_exchange *p
         };
         int r = home_record_read(path, msg_record_client_config(), &old);
 
-        if (r < 0)
+        if (r && r != PROBLEM_NOT_FOUND && r != PROBLEM_MALFORMED)
                 return PASS(r);
         msg_texts_copy(&config.addresses, &answer->addresses);
         msg_texts_copy(&config.selectors, &old.selectors);
