@@ -227,7 +227,9 @@ static int ticket_user_check(struct engine *engine, const struct id *id, int64_t
 
         if (r && r != PROBLEM_NOT_FOUND)
                 return PASS(r);
-        if (r || user.state == USER_REVOKED || (user.revoked && made < user.enrolled)) /* when he enrolled since */
+        /* Whoever was given a new token is no longer revoked, but has enrolled only when he uses it. */
+        if (r || user.state == USER_REVOKED ||
+            (user.revoked && (user.enrolled < user.revoked || made < user.enrolled)))
                 return refuse(PROBLEM_UNAUTHENTICATED,
                               "The ticket ended when the certificates of its user were revoked; enroll again to get a "
                               "new one.");

@@ -449,6 +449,7 @@ static void test_find(void **state)
 static void test_ticket_of_the_revoked(void **state)
 {
         CLEANUP(client_done) struct client former = {0}, now = {0};
+        CLEANUP(token_done) struct token token = TOKEN_NONE;
         MSG_OWN(certificate_find) ask = {0};
         MSG_OWN(certificate_found) found = {0};
         MSG_OWN(user_revoke) revoke = {.user = text_copy("alice@example.org")};
@@ -456,12 +457,18 @@ static void test_ticket_of_the_revoked(void **state)
 
         msg_texts_add(&ask.addresses, "alice@example.org");
         enroll(WORLD, "alice@example.org", &former);
+        WORLD->engine.clock_offset += 60;
         must(world_ask(WORLD, ROB, MSG_user_revoke, &revoke, &revoked));
         WORLD->ticket = buf_view(&former.answer.ticket);
         assert_int_equal(world_ask(WORLD, -1, MSG_certificate_find, &ask, &found), PROBLEM_UNAUTHENTICATED);
         WORLD->ticket = BYTES_NONE;
         WORLD->engine.clock_offset += 60;
-        enroll(WORLD, "alice@example.org", &now);
+        token = world_token(WORLD, "alice@example.org");
+        WORLD->ticket = buf_view(&former.answer.ticket);
+        assert_int_equal(world_ask(WORLD, -1, MSG_certificate_find, &ask, &found), PROBLEM_UNAUTHENTICATED);
+        WORLD->ticket = BYTES_NONE;
+        client_init(&now, &token, "enroll");
+        must(client_use(WORLD, &now));
         WORLD->ticket = buf_view(&former.answer.ticket);
         assert_int_equal(world_ask(WORLD, -1, MSG_certificate_find, &ask, &found), PROBLEM_UNAUTHENTICATED);
         WORLD->ticket = buf_view(&now.answer.ticket);
