@@ -321,10 +321,10 @@ bool request_guard(struct request *request, const char *guard)
         return request->parked;
 }
 
+/* It keeps its guard: should it end before it comes to request_guard() again, it is still to wake the next. */
 static void request_anew(struct request *request)
 {
         request->parked = false;
-        free(TAKE(request->guard));
         if (request->work_free)
                 request->work_free(request->work);
         request->work = NULL;

@@ -316,8 +316,8 @@ static void test_filter_repeated(void **state)
 {
         static const char *const found[] = {"00000001000000000000000000000000"};
         MSG_OWN(user_enroll) ask = {.limit = 3};
-        MSG_OWN(user_enroll_reply) first = {0}, second = {0};
-        struct world_answer one, other;
+        MSG_OWN(user_enroll_reply) first = {0}, second = {0}, third = {0};
+        struct world_answer one, other, last;
         struct follower follower;
 
         follower_begin(&follower, WORLD);
@@ -325,11 +325,15 @@ static void test_filter_repeated(void **state)
         filter_begin(WORLD, &ask, &one);
         WORLD->people[ROB].nonce--;
         filter_begin(WORLD, &ask, &other);
+        WORLD->people[ROB].nonce--;
+        filter_begin(WORLD, &ask, &last);
         follower_found(&follower, found, 1);
         filter_end(&one, &first);
         filter_end(&other, &second);
+        filter_end(&last, &third);
         assert_int_equal(first.rows.at[0].token.len, TOKEN_TEXT_SIZE);
         assert_true(bytes_equal(secret_view(&first.rows.at[0].token), secret_view(&second.rows.at[0].token)));
+        assert_true(bytes_equal(secret_view(&first.rows.at[0].token), secret_view(&third.rows.at[0].token)));
         follower_end(&follower);
 }
 
