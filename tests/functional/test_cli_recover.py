@@ -176,4 +176,4 @@ def test_sealing_holds_while_the_engine_is_away(own_server):
     server.wait("sealed")
     server.run("unseal", *config, "--startup-secret-file", server.startup_secret, password=False)
     server.wait("unsealed")
-    assert {child["state"] for child in keepers()} == {"unsealed"}
+    eventually(lambda: {child["state"] for child in keepers()} == {"unsealed"})
