@@ -327,17 +327,22 @@ static char *as_it_looks(const char *text)
         return text_copy(buf_text(&folded));
 }
 
-/* The same, where the text and the addresses are read in another form. */
+/* The same, where the text and the addresses are read in another form; that of a U-label may be another domain (ß is ss). */
 static char *other_address_in(const struct mailboxes *mailboxes, const char *text, char *(*form)(const char *), bool turned)
 {
         CLEANUP(mem_freep) char *read = form(text);
-        CLEANUP(mem_freep) char **own = mem_array(mailboxes->count + 1, sizeof(char *));
+        CLEANUP(mem_freep) char **own = mem_array(2 * mailboxes->count + 1, sizeof(char *));
         char *found;
 
-        for (size_t i = 0; i < mailboxes->count; i++)
-                own[i] = form(mailboxes->shown[i]);
-        found = other_address(read, own, mailboxes->count, turned);
-        for (size_t i = 0; i < mailboxes->count; i++)
+        for (size_t i = 0; i < mailboxes->count; i++) {
+                CLEANUP(buf_done) struct buf ascii = BUF_NONE;
+
+                address_to_ascii(mailboxes->shown[i], &ascii);
+                own[2 * i] = form(mailboxes->shown[i]);
+                own[2 * i + 1] = form(buf_text(&ascii));
+        }
+        found = other_address(read, own, 2 * mailboxes->count, turned);
+        for (size_t i = 0; i < 2 * mailboxes->count; i++)
                 free(own[i]);
         return found;
 }

@@ -127,6 +127,35 @@ static void mailboxes_are_read(void **state)
         header_done(&header);
 }
 
+static void other_addresses_are_told_from_the_own(void **state)
+{
+        static const struct {
+                const char *from;
+                bool deceiving;
+        } cases[] = {
+                {"Anna <anna@xn--strae-oqa.de>", false}, /* straße.de */
+                {"\"anna@straße.de\" <anna@xn--strae-oqa.de>", false},
+                {"\"anna@xn--strae-oqa.de\" <anna@straße.de>", false},
+                {"\"anna@strasse.de\" <anna@xn--strae-oqa.de>", true},
+                {"anna@xn--3xa.example", false}, /* ς */
+                {"anna@xn--mgba3gch31f060k.com", false}, /* with a ZWNJ */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+                CLEANUP(mem_freep) char *text = text_format("From: %s\n", cases[i].from);
+                struct header header = parsed(text);
+                struct mailboxes from;
+
+                mailboxes_parse(header_find(&header, "From", NULL), &from);
+                assert_int_equal(from.count, 1);
+                if ((from.deceiving != NULL) != cases[i].deceiving)
+                        fail_msg("%s: %s", cases[i].from, from.deceiving ? from.deceiving : "nothing");
+                mailboxes_done(&from);
+                header_done(&header);
+        }
+}
+
 /* GMime would go into groups inside groups by recursion, as deep as there is stack. */
 static void long_fields_are_bounded(void **state)
 {
@@ -327,6 +356,7 @@ int main(void)
                 cmocka_unit_test(fields_are_found),
                 cmocka_unit_test(content_is_understood),
                 cmocka_unit_test(mailboxes_are_read),
+                cmocka_unit_test(other_addresses_are_told_from_the_own),
                 cmocka_unit_test(long_fields_are_bounded),
                 cmocka_unit_test(parts_are_split),
                 cmocka_unit_test(structure_is_seen),
