@@ -293,6 +293,18 @@ static bool has_dot(const char *text, size_t len)
         return memchr(text, '.', len) || memmem(text, len, "。", strlen("。"));
 }
 
+/* Is the one that stands there, around the first @, this one? There may be an apostrophe in it, which ends others. */
+static bool is_address_at(const char *text, const char *at, const char *end, const char *address)
+{
+        size_t local = strcspn(address, "@");
+        CLEANUP(mem_freep) char *found = NULL;
+
+        if ((size_t)(at - text) < local || ((size_t)(at - text) > local && !strchr(ADDRESS_ENDS, *(at - local - 1))))
+                return false;
+        found = text_copy_n(at - local, (size_t)(end - at) + local);
+        return is_same_address(found, address);
+}
+
 /* Does the text contain an address other than those that it stands for? Returns a copy of the first, or NULL. */
 static char *other_address(const char *text, char *const *addresses, size_t count, bool turned)
 {
@@ -300,19 +312,17 @@ static char *other_address(const char *text, char *const *addresses, size_t coun
 
         while ((at = strchr(at, '@'))) {
                 const char *begin = at, *end = at;
-                CLEANUP(mem_freep) char *found = NULL;
                 bool known = false, twice;
 
                 while (begin > text && !strchr(ADDRESS_ENDS, begin[-1]))
                         begin--;
                 while (*end && !strchr(ADDRESS_ENDS, *end))
                         end++;
-                found = text_copy_n(begin, (size_t)(end - begin));
                 for (size_t i = 0; i < count; i++)
-                        known = known || is_same_address(found, addresses[i]);
+                        known = known || is_address_at(text, at, end, addresses[i]);
                 twice = memchr(at + 1, '@', (size_t)(end - at - 1)) != NULL;
                 if (!known && (begin < at || twice) && has_dot(turned ? begin : at, (size_t)(end - (turned ? begin : at))))
-                        return TAKE(found);
+                        return text_copy_n(begin, (size_t)(end - begin));
                 at = end;
         }
         return NULL;

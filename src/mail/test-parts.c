@@ -139,6 +139,12 @@ static void other_addresses_are_told_from_the_own(void **state)
                 {"\"anna@strasse.de\" <anna@xn--strae-oqa.de>", true},
                 {"anna@xn--3xa.example", false}, /* ς */
                 {"anna@xn--mgba3gch31f060k.com", false}, /* with a ZWNJ */
+                {"Liam <o'neil@example.org>", false},
+                {"\"'o'neil@example.org'\" <o'neil@xn--bcher-kva.example>", true},
+                {"\"'o'neil@bücher.example'\" <o'neil@xn--bcher-kva.example>", false},
+                {"\"neil@example.org\" <o'neil@example.org>", true},
+                {"\"bob'neil@example.org\" <neil@example.org>", false}, /* quoted */
+                {"\"ceo@bank.example'@evil.example\" <ceo'@evil.example>", true},
         };
 
         (void)state;
