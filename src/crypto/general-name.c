@@ -51,18 +51,19 @@ void address_to_ascii(const char *address, struct buf *ret_address)
 /*
  * An A-label can be made of anything: of characters that no address may have, or that the way back maps to others or to
  * nothing, and so to somebody else's domain. It is one only if it is what its U-label gives (RFC 5890 2.3.2.1), or if that
- * has no way back, as with emoji; and never if it looks like another, with something in it that is not seen or composed.
+ * has no way back, as with emoji, and nothing in it that is not seen; and never if it looks like another that is composed.
  */
-static bool is_proper(const char *address, struct bytes unicode, struct buf *ret_checked)
+static bool is_proper(const char *address, const char *unicode, struct buf *ret_checked)
 {
         CLEANUP(buf_done) struct buf back = BUF_NONE, composed = BUF_NONE;
+        struct bytes domain = bytes_text(domain_of(unicode));
 
-        fold_composed_add(&composed, unicode);
-        if (address_parse(unicode, ret_checked) != 0 || fold_has_unseen(unicode) ||
-            !bytes_equal(buf_view(&composed), unicode))
+        fold_composed_add(&composed, domain);
+        if (address_parse(bytes_text(unicode), ret_checked) != 0 || !bytes_equal(buf_view(&composed), domain))
                 return false;
         address_to_ascii(buf_text(ret_checked), &back);
-        return strcasecmp(buf_text(&back), address) == 0 || bytes_equal(buf_view(&back), buf_view(ret_checked));
+        return strcasecmp(buf_text(&back), address) == 0 ||
+               (!fold_has_unseen(domain) && bytes_equal(buf_view(&back), buf_view(ret_checked)));
 }
 
 void address_to_unicode(const char *address, struct buf *ret_address)
@@ -75,7 +76,7 @@ void address_to_unicode(const char *address, struct buf *ret_address)
                 domain_replace(address, domain, domain, ret_address);
         } else {
                 domain_replace(address, domain, converted, &result);
-                if (is_proper(address, buf_view(&result), &checked))
+                if (is_proper(address, buf_text(&result), &checked))
                         *ret_address = buf_take(&checked);
                 else
                         domain_replace(address, domain, domain, ret_address);
@@ -95,12 +96,13 @@ void address_normalize(struct buf *key)
 
 int address_key(struct bytes text, struct buf *ret_key)
 {
-        CLEANUP(buf_done) struct buf parsed = BUF_NONE, key = BUF_NONE;
+        CLEANUP(buf_done) struct buf parsed = BUF_NONE, key = BUF_NONE, ascii = BUF_NONE;
 
         TRY(address_parse(text, &parsed));
         fold_composed_add(&key, buf_view(&parsed));
         address_normalize(&key);
-        if (fold_has_unseen(buf_view(&key)))
+        address_to_ascii(buf_text(&key), &ascii); /* of what is not seen, joiners have their place in proper domains */
+        if (fold_has_unseen(buf_view(&ascii)))
                 return refuse(PROBLEM_MALFORMED, "The mail address \"%s\" has a character that cannot be seen.",
                               buf_text(&parsed));
         /* Once more: letters are mapped to signs too, to "/", "," or "@". */

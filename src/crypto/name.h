@@ -51,7 +51,7 @@ void address_normalize(struct buf *key);
 /*
  * Both at once, and accents composed: the address as entries of the directory have it, and as they are found by it. Whom
  * a certificate names has it in this form, so that it names nobody else. PROBLEM_MALFORMED for what is no address, and
- * also when there is something in it that cannot be seen.
+ * also when there is something in it that cannot be seen, but for joiners that belong to its domain.
  */
 int address_key(struct bytes text, struct buf *ret_key) must_check;
 void general_name_add_uri(struct buf *out, const char *uri);

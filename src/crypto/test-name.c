@@ -133,6 +133,12 @@ static void addresses_become_general_names(void **state)
         buf_done(&hidden);
         address_to_unicode("a@xn--i-7iq.ws", &hidden); /* has no way back, and so is nobody else's */
         assert_string_equal(buf_text(&hidden), "a@i\xe2\x9d\xa4.ws");
+        buf_done(&hidden);
+        address_to_unicode("\xe2\x9d\xa4\xef\xb8\x8f@xn--bcher-kva.example", &hidden); /* local parts are as they are */
+        assert_string_equal(buf_text(&hidden), "\xe2\x9d\xa4\xef\xb8\x8f@bücher.example");
+        buf_done(&hidden);
+        address_to_unicode("zoe\xcc\x88@xn--bcher-kva.example", &hidden);
+        assert_string_equal(buf_text(&hidden), "zoe\xcc\x88@bücher.example");
 }
 
 /* All that stands for one domain is one address, so that nobody has a certificate that says another's. */
@@ -149,10 +155,13 @@ static void an_address_has_one_key(void **state)
                 {"a@i\xe2\x9d\xa4.ws", "a@i\xe2\x9d\xa4.ws"},
                 {"a@xn--a.example", "a@xn--a.example"},
                 {"zoe\xcc\x88@example.org", "zoë@example.org"},
+                {"a@xn--mgba3gch31f060k.com", "a@نامه\xe2\x80\x8cای.com"}, /* a joiner that belongs there */
+                {"a@نامه\xe2\x80\x8cای.com", "a@نامه\xe2\x80\x8cای.com"},
                 {"a@xn--example-3z6c.org", "a@xn--example-3z6c.org"},
                 {"a@xn--example-3z6cj.org", "a@xn--example-3z6cj.org"}, /* two blanks without width, of which one has no way back */
         };
         static const char *const none[] = {"zoe\xe2\x80\x8b@example.org", "zo\xc2\xad@example.org", "zoe\xc2\xa0@example.org",
+                                          "\xe2\x9d\xa4\xef\xb8\x8f@xn--bcher-kva.example", "a@exa\xe2\x80\x8cmple.org",
                                           "a@ex／ample.org", "zoe@example.org＠example.net", "a@x，y.example", "a@．example"};
 
         for (size_t i = 0; i < ARRAY_LEN(forms); i++) {

@@ -139,6 +139,8 @@ static void other_addresses_are_told_from_the_own(void **state)
                 {"\"anna@strasse.de\" <anna@xn--strae-oqa.de>", true},
                 {"anna@xn--3xa.example", false}, /* ς */
                 {"anna@xn--mgba3gch31f060k.com", false}, /* with a ZWNJ */
+                {"\xe2\x9d\xa4\xef\xb8\x8f@xn--bcher-kva.example", false},
+                {"zoe\xcc\x88@xn--bcher-kva.example", false},
                 {"Liam <o'neil@example.org>", false},
                 {"\"'o'neil@example.org'\" <o'neil@xn--bcher-kva.example>", true},
                 {"\"'o'neil@bücher.example'\" <o'neil@xn--bcher-kva.example>", false},
@@ -155,6 +157,7 @@ static void other_addresses_are_told_from_the_own(void **state)
 
                 mailboxes_parse(header_find(&header, "From", NULL), &from);
                 assert_int_equal(from.count, 1);
+                assert_non_null(from.keys[0]);
                 if ((from.deceiving != NULL) != cases[i].deceiving)
                         fail_msg("%s: %s", cases[i].from, from.deceiving ? from.deceiving : "nothing");
                 mailboxes_done(&from);
