@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* certificate_find: the encryption certificates of mail addresses, for who has a ticket. */
 #include "base/mem.h"
+#include "base/text.h"
 #include "crypto/name.h"
 #include "engine/people.h"
 
@@ -19,11 +20,17 @@ static int find_one(struct request *request, const char *text)
 {
         struct msg_certificate_found *reply = request->reply;
         MSG_OWN(address_certificates) found = {0};
-        CLEANUP(buf_done) struct buf address = BUF_NONE;
+        CLEANUP(buf_done) struct buf parsed = BUF_NONE, address = BUF_NONE;
         CLEANUP(entry_row_done) struct entry_row entry = {0};
         int r;
 
-        TRY(address_key(bytes_text(text), &address)); /* mail has A-labels, directories have what people write */
+        TRY(address_parse(bytes_text(text), &parsed));
+        r = address_key(bytes_text(text), &address); /* mail has A-labels, directories have what people write */
+        if (r == PROBLEM_MALFORMED) { /* nobody here has it; somebody elsewhere may */
+                report_clear();
+                return 0;
+        }
+        TRY(r);
         r = store_entry_find_address(request->engine->store, buf_text(&address), &entry);
         if (r == PROBLEM_NOT_FOUND || (r == 0 && entry.gone))
                 return 0; /* who left has the address no more, whoever gets it */

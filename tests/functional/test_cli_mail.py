@@ -57,6 +57,9 @@ def test_several_recipients_and_none(server, couple):
                       stdin=letter(ann.address, ben.address), password=False)
     assert done.returncode == 43 and not done.stdout
     assert b"nobody@nowhere.example, nobody2@nowhere.example" in done.stderr
+    # One that nobody here can have, for a character that is not seen, may be known to a directory elsewhere.
+    done = ann.result("mail", "encrypt", "--to", ben.address, "--to", "\u2764\ufe0f@partner.example", stdin=letter(ann.address, ben.address), password=False)
+    assert done.returncode == 43 and "\u2764\ufe0f@partner.example" in done.stderr.decode(), done.stderr
     assert ann.result("mail", "encrypt", stdin=b"", password=False).returncode == 2
 
 
