@@ -180,13 +180,24 @@ static void content_disposition_parse(const struct header *header, struct conten
         g_object_unref(disposition);
 }
 
+/* Not in a parameter of what everybody takes for another type. */
+static bool may_be_multipart(const char *value)
+{
+        const char *found = strcasestr(value, "multipart"), *at = value;
+
+        if (!found || !skip(&at, TOKEN) || *at++ != '/' || !skip(&at, TOKEN))
+                return found != NULL;
+        (void)skip(&at, " ");
+        return found < at || *at != ';';
+}
+
 /* Is there anything about the type that programs take differently? */
 static bool type_is_ambiguous(const char *value)
 {
         for (const char *at = value; *at; at++)
                 if ((unsigned char)*at < ' ' || *at == 0x7f)
                         return true;
-        return parameters_are_ambiguous(value) || (strcasestr(value, "multipart") && !multipart_is_plain(value));
+        return parameters_are_ambiguous(value) || (may_be_multipart(value) && !multipart_is_plain(value));
 }
 
 void content_parse(const struct header *header, struct content *ret_content)

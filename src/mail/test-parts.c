@@ -88,6 +88,8 @@ static void content_is_understood(void **state)
                 {"Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=x\n", "multipart/signed", "7bit", false, false,
                  false},
                 {"Content-Type: multipart/mixed; boundary=x;\n boundary=y\n", "multipart/mixed", "7bit", false, false, true},
+                {"Content-Type: application/pdf; name=my multipart.pdf\n", "application/pdf", "7bit", false, false, false},
+                {"Content-Type: (;) multipart/mixed; boundary=x\n", "multipart/mixed", "7bit", false, false, true},
                 {"Content-Type: text/plain\ncontent-type : text/html\n", "text/plain", "7bit", false, false, true},
         };
 
