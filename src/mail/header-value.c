@@ -298,10 +298,20 @@ static bool is_turned(const char *text)
         return false;
 }
 
-/* In a domain, also the full stop of Chinese and Japanese, as UTS 46 has it. */
+/* In a domain, also the full stop of Chinese and Japanese, as UTS 46 has it. Those of "Anna@Work..." end it. */
 static bool has_dot(const char *text, size_t len)
 {
-        return memchr(text, '.', len) || memmem(text, len, "。", strlen("。"));
+        static const char full_stop[] = "。";
+        const char *end = text + len;
+
+        for (const char *at = text; at < end; at++) {
+                bool other = (size_t)(end - at) >= strlen(full_stop) && memcmp(at, full_stop, strlen(full_stop)) == 0;
+                const char *next = at + (other ? strlen(full_stop) : 1);
+
+                if ((other || *at == '.') && next < end && (strchr(LETTERS, *next) || (unsigned char)*next >= 0x80))
+                        return true;
+        }
+        return false;
 }
 
 /* Is the one that stands there, around the first @, this one? There may be an apostrophe in it, which ends others. */

@@ -143,6 +143,11 @@ static void other_addresses_are_told_from_the_own(void **state)
                 {"anna@xn--mgba3gch31f060k.com", false}, /* with a ZWNJ */
                 {"\xe2\x9d\xa4\xef\xb8\x8f@xn--bcher-kva.example", false},
                 {"zoe\xcc\x88@xn--bcher-kva.example", false},
+                {"\"Anna@Work…\" <anna@example.org>", false},
+                {"\"Anna@Work...\" <anna@example.org>", false},
+                {"\"ceo@bank..example\" <anna@example.org>", true},
+                {"\"ceo@bank。example\" <anna@example.org>", true},
+                {"\"ceo@bank.中国\" <anna@example.org>", true},
                 {"Liam <o'neil@example.org>", false},
                 {"\"'o'neil@example.org'\" <o'neil@xn--bcher-kva.example>", true},
                 {"\"'o'neil@bücher.example'\" <o'neil@xn--bcher-kva.example>", false},
