@@ -53,9 +53,11 @@ int fd_read(int fd, void *data, size_t len, size_t *ret_len)
         }
 }
 
-int file_read(const char *path, size_t limit, struct buf *ret_content)
+int file_read_checked(const char *path, size_t limit, int (*check)(const char *path, const struct stat *st),
+                      struct buf *ret_content)
 {
-        CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        /* What it is not to read must not hold it up either. */
+        CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | (check ? O_NONBLOCK : 0));
         CLEANUP(buf_done) struct buf content = BUF_NONE;
         struct stat st;
 
@@ -65,8 +67,14 @@ int file_read(const char *path, size_t limit, struct buf *ret_content)
                 return refuse(PROBLEM_FORBIDDEN, "The file %s cannot be read: %s.", path, strerror(errno));
         if (fd < 0)
                 return fault(errno, "cannot open %s", path);
-        if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        if (fstat(fd, &st) < 0)
+                return fault(errno, "cannot look at %s", path);
+        if (S_ISDIR(st.st_mode))
                 return refuse(PROBLEM_MALFORMED, "%s is a folder, not a file.", path);
+        if (check)
+                TRY(check(path, &st));
+        if (check && fcntl(fd, F_SETFL, 0) < 0)
+                return fault(errno, "cannot read %s", path);
         for (;;) {
                 size_t len;
 
@@ -82,6 +90,11 @@ int file_read(const char *path, size_t limit, struct buf *ret_content)
         }
         *ret_content = buf_take(&content);
         return 0;
+}
+
+int file_read(const char *path, size_t limit, struct buf *ret_content)
+{
+        return PASS(file_read_checked(path, limit, NULL, ret_content));
 }
 
 static int storage_result(const char *path)

@@ -268,6 +268,37 @@ static void only_files_are_replaced(void **state)
         assert_int_equal(rmdir(folder), 0);
 }
 
+/* A check of a file whose name another bears as soon as it has begun. */
+static int exchange(const char *path, const struct stat *st)
+{
+        assert_int_equal(st->st_mode & 0777, 0600);
+        assert_int_equal(file_write(path, TEXT("another"), 0666), 0);
+        return 0;
+}
+
+static int object(const char *path, const struct stat *st)
+{
+        return refuse(PROBLEM_FORBIDDEN, "%s has %lld bytes.", path, (long long)st->st_size);
+}
+
+static void what_was_checked_is_read(void **state)
+{
+        char folder[] = "/tmp/vouchsafe-test-XXXXXX";
+        CLEANUP(buf_done) struct buf content = BUF_NONE;
+
+        assert_non_null(mkdtemp(folder));
+        CLEANUP(mem_freep) char *path = text_format("%s/file", folder), *pipe_path = text_format("%s/pipe", folder);
+        assert_int_equal(file_write(path, TEXT("one"), 0600), 0);
+        assert_int_equal(file_read_checked(path, 10, exchange, &content), 0);
+        assert_string_equal(buf_text(&content), "one");
+        assert_int_equal(mkfifo(pipe_path, 0600), 0);
+        assert_int_equal(file_read_checked(pipe_path, 10, object, &content), PROBLEM_FORBIDDEN);
+        assert_string_equal(buf_text(&content), "one");
+        unlink(pipe_path);
+        unlink(path);
+        rmdir(folder);
+}
+
 static void files_are_replaced_whole(void **state)
 {
         char folder[] = "/tmp/vouchsafe-test-XXXXXX";
@@ -348,6 +379,7 @@ int main(void)
                 cmocka_unit_test(calendar_round_trips),
                 cmocka_unit_test(loop_delivers_and_removes),
                 cmocka_unit_test(files_are_replaced_whole),
+                cmocka_unit_test(what_was_checked_is_read),
                 cmocka_unit_test(only_files_are_replaced),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,8 +50,8 @@ void config_done(struct config *config);
 /* All defaults; what is required is still missing. For tests, and for children before they are told. */
 void config_init(struct config *ret_config);
 int config_load(const char *path, struct config *ret_config) must_check;
-/* For root, who reads and writes what it names: can nobody else write it? PROBLEM_CONFIGURATION. */
-int config_owner_check(const char *path) must_check;
+/* The same for who reads and writes what it names: root takes none that somebody else can write. PROBLEM_CONFIGURATION. */
+int config_load_believed(const char *path, struct config *ret_config) must_check;
 /* The same from text; `name` is what errors call it. */
 int config_parse(const char *name, const char *text, struct config *ret_config) must_check;
 
