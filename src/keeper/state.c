@@ -189,7 +189,18 @@ int handle_seal(struct keeper *keeper, struct bytes payload, struct keeper_reply
         return PASS(reply_with(reply, done, &done));
 }
 
-/* Of two transport keys the older stays, and of two of the same moment the lesser. */
+/* Of two transport keys the older stays; but that of an administrator's order before all others, and of two orders, which
+ * may cross, that of the later. Of two of the same moment it is the lesser. */
+static bool transport_yields(const struct keeper *keeper, const struct msg_adopt *adopt, const struct point *public)
+{
+        if (adopt->seal != keeper->ordered)
+                return false;
+        if (adopt->transport_since == keeper->transport_since)
+                return memcmp(public->data, keeper->transport_public.data, POINT_SIZE) < 0;
+        return adopt->seal ? adopt->transport_since > keeper->transport_since
+                           : adopt->transport_since < keeper->transport_since;
+}
+
 static int transport_adopt(struct keeper *keeper, const struct msg_adopt *adopt)
 {
         CLEANUP(secret_done) struct secret scalar = SECRET_NONE;
@@ -197,9 +208,7 @@ static int transport_adopt(struct keeper *keeper, const struct msg_adopt *adopt)
 
         TRY(scalar_parse(secret_view(&adopt->transport), &scalar));
         TRY(point_of_scalar(&scalar, &public));
-        if (adopt->transport_since > keeper->transport_since ||
-            (adopt->transport_since == keeper->transport_since &&
-             memcmp(public.data, keeper->transport_public.data, POINT_SIZE) >= 0))
+        if (!transport_yields(keeper, adopt, &public))
                 return 0;
         secret_done(&keeper->transport);
         keeper->transport = secret_take(&scalar);
@@ -241,10 +250,11 @@ int handle_adopt(struct keeper *keeper, struct bytes payload, struct keeper_repl
 
         TRY(msg_decode(adopt, payload, &adopt));
         keeper->trust_seen = MAX(keeper->trust_seen, adopt.trust_number);
-        if (adopt.seal) { /* also before there are records: a secret may wait for them */
+        /* Also before there are records: a secret may wait for them. */
+        if (adopt.seal && (!keeper->ordered || adopt.transport_since > keeper->transport_since)) {
                 TRY(keeper_seal_now(keeper));
                 keeper->ordered = true;
-                keeper->transport_since = INT64_MAX; /* whoever was told by an administrator has the one that stays */
+                keeper->transport_since = 0; /* before that of any order */
         }
         if (adopt.transport.len && keeper->state != KEEPER_UNSEALED)
                 TRY(transport_adopt(keeper, &adopt));

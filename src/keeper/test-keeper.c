@@ -271,6 +271,38 @@ static void sealing_goes_to_those_without_records_too(void **state)
         assert_false(g.keeper.ordered);
 }
 
+/* Each is told by an administrator, or one of them, before it hears what the other had told. */
+static void notices_may_cross(void **state)
+{
+        static const struct {
+                bool other_ordered;
+                int later;
+        } rows[] = {{true, 1}, {true, 0}, {true, -1}, {false, 0}};
+
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                CLEANUP(fixture_done) struct fixture f, g = {0};
+                CLEANUP(keeper_reply_done) struct keeper_reply answer = {0}, ours = {0}, theirs = {0};
+
+                fixture_init(&f);
+                assert_int_equal(keeper_init(&g.keeper), 0);
+                if (rows[i].other_ordered) {
+                        assert_int_equal(fixture_ask_as(&g, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
+                        keeper_reply_done(&answer);
+                }
+                assert_int_equal(keeper_describe_to_sibling(&g.keeper, &theirs), 0);
+                assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
+                keeper_reply_done(&answer);
+                f.keeper.transport_since = g.keeper.transport_since + (uint64_t)(int64_t)rows[i].later;
+                assert_int_equal(keeper_describe_to_sibling(&f.keeper, &ours), 0);
+                assert_int_equal(keeper_handle(&g.keeper, PEER_SIBLING, ours.kind, keeper_reply_view(&ours), &answer), 0);
+                keeper_reply_done(&answer);
+                assert_int_equal(keeper_handle(&f.keeper, PEER_SIBLING, theirs.kind, keeper_reply_view(&theirs), &answer), 0);
+                assert_true(f.keeper.ordered && g.keeper.ordered);
+                assert_true(point_equal(&g.keeper.transport_public, &f.keeper.transport_public));
+                assert_int_equal(g.keeper.transport_since, f.keeper.transport_since);
+        }
+}
+
 /* ---- the trust record -------------------------------------------------------------------------------------- */
 
 static void older_trust_records_are_refused(void **state)
@@ -391,6 +423,7 @@ int main(void)
                 cmocka_unit_test(a_configured_secret_unseals_when_the_records_come),
                 cmocka_unit_test(siblings_share_their_state),
                 cmocka_unit_test(sealing_goes_to_those_without_records_too),
+                cmocka_unit_test(notices_may_cross),
                 cmocka_unit_test(older_trust_records_are_refused),
                 cmocka_unit_test(only_the_share_admits_an_officer),
                 cmocka_unit_test(the_trust_record_does_not_fork),
