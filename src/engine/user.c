@@ -226,7 +226,9 @@ static int user_raise(struct engine *engine, struct user_row *user, int64_t reas
         TRY(row_advance(&user_states, &user->state, USER_RAISE));
         TRY(revoke_all(engine, user, reason, ret_raised));
         if (!ret_raised->count)
-                return refuse(PROBLEM_STATE, "%s is revoked for keyCompromise already.", msg_text(user->cn));
+                return refuse(PROBLEM_STATE,
+                              "%s is revoked already, and has no certificate that is still to be revoked for keyCompromise.",
+                              msg_text(user->cn));
         return PASS(store_user_put(engine->store, user));
 }
 

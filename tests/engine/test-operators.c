@@ -206,6 +206,18 @@ static void test_compromised_after_all(void **state)
         world_verify(WORLD);
 }
 
+/* It was for another reason, but there is nothing that could have been compromised. */
+static void test_compromised_without_certificates(void **state)
+{
+        CLEANUP(token_done) struct token token = world_token(WORLD, "alice@example.org");
+        size_t count = 1;
+
+        must(revoke_user(WORLD, "alice@example.org", "affiliationChanged", &count));
+        assert_int_equal(count, 0);
+        assert_int_equal(revoke_user(WORLD, "alice@example.org", "keyCompromise", &count), PROBLEM_STATE);
+        assert_non_null(strstr(report_text(), "has no certificate"));
+}
+
 /* Lost first, then known to be stolen: with what he has now goes what was revoked when he lost it. */
 static void test_compromised_before_a_new_start(void **state)
 {
@@ -350,6 +362,7 @@ int main(void)
             TEST(test_revoke),
             TEST(test_revoked_while_a_list_is_made),
             TEST(test_compromised_after_all),
+            TEST(test_compromised_without_certificates),
             TEST(test_compromised_before_a_new_start),
             TEST(test_clock_a_little_back),
             TEST(test_clock_far_back),
