@@ -193,7 +193,7 @@ int addressees_check_revocation(const struct addressees_trust *trust, const stru
 
         if (!certificate->crl_url || !issuer)
                 return 0;
-        r = directory_crl(&(struct crl_query){trust->http, certificate->crl_url, trust->offline, issuer}, &der, &checked);
+        r = directory_crl(&(struct crl_query){trust->http, certificate, trust->offline, issuer}, &der, &checked);
         if (r)
                 return r < 0 ? PASS(r) : 0;
         if (crl_parse(buf_view(&der), &crl) != 0 || crl_verify(&crl, issuer) != 0)

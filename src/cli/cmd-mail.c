@@ -167,7 +167,7 @@ static int find_crl(void *context, const struct certificate *certificate, const 
 
         if (!certificate->crl_url)
                 return refuse(PROBLEM_NOT_FOUND, "The certificate does not say where its revocation list is.");
-        TRY(directory_crl(&(struct crl_query){work->session.server.http, certificate->crl_url,
+        TRY(directory_crl(&(struct crl_query){work->session.server.http, certificate,
                                               argument_flag(work->arguments, "offline"), issuer},
                           ret_der, &fetched));
         if (argument_flag(work->arguments, "verbose") && crl_parse(buf_view(ret_der), &crl) == 0)

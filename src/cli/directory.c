@@ -200,8 +200,8 @@ static int crl_check(const struct crl_query *query, const struct buf *der, struc
 {
         TRY(crl_parse(buf_view(der), ret_crl));
         TRY(crl_verify(ret_crl, query->issuer));
-        if (!crl_is_for(ret_crl, query->url))
-                return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is for other certificates.", query->url);
+        if (!crl_is_for(ret_crl, query->certificate))
+                return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is for other certificates.", query->certificate->crl_url);
         return 0;
 }
 
@@ -213,7 +213,7 @@ static bool is_older(const struct crl *crl, const struct crl *kept)
 
 static int kept_load(const struct crl_query *query, const char *path, struct kept *kept)
 {
-        const struct asked *asked = asked_find(query->url, false);
+        const struct asked *asked = asked_find(query->certificate->crl_url, false);
         struct stat st;
 
         if (asked && asked->unkept.len) {
@@ -236,7 +236,7 @@ static int kept_read(const struct crl_query *query, const char *path, struct kep
         if (!r)
                 r = crl_check(query, &kept->der, &kept->crl);
         if (r > 0)
-                return refuse(PROBLEM_NOT_FOUND, "No revocation list of %s is kept here.", query->url);
+                return refuse(PROBLEM_NOT_FOUND, "No revocation list of %s is kept here.", query->certificate->crl_url);
         kept->have = r == 0;
         return PASS(r);
 }
@@ -262,7 +262,7 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
         struct crl crl;
 
         TRY(http_call(query->http,
-                      &(struct http_request){.url = query->url,
+                      &(struct http_request){.url = query->certificate->crl_url,
                                              .method = "GET",
                                              .repeatable = !kept->have,
                                              .limit = CRL_MOST,
@@ -274,12 +274,12 @@ static int crl_fetch(const struct crl_query *query, const char *path, const stru
                 return PASS(note_checked(path));
         if (answer.status != 200)
                 return refuse(PROBLEM_UNREACHABLE, "The revocation list at %s cannot be had (HTTP status %ld).",
-                              query->url, answer.status);
+                              query->certificate->crl_url, answer.status);
         TRY(crl_check(query, &answer.body, &crl));
         if (kept->have && is_older(&crl, &kept->crl))
-                return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is older than the one that is kept here.", query->url);
+                return refuse(PROBLEM_UNAUTHENTICATED, "The revocation list at %s is older than the one that is kept here.", query->certificate->crl_url);
         if (!was_kept(crl_keep(path, &answer.body)))
-                asked_find(query->url, true)->unkept = buf_copy_of(buf_view(&answer.body));
+                asked_find(query->certificate->crl_url, true)->unkept = buf_copy_of(buf_view(&answer.body));
         *ret_der = buf_take(&answer.body);
         return 0;
 }
@@ -289,12 +289,12 @@ int directory_crl(const struct crl_query *query, struct buf *ret_der, int64_t *r
         CLEANUP(kept_done) struct kept kept = {0};
         CLEANUP(buf_done) struct buf new = BUF_NONE;
         char *path CLEANUP(mem_freep) = NULL;
-        bool ask = !query->offline && !asked_find(query->url, false);
+        bool ask = !query->offline && !asked_find(query->certificate->crl_url, false);
         int r;
 
-        TRY(crl_path(query->url, &path));
+        TRY(crl_path(query->certificate->crl_url, &path));
         if (ask)
-                (void)asked_find(query->url, true);
+                (void)asked_find(query->certificate->crl_url, true);
         r = kept_read(query, path, &kept);
         if (r && !ask)
                 return r == PROBLEM_NOT_FOUND ? refuse(PROBLEM_UNREACHABLE, "%s", report_text()) : PASS(r);

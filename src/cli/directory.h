@@ -41,7 +41,7 @@ int cert_list_add_file(struct cert_list *list, const char *path) must_check;
  */
 struct crl_query {
         struct http *http;
-        const char *url;
+        const struct certificate *certificate; /* with a crl_url */
         bool offline;
         const struct certificate *issuer;
 };

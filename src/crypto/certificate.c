@@ -128,10 +128,10 @@ static int urls_read(struct bytes names, char **url)
         return 0;
 }
 
-/* DistributionPoint: one for some reasons only, or of another issuer, is not ours to use. */
-static int crl_point_read(struct bytes point, char **url)
+/* The names of a DistributionPoint: one for some reasons only, or of another issuer, is not ours to use. */
+static int crl_point_read(struct bytes point, struct bytes *ret_names)
 {
-        struct bytes name = BYTES_NONE, names = BYTES_NONE, other;
+        struct bytes name = BYTES_NONE, other;
         bool special = false;
         uint8_t tag;
 
@@ -139,20 +139,22 @@ static int crl_point_read(struct bytes point, char **url)
                 TRY(der_read(&point, DER_CONTEXT_CONSTRUCTED(0), &name));
         for (; point.len; special = true)
                 TRY(der_read_any(&point, &tag, &other));
+        *ret_names = BYTES_NONE;
         if (special || !der_is(name, DER_CONTEXT_CONSTRUCTED(0)))
                 return 0;
-        TRY(der_read_only(name, DER_CONTEXT_CONSTRUCTED(0), &names));
-        return PASS(urls_read(names, url));
+        return PASS(der_read_only(name, DER_CONTEXT_CONSTRUCTED(0), ret_names));
 }
 
 static int crl_points_read(struct certificate *certificate, struct bytes value)
 {
-        struct bytes content, point;
+        struct bytes content, point, names;
 
         TRY(der_read_only(value, DER_SEQUENCE, &content));
+        certificate->crl_points = content;
         while (content.len) {
                 TRY(der_read(&content, DER_SEQUENCE, &point));
-                TRY(crl_point_read(point, &certificate->crl_url));
+                TRY(crl_point_read(point, &names));
+                TRY(urls_read(names, &certificate->crl_url));
         }
         return 0;
 }
@@ -350,6 +352,18 @@ bool certificate_has_address(const struct certificate *certificate, const char *
                 found = bytes_equal(buf_view(&own), buf_view(&wanted));
         }
         return found;
+}
+
+bool certificate_has_crl_at(const struct certificate *certificate, struct bytes uri)
+{
+        struct bytes points = certificate->crl_points, point, names, name;
+        uint8_t tag;
+
+        while (points.len && der_read(&points, DER_SEQUENCE, &point) == 0 && crl_point_read(point, &names) == 0)
+                while (names.len && der_read_any(&names, &tag, &name) == 0)
+                        if (tag == DER_CONTEXT(6) && bytes_equal(name, uri))
+                                return true;
+        return false;
 }
 
 /* RFC 8550 4.4.4: an extended key usage must permit mail; one for any purpose does. */

@@ -79,6 +79,7 @@ struct certificate {
         struct buf addresses; /* keys of address_parse(), each ended by 0; see certificate_address() */
         size_t address_count;
         char *crl_url, *ca_issuers_url, *ocsp_url;        /* the first http or https one of each, or NULL */
+        struct bytes crl_points;                          /* content of CRLDistributionPoints; see certificate_has_crl_at() */
         struct digest fingerprint;                        /* SHA-256 of the DER */
 };
 
@@ -99,6 +100,8 @@ bool certificate_has_address(const struct certificate *certificate, const char *
 /* Can it sign or have mail encrypted for, by its key usages (absent ones permit)? */
 bool certificate_may_sign(const struct certificate *certificate);
 bool certificate_may_encrypt(const struct certificate *certificate);
+/* Is the URI one of those where it says that its revocation list is, one for all reasons and of its issuer? */
+bool certificate_has_crl_at(const struct certificate *certificate, struct bytes uri);
 /* Is it for this DNS name or IP address (RFC 9525)? */
 bool certificate_has_host(const struct certificate *certificate, const char *host);
 /* As an object of OpenSSL's. */

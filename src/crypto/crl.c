@@ -353,8 +353,8 @@ int crl_verify(const struct crl *crl, const struct certificate *issuer)
         return PASS(pkey_verify_as(key, crl->signature_algorithm, crl->tbs, crl->signature));
 }
 
-/* RFC 5280 6.3.3 (b)(2)(i): of issuers with several lists, each has only some of the certificates. */
-bool crl_is_for(const struct crl *crl, const char *url)
+/* RFC 5280 6.3.3 (b)(2)(i): of issuers with several lists, each has only some of the certificates. One name in common will do. */
+bool crl_is_for(const struct crl *crl, const struct certificate *certificate)
 {
         struct bytes point = crl->point, names, name;
         uint8_t tag;
@@ -364,7 +364,7 @@ bool crl_is_for(const struct crl *crl, const char *url)
         if (!der_is(point, DER_CONTEXT_CONSTRUCTED(0)) || der_read(&point, DER_CONTEXT_CONSTRUCTED(0), &names) != 0)
                 return false;
         while (names.len && der_read_any(&names, &tag, &name) == 0)
-                if (tag == DER_CONTEXT(6) && bytes_equal(name, bytes_text(url)))
+                if (tag == DER_CONTEXT(6) && certificate_has_crl_at(certificate, name))
                         return true;
         return false;
 }

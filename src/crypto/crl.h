@@ -59,8 +59,8 @@ int crl_tbs_parse(struct bytes tbs, struct crl *ret_crl) must_check;
 int crl_verify(const struct crl *crl, const struct certificate *issuer) must_check;
 /* Would the certificate be on the list if it was revoked? One that had expired before need not be (RFC 5280 3.3). */
 bool crl_covers(const struct crl *crl, const struct certificate *certificate);
-/* Is it the list for certificates that say that theirs is at `url`? Else nothing follows from what it does not name. */
-bool crl_is_for(const struct crl *crl, const char *url);
+/* Is it the list for the certificate, by where that says that its list is? Else nothing follows from what it does not name. */
+bool crl_is_for(const struct crl *crl, const struct certificate *certificate);
 /* PROBLEM_NOT_FOUND when not listed. `serial` is a magnitude, as certificate.serial. For more than a few use
  * crl_each(). */
 int crl_find(const struct crl *crl, struct bytes serial, struct crl_entry *ret_entry) must_check;

@@ -129,21 +129,49 @@ static void entries_are_found(void **state)
         assert_int_equal(crl.entry_count, COUNT);
 }
 
+/* A certificate that has nothing but distribution points, in `out`: each one with the names of a line, and perhaps reasons. */
+static struct certificate certificate_at(const char *const points[][2], size_t count, bool reasons, struct buf *out)
+{
+        for (size_t i = 0; i < count; i++) {
+                size_t point = der_begin(out, DER_SEQUENCE), name = der_begin(out, DER_CONTEXT_CONSTRUCTED(0));
+                size_t full = der_begin(out, DER_CONTEXT_CONSTRUCTED(0));
+
+                for (size_t j = 0; j < 2 && points[i][j]; j++)
+                        general_name_add_uri(out, points[i][j]);
+                der_end(out, full);
+                der_end(out, name);
+                if (reasons)
+                        der_add(out, DER_CONTEXT(1), bytes_text("\x06\x40"));
+                der_end(out, point);
+        }
+        return (struct certificate){.crl_points = buf_view(out)};
+}
+
 static void lists_are_for_whom_they_name(void **state)
 {
+        CLEANUP(buf_done) struct buf at = BUF_NONE, elsewhere = BUF_NONE, together = BUF_NONE, apart = BUF_NONE, some = BUF_NONE;
+        const struct certificate here = certificate_at((const char *const[][2]){{TEST_CRL}}, 1, false, &at);
+        const struct certificate there = certificate_at((const char *const[][2]){{TEST_CRL "2"}}, 1, false, &elsewhere);
+        const struct certificate both = certificate_at((const char *const[][2]){{TEST_CRL "2", TEST_CRL}}, 1, false, &together);
+        const struct certificate either = certificate_at((const char *const[][2]){{"ldap:///x"}, {TEST_CRL}}, 2, false, &apart);
+        const struct certificate partly = certificate_at((const char *const[][2]){{TEST_CRL}}, 1, true, &some);
+        const struct certificate nowhere = {0};
         CLEANUP(buf_done) struct buf everybodys = BUF_NONE, der = BUF_NONE;
         struct crl_template tmpl = template_of(NULL, 0);
         struct crl crl;
 
         assert_int_equal(crl_make(&tmpl, ca.key, &everybodys), 0);
         assert_int_equal(crl_parse(buf_view(&everybodys), &crl), 0);
-        assert_true(crl_is_for(&crl, TEST_CRL));
+        assert_true(crl_is_for(&crl, &nowhere));
         tmpl.distribution_url = TEST_CRL;
         assert_int_equal(crl_make(&tmpl, ca.key, &der), 0);
         assert_int_equal(crl_parse(buf_view(&der), &crl), 0);
-        assert_true(crl_is_for(&crl, TEST_CRL));
-        assert_false(crl_is_for(&crl, TEST_CRL "2"));
-        assert_false(crl_is_for(&crl, ""));
+        assert_true(crl_is_for(&crl, &here));
+        assert_true(crl_is_for(&crl, &both));
+        assert_true(crl_is_for(&crl, &either));
+        assert_false(crl_is_for(&crl, &there));
+        assert_false(crl_is_for(&crl, &partly));
+        assert_false(crl_is_for(&crl, &nowhere));
 }
 
 static void altered_lists_are_refused(void **state)

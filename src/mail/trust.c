@@ -128,7 +128,7 @@ static int crl_report(const struct judgement *judgement, const struct crl *crl)
                     time_text(entry.time, text), harmless ? ", after he says that he signed, and not because of its key" : "");
                 return 0;
         }
-        if (!crl_is_for(crl, judgement->certificate->crl_url ? judgement->certificate->crl_url : ""))
+        if (!crl_is_for(crl, judgement->certificate))
                 SAY(judgement, PROBLEM_MAIL_STALE_CRL,
                     "Whether the %s was revoked is not known: the revocation list at hand is one of its issuer's for other certificates.",
                     judgement->what);

@@ -110,6 +110,9 @@ def test_lists_for_other_certificates(pki):
         theirs = subprocess.run(["openssl", "verify", "-crl_check", "-CAfile", pki.cert("ca"), "-CRLfile", pki.folder / "crl--29.pem", pki.cert("carol")],
                                 capture_output=True)
         assert (theirs.returncode == 0) == (worst == "ok"), theirs.stderr
+    pki.at("carol", f"http://mirror.example/1, URI:{place}")
+    message = tool("sign", "--signer", pki.cert("carol"), "--signer-key", pki.key("carol"), message=b"From: carol@example.org\n\nhi\n").out
+    assert tool("verify", "--roots", pki.cert("ca"), "--crl", pki.crl(days=29, at=place), message=message).worst == "ok"
 
 
 def test_an_issuer_that_was_revoked(pki):
