@@ -19,7 +19,9 @@ enum { MAILS_AT_ONCE = 4 }; /* more than one for the way, few enough for any mai
 enum {
         SLOTS = 32,
         TRIES_MOST = 1000,
-        REFUSED_MOST = 34, /* a day: what is wrong here and is not put right by then has to be seen by somebody */
+        /* A day: what is wrong here and is not put right by then has to be seen by somebody. The attempts that failed at
+         * the other side count, too: what has been waiting for longer fails at once. */
+        REFUSED_MOST = 34,
         DELAY_MOST = 3600,
         IDLE_MS = 1000,
         PROBE_LEAST_MS = 2000,
