@@ -3,11 +3,11 @@
 /*
  * Enrollment and recovery on the user's machine. The order of steps makes every interruption harmless:
  *
- *   1. keys and request are made and stored (pending/SELECTOR, under the user's password)     nothing was sent yet
+ *   1. keys and request are made and stored (pending/WHAT-SELECTOR, under the user's password)     nothing was sent yet
  *   2. the request is sent; the server answers a repetition with what it answered before
  *   3. the answer is checked: MAC, chain to the CA that it names, our own key in the certificate, addresses, keys
  * that fit
- *   4. users/ADDRESS/keys, then users/ADDRESS/config, then pending/SELECTOR goes away
+ *   4. users/ADDRESS/keys, then users/ADDRESS/config, then pending/WHAT-SELECTOR goes away
  *
  * Each step can be repeated; step 4 adds keys by certificate, so a repetition adds nothing twice.
  */

@@ -6,7 +6,7 @@
  *
  *   users/ADDRESS/keys       key store (keystore.h)        operators/NAME@HOST   operator_file, encoded
  *   users/ADDRESS/config     client_config, encoded        cache/                certificates, revocation lists
- *   pending/SELECTOR         a use of a token that was begun
+ *   pending/WHAT-SELECTOR    a use of a token that was begun, to "enroll" or "recover"
  *
  * Names from outside become file names by home_name_add(): percent-encoding of what has a meaning to the file system, and
  * a digest in place of the rest of one that would be too long.
