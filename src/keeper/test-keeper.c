@@ -219,15 +219,21 @@ static int sibling_tell(const struct keeper *from, struct keeper *to)
         return answer.kind == MSG_done ? 0 : answer.kind;
 }
 
+/* A server's keeper, and a sibling that has no records yet; what would bring them, borrowed from the first. */
+static struct msg_keeper_load siblings_init(struct fixture *one, struct fixture *other)
+{
+        fixture_init(one);
+        assert_int_equal(keeper_init(&other->keeper), 0);
+        return (struct msg_keeper_load){{one->setup.records.at, 1}, 0};
+}
+
 static void siblings_share_their_state(void **state)
 {
         CLEANUP(fixture_done) struct fixture f, g = {0};
         CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
         struct msg_keeper_load load;
 
-        fixture_init(&f);
-        assert_int_equal(keeper_init(&g.keeper), 0);
-        load = (struct msg_keeper_load){{f.setup.records.at, 1}, 0};
+        load = siblings_init(&f, &g);
         /* the older transport key stays, told either way */
         g.keeper.transport_since = f.keeper.transport_since + 1;
         assert_int_equal(sibling_tell(&g.keeper, &f.keeper), 0);
@@ -254,9 +260,7 @@ static void sealing_goes_to_those_without_records_too(void **state)
         CLEANUP(keeper_reply_done) struct keeper_reply answer = {0};
         struct msg_keeper_load load;
 
-        fixture_init(&f);
-        assert_int_equal(keeper_init(&g.keeper), 0);
-        load = (struct msg_keeper_load){{f.setup.records.at, 1}, 0};
+        load = siblings_init(&f, &g);
         g.keeper.startup_secret = secret_copy(secret_view(&f.setup.startup_secret));
         assert_int_equal(fixture_ask_as(&f, PEER_LOCAL, MSG_seal, &nothing, &answer), 0);
         keeper_reply_done(&answer);
