@@ -62,6 +62,21 @@ void buf_add_byte(struct buf *buf, uint8_t byte)
         buf_add(buf, &byte, 1);
 }
 
+void buf_add_u64(struct buf *buf, uint64_t number)
+{
+        for (int shift = 56; shift >= 0; shift -= 8)
+                buf_add_byte(buf, (uint8_t)(number >> shift));
+}
+
+uint64_t u64_of(const uint8_t bytes[static 8])
+{
+        uint64_t number = 0;
+
+        for (size_t i = 0; i < 8; i++)
+                number = number << 8 | bytes[i];
+        return number;
+}
+
 void buf_add_text(struct buf *buf, const char *text)
 {
         buf_add(buf, text, strlen(text));

@@ -49,6 +49,9 @@ void buf_reserve(struct buf *buf, size_t more);
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_add_bytes(struct buf *buf, struct bytes bytes);
 void buf_add_byte(struct buf *buf, uint8_t byte);
+/* Eight bytes, big endian; and back. */
+void buf_add_u64(struct buf *buf, uint64_t number);
+uint64_t u64_of(const uint8_t bytes[static 8]);
 void buf_add_text(struct buf *buf, const char *text);
 void buf_add_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Forget the first `len` bytes; all but the first `len` bytes. */

@@ -42,6 +42,16 @@ static void reports_carry_no_control_characters(void **state)
         assert_true(strncmp(report_text(), "line 3: a", 9) == 0);
 }
 
+static void numbers_are_big_endian(void **state)
+{
+        static const uint8_t bytes[8] = {0x81, 0x02, 0, 0, 0, 0, 0xfe, 0xff};
+        CLEANUP(buf_done) struct buf buf = BUF_NONE;
+
+        buf_add_u64(&buf, 0x810200000000feffu);
+        assert_true(bytes_equal(buf_view(&buf), bytes_of(bytes, 8)));
+        assert_true(u64_of(buf.data) == 0x810200000000feffu);
+}
+
 static void buffers_grow_and_consume(void **state)
 {
         CLEANUP(buf_done) struct buf buf = BUF_NONE;
@@ -369,6 +379,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(problems_have_distinct_codes),
                 cmocka_unit_test(reports_carry_no_control_characters),
+                cmocka_unit_test(numbers_are_big_endian),
                 cmocka_unit_test(buffers_grow_and_consume),
                 cmocka_unit_test(secrets_are_wiped_and_reused),
                 cmocka_unit_test(utf8_is_checked),

@@ -24,20 +24,14 @@ int archive_parse(struct bytes bytes, struct archive_record *ret_record)
         return 0;
 }
 
-static void number_add(struct buf *out, uint64_t number)
-{
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(out, (uint8_t)(number >> shift));
-}
-
 /* The user id is the only part of variable length, and has its length before it. */
 static void subject_info(struct buf *out, enum archive_suite suite, const struct archive_subject *subject,
                          const struct point *r)
 {
         buf_add_text(out, "vouchsafe archive");
         buf_add_byte(out, (uint8_t)suite);
-        number_add(out, subject->record_id);
-        number_add(out, subject->user_id.len);
+        buf_add_u64(out, subject->record_id);
+        buf_add_u64(out, subject->user_id.len);
         buf_add_bytes(out, subject->user_id);
         buf_add_bytes(out, digest_view(&subject->spki_hash));
         buf_add_bytes(out, point_view(r));

@@ -3,15 +3,9 @@
 
 #include "base/fault.h"
 
-static void number_add(struct buf *out, uint64_t number)
-{
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(out, (uint8_t)(number >> shift));
-}
-
 static void part_add(struct buf *out, struct bytes part)
 {
-        number_add(out, part.len);
+        buf_add_u64(out, part.len);
         buf_add_bytes(out, part);
 }
 
@@ -20,7 +14,7 @@ static void operation_text(const struct operation *operation, struct buf *out)
         buf_reserve(out, operation->message.len + 256);
         part_add(out, bytes_text("vouchsafe operation 1"));
         part_add(out, operation->server_id);
-        number_add(out, (uint64_t)operation->created);
+        buf_add_u64(out, (uint64_t)operation->created);
         part_add(out, operation->nonce);
         part_add(out, operation->kind);
         part_add(out, operation->message);

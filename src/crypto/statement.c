@@ -37,8 +37,7 @@ struct digest terms_digest(struct bytes terms)
 
 static void part_add(struct buf *out, struct bytes part)
 {
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(out, (uint8_t)((uint64_t)part.len >> shift));
+        buf_add_u64(out, part.len);
         buf_add_bytes(out, part);
 }
 

@@ -191,21 +191,6 @@ static void ticket_mac(struct engine *engine, struct bytes body, struct digest *
         *ret_mac = hasher_end(&hasher);
 }
 
-static void time_add(struct buf *out, int64_t time)
-{
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(out, (uint8_t)((uint64_t)time >> shift));
-}
-
-static int64_t time_at(const uint8_t *at)
-{
-        uint64_t time = 0;
-
-        for (unsigned i = 0; i < 8; i++)
-                time = time << 8 | at[i];
-        return (int64_t)time;
-}
-
 int ticket_make(struct engine *engine, const struct id *user, int64_t expires, struct buf *ret_ticket)
 {
         struct digest mac;
@@ -213,8 +198,8 @@ int ticket_make(struct engine *engine, const struct id *user, int64_t expires, s
 
         buf_add_byte(ret_ticket, 1);
         buf_add_bytes(ret_ticket, id_view(user));
-        time_add(ret_ticket, engine_now(engine));
-        time_add(ret_ticket, expires);
+        buf_add_u64(ret_ticket, (uint64_t)engine_now(engine));
+        buf_add_u64(ret_ticket, (uint64_t)expires);
         ticket_mac(engine, bytes_of(ret_ticket->data + start, ret_ticket->len - start), &mac);
         buf_add_bytes(ret_ticket, digest_view(&mac));
         return 0;
@@ -249,10 +234,10 @@ int ticket_check(struct engine *engine, struct bytes ticket, struct id *ret_user
                                        bytes_of(ticket.data + TICKET_SIZE - DIGEST_SIZE, DIGEST_SIZE)))
                 return refuse(PROBLEM_UNAUTHENTICATED, "This is no ticket of this server; enroll to get one.");
         times = ticket.data + 1 + ID_SIZE;
-        if (time_at(times + 8) < engine_now(engine))
+        if ((int64_t)u64_of(times + 8) < engine_now(engine))
                 return refuse(PROBLEM_UNAUTHENTICATED, "The ticket has expired; enroll again to get a new one.");
         memcpy(user.data, ticket.data + 1, ID_SIZE);
-        TRY(ticket_user_check(engine, &user, time_at(times)));
+        TRY(ticket_user_check(engine, &user, (int64_t)u64_of(times)));
         *ret_user = user;
         return 0;
 }

@@ -82,21 +82,6 @@ static int entries_load(struct engine *engine)
 
 enum { CRL_HEAD_SIZE = 32 };
 
-static void number_add(struct buf *out, uint64_t number)
-{
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(out, (uint8_t)(number >> shift));
-}
-
-static uint64_t number_at(const struct buf *buf, size_t index)
-{
-        uint64_t number = 0;
-
-        for (size_t i = 0; i < 8; i++)
-                number = number << 8 | buf->data[index * 8 + i];
-        return number;
-}
-
 /* The stored list, number and times before it: published at once at start, sealed or not. It is signed, so it needs
  * no other protection. */
 int crl_load(struct engine *engine)
@@ -110,10 +95,10 @@ int crl_load(struct engine *engine)
         TRY(r);
         if (stored.len < CRL_HEAD_SIZE)
                 return refuse(PROBLEM_TAMPERED, "The stored revocation list is cut off.");
-        crl->number = MAX(crl->number, number_at(&stored, 0));
-        crl->this_update = (int64_t)number_at(&stored, 1);
-        crl->next_update = (int64_t)number_at(&stored, 2);
-        crl->published = (int64_t)number_at(&stored, 3);
+        crl->number = MAX(crl->number, u64_of(stored.data));
+        crl->this_update = (int64_t)u64_of(stored.data + 8);
+        crl->next_update = (int64_t)u64_of(stored.data + 16);
+        crl->published = (int64_t)u64_of(stored.data + 24);
         buf_clear(&crl->der);
         buf_add(&crl->der, stored.data + CRL_HEAD_SIZE, stored.len - CRL_HEAD_SIZE);
         crl_publish(engine);
@@ -144,10 +129,10 @@ static int signed_store(struct engine *engine, struct bytes der)
         char *details = text_format("number %llu, %zu entries", (unsigned long long)crl->signing_number,
                                     crl->entries.len / CRL_ENTRY_SIZE);
 
-        number_add(&stored, crl->signing_number);
-        number_add(&stored, (uint64_t)crl->signing_this);
-        number_add(&stored, (uint64_t)crl->signing_next);
-        number_add(&stored, (uint64_t)crl->signing_loaded);
+        buf_add_u64(&stored, crl->signing_number);
+        buf_add_u64(&stored, (uint64_t)crl->signing_this);
+        buf_add_u64(&stored, (uint64_t)crl->signing_next);
+        buf_add_u64(&stored, (uint64_t)crl->signing_loaded);
         buf_add_bytes(&stored, der);
         TRY(store_bootstrap_put(engine->store, "crl", 1, buf_view(&stored)));
         return PASS(engine_audit_server(engine, "server.crl", "", "done", details));

@@ -37,11 +37,7 @@ struct id record_id_store(uint64_t record_id)
 
 uint64_t record_id_wire(const struct id *id)
 {
-        uint64_t record_id = 0;
-
-        for (unsigned i = 0; i < 8; i++)
-                record_id = record_id << 8 | id->data[8 + i];
-        return record_id;
+        return u64_of(id->data + 8);
 }
 
 /* ---- asking */

@@ -227,8 +227,7 @@ static int swept_load(struct engine *engine, struct setting_row *ret_row, struct
         TRY(r);
         if (ret_row->value.len != 8 + SERIAL_SIZE)
                 return refuse(PROBLEM_TAMPERED, "The setting %s has another size than it is stored with.", SWEPT);
-        for (size_t i = 0; i < 8; i++)
-                ret_place->not_after = ret_place->not_after << 8 | ret_row->value.data[i];
+        ret_place->not_after = (int64_t)u64_of(ret_row->value.data);
         memcpy(ret_place->serial, ret_row->value.data + 8, SERIAL_SIZE);
         return 0;
 }
@@ -236,8 +235,7 @@ static int swept_load(struct engine *engine, struct setting_row *ret_row, struct
 static int swept_store(struct engine *engine, const struct store_certificate_place *place, struct setting_row *row)
 {
         buf_clear(&row->value);
-        for (int shift = 56; shift >= 0; shift -= 8)
-                buf_add_byte(&row->value, (uint8_t)((uint64_t)place->not_after >> shift));
+        buf_add_u64(&row->value, (uint64_t)place->not_after);
         buf_add(&row->value, place->serial, SERIAL_SIZE);
         return PASS(store_setting_put(engine->store, row));
 }

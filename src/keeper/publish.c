@@ -8,15 +8,6 @@
 
 enum { ENTRY_SIZE = SERIAL_SIZE + 8 + 1 };
 
-static int64_t number64(const uint8_t *bytes)
-{
-        uint64_t number = 0;
-
-        for (int i = 0; i < 8; i++)
-                number = number << 8 | bytes[i];
-        return (int64_t)number;
-}
-
 /* RFC 5280, 5.3.1: 7 is not used; 8 (removeFromCRL) is for delta lists alone. */
 static bool reason_is_right(uint8_t reason)
 {
@@ -29,7 +20,7 @@ static int entries_read(struct bytes packed, struct crl_entry *entries)
                 const uint8_t *place = packed.data + i * ENTRY_SIZE;
 
                 memcpy(entries[i].serial, place, SERIAL_SIZE);
-                entries[i].time = number64(place + SERIAL_SIZE);
+                entries[i].time = (int64_t)u64_of(place + SERIAL_SIZE);
                 entries[i].reason = place[SERIAL_SIZE + 8];
                 if (entries[i].time < 0 || !reason_is_right(entries[i].reason))
                         return refuse(PROBLEM_MALFORMED,

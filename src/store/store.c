@@ -121,8 +121,7 @@ static void counts_encode(struct store *store)
 
         buf_clear(&store->chain.counts);
         for (size_t i = 0; i < COUNTS; i++)
-                for (int shift = 56; shift >= 0; shift -= 8)
-                        buf_add_byte(&store->chain.counts, (uint8_t)((uint64_t)numbers[i] >> shift));
+                buf_add_u64(&store->chain.counts, (uint64_t)numbers[i]);
 }
 
 static int counts_decode(struct bytes bytes, struct store_counts *ret_counts)
@@ -132,12 +131,8 @@ static int counts_decode(struct bytes bytes, struct store_counts *ret_counts)
         if (bytes.len != COUNTS * 8)
                 return refuse(PROBLEM_TAMPERED, "The kept counts are %zu bytes instead of %d", bytes.len,
                               COUNTS * 8);
-        for (size_t i = 0; i < COUNTS; i++) {
-                uint64_t number = 0;
-                for (size_t k = 0; k < 8; k++)
-                        number = number << 8 | bytes.data[8 * i + k];
-                numbers[i] = (int64_t)number;
-        }
+        for (size_t i = 0; i < COUNTS; i++)
+                numbers[i] = (int64_t)u64_of(bytes.data + 8 * i);
         return 0;
 }
 
